@@ -1,0 +1,9 @@
+//! The formats of Farkeep: bytes to values and back.
+//!
+//! Pure: no disk, no network, no clock, no threads, so that every rule can be tested on its own and read from
+//! FORMAT.md alone. Modules stand in the order in which they may use one another.
+#![forbid(unsafe_code)]
+
+pub mod layout;
+pub mod limits;
+pub mod id;
