@@ -7,3 +7,6 @@
 pub mod layout;
 pub mod limits;
 pub mod id;
+pub mod time;
+pub mod object;
+pub mod key;

@@ -1,0 +1,12 @@
+//! Secrets of a repository, and the keys that follow from them.
+//!
+//! Every purpose has its own key, derived from the domain secret and the repository's name, so that no hash made
+//! for one purpose says anything about another, and equal files in two repositories share nothing.
+//! FORMAT.md, "Keys".
+
+pub use domain::ContentIdHasher;
+pub use domain::ContentListHasher;
+pub use domain::DomainKeys;
+pub use domain::DomainSecret;
+
+mod domain;
