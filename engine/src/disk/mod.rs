@@ -15,10 +15,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 
-pub use error::Act;
-pub use error::DiskError;
+pub use self::error::Act;
+pub use self::error::DiskError;
+pub use self::simulated::SimulatedDisk;
 
 mod error;
+pub mod simulated;
 
 /// A folder tree with files in it, and what makes them durable.
 pub trait Disk: Send + Sync {
