@@ -8,5 +8,11 @@ pub use domain::ContentIdHasher;
 pub use domain::ContentListHasher;
 pub use domain::DomainKeys;
 pub use domain::DomainSecret;
+pub use reader::KeyRefused;
+pub use reader::READER_PUBLIC_BYTES;
+pub use reader::READER_SECRET_BYTES;
+pub use reader::ReaderPublic;
+pub use reader::ReaderSecret;
 
 mod domain;
+mod reader;

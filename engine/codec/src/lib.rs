@@ -8,5 +8,7 @@ pub mod layout;
 pub mod limits;
 pub mod id;
 pub mod time;
+pub mod envelope;
 pub mod object;
 pub mod key;
+pub mod parameters;

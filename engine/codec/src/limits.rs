@@ -12,6 +12,11 @@ pub const REFERENCES_MAX: usize = 1 << 16;
 /// Most bytes of one sealed object: header, references, nonce, sealed content, tag.
 pub const OBJECT_BYTES_MAX: usize = PLAIN_BYTES_MAX + 32 * REFERENCES_MAX + (1 << 16);
 
+/// Fewest bytes that the shortest, the average and the longest chunk of a repository may be set to.
+pub const CHUNK_BYTES_LEAST: [usize; 3] = [64, 256, 1024];
+/// Fewest bytes that a repository's image chunks and bundles may be set to.
+pub const BUNDLE_BYTES_LEAST: usize = 1024;
+
 /// A regular file of at most this many bytes, without holes, is bundled with its neighbours.
 pub const SMALL_FILE_BYTES_MAX: u64 = 128 << 10;
 /// Most bytes of plaintext in one bundle.
@@ -27,9 +32,46 @@ pub const LINK_TARGET_BYTES_MAX: usize = 64 << 10;
 pub const ATTRIBUTES_MAX: usize = 4096;
 /// Most bytes of the value of one extended attribute, as on Linux.
 pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 64 << 10;
+/// Most bytes of the name of one extended attribute, as on Linux.
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 255;
+/// Most bytes of all extended attributes of one entry, with 8 for each of them.
+pub const ATTRIBUTES_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of a user's or group's name.
 pub const OWNER_NAME_BYTES_MAX: usize = 255;
+/// Permission bits with set-user-id, set-group-id and sticky.
+pub const MODE_MAX: u32 = 0o7777;
+/// Most holes of one file.
+pub const HOLES_MAX: usize = 1 << 16;
+
+/// Most pointers to chunks that stand in the entry of a file; more go to a content list.
+pub const INLINE_POINTERS_MAX: usize = 8;
+/// Most pointers in one node of a content list.
+pub const LIST_POINTERS_MAX: usize = 1024;
+/// Most levels of list nodes above the ones that point to chunks.
+pub const LIST_HEIGHT_MAX: u8 = 16;
+
+/// Most entries of one leaf of the tree.
+pub const LEAF_ENTRIES_MAX: usize = 1024;
+/// Most bytes that the entries of one leaf weigh together, if they are more than one. It bounds what a reader
+/// allocates, since paths and attributes that entries share stand in the bytes once.
+pub const LEAF_WEIGHT_BYTES_MAX: usize = 1 << 20;
+/// Most children of one inner node.
+pub const INNER_CHILDREN_MAX: usize = 256;
+/// Most bytes of the first keys in one inner node, if its children are more than two.
+pub const INNER_KEYS_BYTES_MAX: usize = 1 << 20;
+/// Most levels of inner nodes. Every inner node but the last of its level has two children or more.
+pub const TREE_LEVELS_MAX: u8 = 64;
 
 const _: () = assert!(BUNDLE_BYTES_MAX <= PLAIN_BYTES_MAX);
 const _: () = assert!(SMALL_FILE_BYTES_MAX as usize <= BUNDLE_BYTES_MAX);
 const _: () = assert!(PATH_BYTES_MAX + LINK_TARGET_BYTES_MAX < PLAIN_BYTES_MAX);
+const _: () = assert!(LEAF_ENTRIES_MAX * INLINE_POINTERS_MAX <= REFERENCES_MAX);
+const _: () = assert!(LIST_POINTERS_MAX <= REFERENCES_MAX);
+const _: () = assert!(
+    LEAF_WEIGHT_BYTES_MAX + LEAF_ENTRIES_MAX * 2 * (OWNER_NAME_BYTES_MAX + 8) <= PLAIN_BYTES_MAX,
+    "a leaf of many entries fits an object",
+);
+const _: () = assert!(
+    PATH_BYTES_MAX + ATTRIBUTES_BYTES_MAX + 20 * HOLES_MAX + (64 << 10) <= PLAIN_BYTES_MAX,
+    "a leaf of the largest entry fits an object",
+);
