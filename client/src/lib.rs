@@ -1,1 +1,6 @@
-//! Placeholder.
+//! The face of Farkeep: reads and writes the user's files, holds the keys, and speaks with people.
+//!
+//! Modules stand in the order in which they may use one another.
+
+pub mod config;
+pub mod progress;

@@ -1,0 +1,68 @@
+//! What a run is told from outside: where the repository is, how its passphrase is found, sizes with units.
+//!
+//! Command line and environment meet here and nowhere else, so that the order in which one source beats another
+//! stands in one place and can be tested without touching the process's own environment.
+
+pub mod passphrase;
+pub mod size;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Where a repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// A folder of this machine.
+    Folder(PathBuf),
+}
+
+/// A repository's location that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LocationError {
+    /// Neither the flag nor the variable is there.
+    #[error("no repository was named")]
+    NotNamed,
+    /// It looks like the address of a server.
+    #[error("{text} is an address, and this program keeps repositories in folders")]
+    Address {
+        /// What was given.
+        text: String,
+    },
+}
+
+impl Location {
+    /// The location that was named by `--repo` or FARKEEP_REPOSITORY.
+    ///
+    /// # Errors
+    /// [`LocationError`] when nothing was named or an address of a server was.
+    pub fn named(name: Option<OsString>) -> Result<Self, LocationError> {
+        let name = name.filter(|name| !name.is_empty()).ok_or(LocationError::NotNamed)?;
+        let text = name.to_string_lossy();
+        if text.contains("://") || text.starts_with("fk1:") {
+            return Err(LocationError::Address { text: text.into_owned() });
+        }
+        Ok(Self::Folder(PathBuf::from(name)))
+    }
+
+    /// The folder of the repository.
+    pub fn folder(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.folder().display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Sizes as people write them: `512KiB`, `1MiB`, `4M`, `65536`.
+
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// A number of bytes, written with or without a unit. K, M and G are powers of 1024, as KiB, MiB and GiB are;
+/// KB, MB and GB are powers of 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// The number of bytes.
+    pub bytes: u64,
+}
+
+/// A text that is not a size.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text:?} is not a size: write a number with or without B, KiB, MiB or GiB, as in 512KiB")]
+pub struct NotASize {
+    /// What was given.
+    pub text: String,
+}
+
+const UNITS: [(&str, u64); 11] = [
+    ("", 1),
+    ("B", 1),
+    ("K", 1 << 10),
+    ("KIB", 1 << 10),
+    ("KB", 1_000),
+    ("M", 1 << 20),
+    ("MIB", 1 << 20),
+    ("MB", 1_000_000),
+    ("G", 1 << 30),
+    ("GIB", 1 << 30),
+    ("GB", 1_000_000_000),
+];
+
+impl FromStr for Size {
+    type Err = NotASize;
+
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        let refused = || NotASize { text: text.to_owned() };
+        let trimmed = text.trim();
+        let digits = trimmed.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = trimmed.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| refused())?;
+        let unit = unit.trim_start().to_ascii_uppercase();
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refused)?;
+        let bytes = number.checked_mul(*factor).ok_or_else(refused)?;
+        Ok(Self { bytes })
+    }
+}
+
+/// A part of a whole, between 0 and 1, written as a percentage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// The part: 1.0 is everything.
+    pub part: f64,
+}
+
+/// A text that is not a percentage.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text:?} is not a share: write a percentage above 0 and up to 100, as in 10%")]
+pub struct NotAShare {
+    /// What was given.
+    pub text: String,
+}
+
+impl Share {
+    /// Everything.
+    pub const ALL: Self = Self { part: 1.0 };
+}
+
+impl FromStr for Share {
+    type Err = NotAShare;
+
+    fn from_str(text: &str) -> Result<Self, NotAShare> {
+        let refused = || NotAShare { text: text.to_owned() };
+        let number = text.trim().strip_suffix('%').ok_or_else(refused)?;
+        let percent: f64 = number.trim_end().parse().map_err(|_| refused())?;
+        if !(percent > 0.0 && percent <= 100.0) {
+            return Err(refused());
+        }
+        Ok(Self { part: percent / 100.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! Locations of repositories.
+
+use super::*;
+
+#[test]
+fn a_folder_is_taken_as_it_is_written() {
+    let location = Location::named(Some("/srv/my backup".into()));
+    assert_eq!(location, Ok(Location::Folder("/srv/my backup".into())));
+}
+
+#[test]
+fn nothing_and_empty_are_not_named() {
+    assert_eq!(Location::named(None), Err(LocationError::NotNamed));
+    assert_eq!(Location::named(Some(OsString::new())), Err(LocationError::NotNamed));
+}
+
+#[test]
+fn addresses_are_refused_instead_of_becoming_folders() {
+    for address in ["https://host/x", "sftp://host:22/x", "fk1:host:1:2:3"] {
+        let refused = Location::named(Some(address.into()));
+        assert_eq!(refused, Err(LocationError::Address { text: address.to_owned() }));
+    }
+}
