@@ -1,0 +1,287 @@
+//! A scenario is one tree with two states, and the rounds in which every tool meets them.
+//!
+//! Within a round the tools take turns act by act (A B C, then A B C again), so that a noisy minute of the machine
+//! falls on all of them, and the tree is updated once for all.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+
+use crate::measure;
+use crate::measure::Cost;
+use crate::tool::Act;
+use crate::tool::Place;
+use crate::tool::Tool;
+use crate::tree;
+use crate::tree::Differences;
+use crate::tree::Size;
+use crate::tree::State;
+
+/// Where the two states of the tree come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// Two folders; a working copy is brought from one to the other by `rsync -a --delete`, so that a file that does
+    /// not change keeps its inode and time.
+    Versions {
+        /// The first state.
+        v1: PathBuf,
+        /// The second state.
+        v2: PathBuf,
+    },
+    /// A folder that commands edit in place.
+    Edited {
+        /// The tree, in its first state.
+        tree: PathBuf,
+        /// Brings it to the second state.
+        forward: String,
+        /// Brings it back.
+        back: String,
+    },
+    /// One generated file.
+    Large {
+        /// Its length.
+        bytes: u64,
+    },
+}
+
+/// What is in memory when a measured command starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Caches {
+    /// What it will read has been read once just before.
+    Warm,
+    /// Nothing: the kernel was told to drop its caches (needs root).
+    Cold,
+}
+
+/// What one act came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// It succeeded, and its result was what it should be.
+    Done(Cost),
+    /// It succeeded at this cost, but the restored tree is not the source.
+    Wrong(Cost, Differences),
+    /// It failed, or one before it did.
+    Failed(String),
+}
+
+/// All that a tool reached in one round.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached {
+    /// By act; acts that were not asked for or that the tool lacks are absent.
+    pub outcomes: Vec<(Act, Outcome)>,
+    /// The repository after the first backup.
+    pub first: Size,
+    /// What the incremental run made of it.
+    pub added_bytes: u64,
+    /// What the tool keeps beside the repository, after the first backup.
+    pub cache_bytes: u64,
+    /// The restored tree.
+    pub restored: Size,
+}
+
+/// One scenario and what was measured in it.
+pub(crate) struct Scenario<'a> {
+    /// The two states.
+    pub source: &'a Source,
+    /// Those that take part, the reference for restores among them.
+    pub tools: &'a [Tool],
+    /// Which acts are measured. Those that others build on are done anyway.
+    pub acts: &'a [Act],
+    /// What is in memory.
+    pub caches: Caches,
+    /// A folder for everything.
+    pub work: &'a Path,
+}
+
+impl Scenario<'_> {
+    /// The tree that is backed up.
+    pub(crate) fn tree(&self) -> PathBuf {
+        match self.source {
+            Source::Versions { .. } => self.work.join("tree"),
+            Source::Edited { tree, .. } => tree.clone(),
+            Source::Large { .. } => self.work.join("large"),
+        }
+    }
+
+    /// Brings the tree to its first state.
+    pub(crate) fn begin(&self) -> Result<()> {
+        match self.source {
+            Source::Versions { v1, .. } => self.synchronise(v1),
+            Source::Edited { .. } => Ok(()),
+            Source::Large { bytes } => tree::make_large(&self.tree(), *bytes),
+        }
+    }
+
+    fn forward(&self) -> Result<()> {
+        match self.source {
+            Source::Versions { v2, .. } => self.synchronise(v2),
+            Source::Edited { forward, .. } => shell(forward),
+            Source::Large { .. } => tree::edit_large(&self.tree(), State::Second),
+        }
+    }
+
+    fn back(&self) -> Result<()> {
+        match self.source {
+            Source::Versions { v1, .. } => self.synchronise(v1),
+            Source::Edited { back, .. } => shell(back),
+            Source::Large { .. } => tree::edit_large(&self.tree(), State::First),
+        }
+    }
+
+    fn synchronise(&self, from: &Path) -> Result<()> {
+        fs::create_dir_all(self.tree())?;
+        let mut with_slash = from.as_os_str().to_owned();
+        with_slash.push("/");
+        let status = Command::new("rsync").args(["-a", "--delete"]).arg(with_slash).arg(self.tree()).status();
+        if !status.context("starting rsync")?.success() {
+            bail!("rsync from {} failed", from.display())
+        }
+        Ok(())
+    }
+
+    /// One round: every act, each by every tool in turn. The tree is in its first state before and after.
+    pub(crate) fn round(&self) -> Result<Vec<Reached>> {
+        let mut all = vec![Reached::default(); self.tools.len()];
+        for tool in self.tools {
+            self.prepare(tool)?;
+        }
+        for act in Act::ALL {
+            if act == Act::Incremental {
+                self.forward()?;
+            }
+            for (tool, reached) in self.tools.iter().zip(&mut all) {
+                if self.wants(act) {
+                    self.act(tool, act, reached)?;
+                }
+            }
+        }
+        for tool in self.tools {
+            remove(&self.folder(tool))?;
+        }
+        self.back()?;
+        Ok(all)
+    }
+
+    /// An act is done when it is measured, and a first and an incremental backup when a later act builds on them.
+    fn wants(&self, act: Act) -> bool {
+        self.acts.contains(&act)
+            || act == Act::First
+            || (act == Act::Incremental && self.acts.iter().any(|measured| *measured > Act::Incremental))
+    }
+
+    fn prepare(&self, tool: &Tool) -> Result<()> {
+        remove(&self.folder(tool))?;
+        let place = self.place(tool, Act::First);
+        fs::create_dir_all(place.folder.join("home"))?;
+        fs::create_dir_all(place.cache())?;
+        measure::run(tool.prepare(&place), &place.folder.join("log")).map(drop)
+    }
+
+    fn act(&self, tool: &Tool, act: Act, reached: &mut Reached) -> Result<()> {
+        let place = self.place(tool, if act >= Act::Incremental { Act::Incremental } else { act });
+        let failed_before = reached.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
+        let Some(commands) = tool.commands(act, &place) else { return Ok(()) };
+        if failed_before {
+            reached.outcomes.push((act, Outcome::Failed("an act before it failed".into())));
+            return Ok(());
+        }
+        if act == Act::Restore {
+            remove(&place.target)?;
+            fs::create_dir_all(&place.target)?;
+        }
+        let before = tree::size(&place.repository())?;
+        self.settle(act, &place)?;
+        let outcome = match measure::run(commands, &place.folder.join("log")) {
+            Ok(cost) if act == Act::Restore => self.restored(&place, cost, reached)?,
+            Ok(cost) => Outcome::Done(cost),
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        let after = tree::size(&place.repository())?;
+        match act {
+            Act::First => {
+                reached.first = after;
+                reached.cache_bytes = tree::size(&place.cache())?.bytes;
+            }
+            Act::Incremental => reached.added_bytes = after.bytes.saturating_sub(before.bytes),
+            _ => {}
+        }
+        note(tool, act, &outcome);
+        if self.acts.contains(&act) || matches!(outcome, Outcome::Failed(_)) {
+            reached.outcomes.push((act, outcome));
+        }
+        Ok(())
+    }
+
+    fn restored(&self, place: &Place, cost: Cost, reached: &mut Reached) -> Result<Outcome> {
+        let found = tree::compare(&place.source, &place.restored())?;
+        reached.restored = tree::size(&place.restored())?;
+        remove(&place.target)?;
+        Ok(if found.contents + found.metadata == 0 {
+            Outcome::Done(cost)
+        } else {
+            Outcome::Wrong(cost, found)
+        })
+    }
+
+    /// What was written earlier reaches the disk first, so that nobody pays for another's writes; then the caches are
+    /// brought to the state that the table names.
+    fn settle(&self, act: Act, place: &Place) -> Result<()> {
+        rustix::fs::sync();
+        match self.caches {
+            Caches::Cold => {
+                fs::write("/proc/sys/vm/drop_caches", "3").context("dropping the kernel's caches")
+            }
+            Caches::Warm if act <= Act::Incremental => tree::read_once(&place.source),
+            Caches::Warm if place.repository().exists() => tree::read_once(&place.repository()),
+            Caches::Warm => tree::read_once(&place.source),
+        }
+    }
+
+    fn folder(&self, tool: &Tool) -> PathBuf {
+        self.work.join("tools").join(&tool.name)
+    }
+
+    fn place(&self, tool: &Tool, newest: Act) -> Place {
+        let folder = self.folder(tool);
+        Place { source: self.tree(), target: folder.join("restored"), folder, newest }
+    }
+}
+
+fn note(tool: &Tool, act: Act, outcome: &Outcome) {
+    let text = match outcome {
+        Outcome::Done(cost) => format!("{:.2} s", cost.wall.as_secs_f64()),
+        Outcome::Wrong(cost, found) => {
+            let Differences { contents, metadata, examples } = found;
+            let wall = cost.wall.as_secs_f64();
+            format!(
+                "{wall:.2} s, {contents} contents and {metadata} metadata differ: {}",
+                examples.join("; ")
+            )
+        }
+        Outcome::Failed(why) => format!("failed: {why}"),
+    };
+    // Progress is a courtesy: a closed stderr does not stop a measurement.
+    let _ = writeln!(std::io::stderr(), "{tool}, {}: {text}", act.title());
+}
+
+fn shell(line: &str) -> Result<()> {
+    let status =
+        Command::new("sh").args(["-c", line]).status().with_context(|| format!("starting {line}"))?;
+    if !status.success() {
+        bail!("{line} ended with {status}")
+    }
+    Ok(())
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
+}
