@@ -169,6 +169,11 @@ impl Writer {
         &self.bytes
     }
 
+    /// Forgets what was written and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// What was written, and the end of the writing.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
