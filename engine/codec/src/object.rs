@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use crate::aead::NONCE_BYTES;
+use crate::aead::TAG_BYTES;
 use crate::id::ObjectId;
 use crate::id::Seed;
 use crate::layout::Malformed;
@@ -22,10 +24,6 @@ pub const HEADER_BYTES: usize = 16;
 pub const REFERENCE_BYTES: usize = 32;
 /// First bytes of every object.
 pub const MAGIC: [u8; 4] = *b"FKob";
-/// Bytes of the nonce at the front of the sealed bytes.
-pub(crate) const NONCE_BYTES: usize = 12;
-/// Bytes of the authentication tag at the end of the sealed bytes.
-pub(crate) const TAG_BYTES: usize = 16;
 /// Bytes that stand before the payload inside the sealed bytes: codec and plaintext length.
 pub(crate) const INNER_HEADER_BYTES: usize = 5;
 /// Fewest bytes that the sealed part of an object may have.
