@@ -12,6 +12,15 @@ pub const APPEND_BUFFER_BYTES: usize = 1 << 20;
 /// Buffers of a file under construction: one is being filled while the others are on their way.
 pub const APPEND_BUFFERS: usize = 4;
 
+/// Sets of such buffers that are kept while no file needs them: as many as there are files under construction.
+pub const APPEND_KITS_IDLE_MAX: usize = 2;
+
+/// Most bytes that are read of what the holder of a lock wrote about itself.
+pub const LOCK_OWNER_BYTES_MAX: u64 = 4096;
+
+/// Small files that are being read at a time. Cold, the disk answers that many at once; and each is an open file.
+pub const FETCH_FILES_OPEN: usize = 64;
+
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(SECTOR_BYTES), "a block is whole sectors");
 const _: () = assert!(APPEND_BUFFER_BYTES.is_multiple_of(BLOCK_BYTES), "a buffer is whole blocks");
 const _: () = assert!(APPEND_BUFFERS >= 2, "one buffer is filled while another is written");

@@ -17,10 +17,17 @@ use std::path::PathBuf;
 
 pub use self::error::Act;
 pub use self::error::DiskError;
+pub use self::real::Backend;
+pub use self::real::RealDisk;
 pub use self::simulated::SimulatedDisk;
 
 mod error;
+mod ring;
+mod real;
+pub mod fetch;
 pub mod simulated;
+#[cfg(test)]
+mod tests;
 
 /// A folder tree with files in it, and what makes them durable.
 pub trait Disk: Send + Sync {
@@ -155,8 +162,8 @@ pub enum Advice {
 
 /// A file under construction that grows at its end only. Writes are gathered into large ones and may run behind.
 ///
-/// After any error of a write or sync the file is poisoned: every later call but `len` and `read_back` returns the
-/// error that came first, and nothing is synced any more.
+/// After any error of a write or sync the file is poisoned: every later call but `len` returns the error
+/// that came first, and nothing is synced any more.
 ///
 /// Dropped without [`finish`](Append::finish), what was written since the last sync may or may not be in the file.
 #[expect(clippy::len_without_is_empty, reason = "an empty file is nothing special on a disk")]

@@ -149,6 +149,9 @@ impl Append for SimulatedAppend {
     }
 
     fn read_back(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
+        if let Some(error) = &self.poison {
+            return Err(error.clone());
+        }
         let state = self.disk.state();
         state.running(Act::Read, &self.path)?;
         let ended = DiskError::Ended { path: self.path.clone(), offset, bytes: into.len() };
