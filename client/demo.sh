@@ -26,8 +26,9 @@ trap 'exit 130' INT TERM
 
 copy=$work/tree
 export FARKEEP_REPOSITORY=$work/repository FARKEEP_PASSWORD_FILE=$work/passphrase
-# Nothing outside the temporary folder is touched: the cache goes there too.
-export XDG_CACHE_HOME=$work/cache
+# Nothing outside the temporary folder is touched, and nothing of the caller's settings is used.
+export FARKEEP_CACHE=$work/cache
+unset FARKEEP_PASSWORD FARKEEP_PASSWORD_COMMAND
 
 # ---- figures -------------------------------------------------------------------------------------------------------
 
