@@ -4,3 +4,5 @@
 
 pub mod config;
 pub mod progress;
+pub mod output;
+pub mod selector;

@@ -1,0 +1,40 @@
+//! Every line that a run can print: the fields are the JSON, the `human` text is what a person reads instead.
+//!
+//! The names and meanings of the fields are an interface. Fields may be added; one that changes its meaning raises
+//! [`JSON_VERSION`](super::JSON_VERSION).
+
+mod backup;
+mod check;
+mod entry;
+mod key;
+mod repository;
+mod restore;
+mod snapshot;
+
+pub use self::backup::Backup;
+pub use self::backup::Unreadable;
+pub use self::check::Check;
+pub use self::check::Damage;
+pub use self::check::DamagedPath;
+pub use self::entry::Change;
+pub use self::entry::Difference;
+pub use self::entry::Differences;
+pub use self::entry::Dump;
+pub use self::entry::Entry;
+pub use self::entry::Kind;
+pub use self::entry::Listing;
+pub use self::entry::Match;
+pub use self::key::Completions;
+pub use self::key::Key;
+pub use self::key::KeyChange;
+pub use self::key::Recovery;
+pub use self::repository::Failure;
+pub use self::repository::Repository;
+pub use self::repository::Stats;
+pub use self::restore::Restore;
+pub use self::restore::RestoreProblem;
+pub use self::snapshot::Snapshot;
+pub use super::text::Named;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! What is said about a repository as a whole, and why a run failed.
+
+use std::io;
+use std::io::Write;
+
+use farkeep_codec::id::RepositoryId;
+use serde::Serialize;
+
+use super::super::Line;
+use super::super::exit::Exit;
+use super::super::text;
+
+/// A repository that was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Repository {
+    /// Its id.
+    #[serde(serialize_with = "text::shown")]
+    pub repository: RepositoryId,
+    /// Where it is.
+    pub location: String,
+}
+
+/// What a repository holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stats {
+    /// The repository's id.
+    #[serde(serialize_with = "text::shown")]
+    pub repository: RepositoryId,
+    /// Number of snapshots.
+    pub snapshots: u64,
+    /// Number of series.
+    pub series: u64,
+    /// Entries of all snapshots.
+    pub entries: u64,
+    /// Bytes of the files of all snapshots: what they would take without deduplication.
+    pub source_bytes: u64,
+    /// Bytes of the files of the newest snapshot.
+    pub latest_bytes: u64,
+    /// Number of objects, each stored once.
+    pub objects: u64,
+    /// Bytes of those, sealed.
+    pub object_bytes: u64,
+    /// Source bytes for each byte of an object.
+    pub ratio: f64,
+    /// Number of packs.
+    pub packs: u64,
+    /// Bytes of the packs.
+    pub pack_bytes: u64,
+    /// Bytes of the index, which can be made again from the packs.
+    pub index_bytes: u64,
+    /// Bytes of the journal.
+    pub journal_bytes: u64,
+    /// Bytes that are free on the repository's file system.
+    pub free_bytes: u64,
+}
+
+/// Why a run failed. The last line of its output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The code that the process ends with.
+    pub exit_code: u8,
+    /// What was being done to what, and why it did not work.
+    pub message: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Stats {
+    /// Source bytes for each byte of an object.
+    pub fn ratio_of(source_bytes: u64, object_bytes: u64) -> f64 {
+        text::ratio(source_bytes, object_bytes)
+    }
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub fn new(exit: Exit, message: String, advice: Option<String>) -> Self {
+        Self { exit_code: exit.code(), message, advice }
+    }
+}
+
+impl Line for Repository {
+    const TYPE: &'static str = "repository";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "made repository {} in {}", self.repository, self.location)
+    }
+}
+
+impl Line for Stats {
+    const TYPE: &'static str = "stats";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "repository  {}", self.repository)?;
+        let snapshots = text::counted(self.snapshots, "snapshot", "snapshots");
+        writeln!(
+            out,
+            "snapshots   {snapshots} in {} series, {} with {}",
+            text::count(self.series),
+            text::counted(self.entries, "entry", "entries"),
+            text::bytes(self.source_bytes),
+        )?;
+        writeln!(out, "newest      {}", text::bytes(self.latest_bytes))?;
+        writeln!(
+            out,
+            "objects     {} with {}: {:.2} times less than the snapshots",
+            text::count(self.objects),
+            text::bytes(self.object_bytes),
+            self.ratio,
+        )?;
+        let packs = text::counted(self.packs, "pack", "packs");
+        writeln!(out, "packs       {packs} with {}", text::bytes(self.pack_bytes))?;
+        writeln!(out, "index       {}", text::bytes(self.index_bytes))?;
+        writeln!(out, "journal     {}", text::bytes(self.journal_bytes))?;
+        writeln!(out, "free        {} on the file system", text::bytes(self.free_bytes))
+    }
+}
+
+impl Line for Failure {
+    const TYPE: &'static str = "error";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "farkeep: {}", self.message)?;
+        match &self.advice {
+            Some(advice) => writeln!(out, "  {advice}"),
+            None => Ok(()),
+        }
+    }
+}

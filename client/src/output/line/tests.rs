@@ -1,0 +1,316 @@
+//! The fields of every JSON line, as scripts know them, and the text that people read instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farkeep_codec::id::ContentId;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::time::Time;
+use farkeep_codec::tree;
+use farkeep_codec::tree::Body;
+use farkeep_codec::tree::Content;
+use farkeep_codec::tree::Flags;
+use farkeep_codec::tree::Owner;
+use farkeep_codec::tree::PathKey;
+use serde_json::Map;
+use serde_json::Value;
+
+use super::super::Format;
+use super::super::Line;
+use super::super::Output;
+use super::super::Volume;
+use super::super::exit::Exit;
+use super::*;
+
+const ID: [u8; 32] = [0xab; 32];
+
+/// The JSON object of a line.
+fn json<L: Line>(line: &L) -> Map<String, Value> {
+    let mut bytes = Vec::new();
+    super::super::write_json(&mut bytes, line).expect("memory takes everything");
+    assert_eq!(bytes.pop(), Some(b'\n'));
+    assert!(!bytes.contains(&b'\n'), "one line is one line");
+    match serde_json::from_slice(&bytes).expect("it is JSON") {
+        Value::Object(fields) => fields,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+#[track_caller]
+fn assert_fields<L: Line>(line: &L, fields: &str) {
+    let json = json(line);
+    assert_eq!(json["version"], 1);
+    let mut found: Vec<&str> = json.keys().map(String::as_str).filter(|key| *key != "version").collect();
+    found.sort_unstable();
+    let mut expected: Vec<&str> = fields.split_whitespace().chain(["type"]).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "fields of {}", L::TYPE);
+}
+
+fn human<L: Line>(line: &L) -> String {
+    let mut bytes = Vec::new();
+    line.human(&mut bytes).expect("memory takes everything");
+    String::from_utf8(bytes).expect("text is UTF-8")
+}
+
+fn backup() -> Backup {
+    Backup {
+        snapshot: Some(SnapshotId::from_bytes(ID)),
+        content: ContentId::from_bytes(ID),
+        root: ObjectId::from_bytes(ID),
+        series: "host:/srv".to_owned(),
+        status: "partial",
+        dry_run: false,
+        files_new: 1,
+        files_changed: 2,
+        files_unchanged: 3_000,
+        folders: 1,
+        others: 0,
+        entries: 3_004,
+        source_bytes: 5_000_000,
+        read_bytes: 1_000,
+        stored_bytes: 700,
+        stored_objects: 1,
+        resumed_bytes: 0,
+        unreadable_count: 1,
+        inconsistent_count: 0,
+        elapsed: Duration::from_millis(500),
+    }
+}
+
+fn entry(body: Body) -> tree::Entry {
+    tree::Entry {
+        path: PathKey::from_slashes(b"srv/a b").expect("a path"),
+        mode: 0o644,
+        owner: Arc::new(Owner { uid: 7, gid: 8, user: b"me".to_vec(), group: Vec::new() }),
+        modified: Time::from_nanoseconds(1),
+        attributes: Vec::new(),
+        flags: Flags::default(),
+        body,
+    }
+}
+
+fn file() -> tree::Entry {
+    entry(Body::File { bytes: 0, content: Content::Empty })
+}
+
+#[test]
+fn a_backup_has_these_fields() {
+    assert_fields(
+        &backup(),
+        "snapshot content root series status dry_run files_new files_changed files_unchanged folders others entries \
+         source_bytes read_bytes stored_bytes stored_objects resumed_bytes unreadable_count inconsistent_count \
+         elapsed_seconds",
+    );
+    assert_fields(&Unreadable { path: Named::of_bytes(b"/a"), why: "no".to_owned() }, "path why");
+    let json = json(&backup());
+    assert_eq!(json["snapshot"], "ab".repeat(32));
+    assert_eq!(json["elapsed_seconds"], 0.5);
+}
+
+#[test]
+fn a_dry_run_has_no_snapshot() {
+    let dry = Backup { snapshot: None, dry_run: true, ..backup() };
+    assert_eq!(json(&dry)["snapshot"], Value::Null);
+    assert!(human(&dry).starts_with("dry run of host:/srv: nothing was stored\n"), "{}", human(&dry));
+}
+
+#[test]
+fn people_read_the_figures_of_a_backup() {
+    let text = human(&backup());
+    assert!(text.starts_with("snapshot abababababab of host:/srv: partial\n"), "{text}");
+    assert!(text.contains("1 new, 2 changed, 3,000 unchanged; 1 folder, 0 others"), "{text}");
+    assert!(text.contains("1.00 kB of 5.00 MB in 0.50 s (10.00 MB/s)"), "{text}");
+    assert!(text.contains("1 file could not be read"), "{text}");
+    assert!(!text.contains("resumed"), "{text}");
+}
+
+#[test]
+fn a_snapshot_has_both_ids_and_both_times() {
+    let line = Snapshot {
+        snapshot: SnapshotId::from_bytes(ID),
+        content: ContentId::from_bytes([1; 32]),
+        root: ObjectId::from_bytes([2; 32]),
+        series: "s".to_owned(),
+        sequence: 4,
+        captured: Time::from_nanoseconds(0),
+        received: Time::from_nanoseconds(1_000_000_000),
+        status: "complete",
+        unreadable_count: 0,
+        host: "h".to_owned(),
+        user: "u".to_owned(),
+        paths: vec![Named::of_bytes(b"/srv")],
+        tags: vec!["t".to_owned()],
+        entries: 1,
+        bytes: 2,
+    };
+    assert_fields(
+        &line,
+        "snapshot content root series sequence captured received status unreadable_count host user paths tags entries \
+         bytes",
+    );
+    let json = json(&line);
+    assert_eq!(json["content"], "01".repeat(32));
+    assert_eq!(json["root"], "02".repeat(32));
+    assert_eq!(
+        (&json["captured"], &json["received"]),
+        (&"1970-01-01T00:00:00Z".into(), &"1970-01-01T00:00:01Z".into())
+    );
+    assert_eq!(human(&line).lines().count(), 1);
+}
+
+#[test]
+fn entries_say_what_they_are() {
+    const ALWAYS: &str = "path kind mode uid gid user group modified bytes attributes_count inconsistent";
+    assert_fields(&Listing::short(&file()), ALWAYS);
+    let link = entry(Body::Symlink { target: b"t".to_vec() });
+    assert_fields(&Listing::long(&link), &format!("{ALWAYS} target"));
+    let further = entry(Body::HardLink { first: PathKey::from_slashes(b"srv/a").expect("a path") });
+    assert_fields(&Listing::long(&further), &format!("{ALWAYS} first"));
+    let device = entry(Body::BlockDevice { major: 8, minor: 1 });
+    assert_fields(&Listing::long(&device), &format!("{ALWAYS} device"));
+    let ancestor = entry(Body::Ancestor);
+    assert_fields(&Listing::long(&ancestor), &ALWAYS.replace("modified ", ""));
+    assert_eq!(json(&Listing::short(&device))["kind"], "block_device");
+    assert_eq!(json(&Listing::short(&file()))["mode"], "0644");
+
+    let found = Match { snapshot: SnapshotId::from_bytes(ID), listing: Listing::short(&file()) };
+    assert_fields(&found, &format!("{ALWAYS} snapshot"));
+    assert_eq!(human(&found), "abababababab  /srv/a b\n");
+}
+
+#[test]
+fn the_long_form_looks_like_that_of_ls() {
+    let text = human(&Listing::long(&entry(Body::Symlink { target: b"t\n".to_vec() })));
+    assert!(text.starts_with("lrw-r--r-- me       8  "), "{text}");
+    assert!(text.ends_with(" /srv/a b -> t\\n\n"), "{text}");
+}
+
+#[test]
+fn comparisons_name_paths_and_sums() {
+    let line = Difference {
+        path: Named::of_bytes(b"/a"),
+        change: Change::Metadata,
+        metadata: vec!["mode", "owner"],
+        bytes_before: 1,
+        bytes_after: 1,
+    };
+    assert_fields(&line, "path change metadata bytes_before bytes_after");
+    assert_eq!(json(&line)["change"], "metadata");
+    assert_eq!(human(&line), "m /a  (mode, owner)\n");
+    let sums = Differences::between(SnapshotId::from_bytes(ID), SnapshotId::from_bytes(ID));
+    assert_fields(&sums, "from to added added_bytes removed removed_bytes modified modified_bytes metadata");
+}
+
+#[test]
+fn checks_name_what_is_damaged_and_what_is_lost() {
+    let damage = Damage { what: "object", name: "ab".to_owned(), why: "gone".to_owned() };
+    assert_fields(&damage, "what name why");
+    let path = Named::of_bytes(b"/a");
+    let lost =
+        DamagedPath { snapshot: SnapshotId::from_bytes(ID), path: path.clone(), before: None, entries: 1 };
+    assert_fields(&lost, "snapshot path entries");
+    let range = DamagedPath { before: Some(Named::of_bytes(b"/b")), entries: 9, ..lost };
+    assert_fields(&range, "snapshot path before entries");
+    assert_eq!(human(&range), "  lost in abababababab: 9 entries from /a up to /b\n");
+    let check = Check {
+        result: "good",
+        data_share: 1.0,
+        snapshots: 1,
+        nodes: 2,
+        entries: 3,
+        objects: 4,
+        objects_opened: 4,
+        pack_bytes: 5,
+        plain_bytes: 6,
+        content_ids: 1,
+        damage_count: 0,
+        damaged_paths: 0,
+        elapsed: Duration::ZERO,
+    };
+    assert_fields(
+        &check,
+        "result data_share snapshots nodes entries objects objects_opened pack_bytes plain_bytes content_ids \
+         damage_count damaged_paths elapsed_seconds",
+    );
+    assert!(human(&check).ends_with("no damage found in 0.00 s\n"), "{}", human(&check));
+}
+
+#[test]
+fn restores_have_these_fields() {
+    let line = Restore {
+        snapshot: SnapshotId::from_bytes(ID),
+        target: Named::of_bytes(b"/t"),
+        dry_run: false,
+        files: 1,
+        folders: 0,
+        others: 0,
+        files_equal: 0,
+        files_skipped: 0,
+        bytes: 0,
+        written_bytes: 0,
+        deleted: 0,
+        verified: 1,
+        problem_count: 0,
+        damage_count: 0,
+        notices: 0,
+        elapsed: Duration::ZERO,
+    };
+    assert_fields(
+        &line,
+        "snapshot target dry_run files folders others files_equal files_skipped bytes written_bytes deleted verified \
+         problem_count damage_count notices elapsed_seconds",
+    );
+    assert!(human(&line).contains("1 file read back and found equal"), "{}", human(&line));
+    let problem = RestoreProblem { path: Named::of_bytes(b"/a"), why: "no".to_owned(), damage: true };
+    assert_fields(&problem, "path why damage");
+}
+
+#[test]
+fn the_other_lines_have_these_fields() {
+    let stats = Stats {
+        repository: RepositoryId::from_bytes(ID),
+        snapshots: 1,
+        series: 1,
+        entries: 1,
+        source_bytes: 10,
+        latest_bytes: 10,
+        objects: 1,
+        object_bytes: 5,
+        ratio: 2.0,
+        packs: 1,
+        pack_bytes: 6,
+        index_bytes: 1,
+        journal_bytes: 1,
+        free_bytes: 1,
+    };
+    assert_fields(
+        &stats,
+        "repository snapshots series entries source_bytes latest_bytes objects object_bytes ratio packs pack_bytes \
+         index_bytes journal_bytes free_bytes",
+    );
+    assert!(human(&stats).contains("2.00 times less"), "{}", human(&stats));
+    let made = Repository { repository: RepositoryId::from_bytes(ID), location: "/r".to_owned() };
+    assert_fields(&made, "repository location");
+    let dump = Dump { snapshot: SnapshotId::from_bytes(ID), path: Named::of_bytes(b"/a"), bytes: 1 };
+    assert_fields(&dump, "snapshot path bytes");
+    assert_fields(&Key { slot: "1".to_owned(), kind: "passphrase", label: String::new() }, "slot kind label");
+    assert_fields(&KeyChange { slot: "1".to_owned(), change: "added" }, "slot change");
+    assert_fields(&Recovery { slot: "1".to_owned(), code: "FKR1".to_owned() }, "slot code");
+    assert_fields(&Completions { shell: "bash".to_owned(), script: "x".to_owned() }, "shell script");
+    assert_fields(&Failure::new(Exit::Failed, "m".to_owned(), None), "exit_code message");
+    assert_fields(
+        &Failure::new(Exit::Failed, "m".to_owned(), Some("a".to_owned())),
+        "exit_code message advice",
+    );
+}
+
+#[test]
+fn a_dump_says_nothing_to_people() {
+    let dump = Dump { snapshot: SnapshotId::from_bytes(ID), path: Named::of_bytes(b"/a"), bytes: 1 };
+    assert_eq!(human(&dump), "");
+    let output = Output::to(Format::Human, Volume::Normal, Box::new(Vec::new()), Box::new(Vec::new()));
+    assert!(output.line(&dump).is_ok());
+}
