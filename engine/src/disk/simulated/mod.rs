@@ -42,6 +42,8 @@ mod file;
 mod image;
 mod random;
 mod state;
+#[cfg(test)]
+mod tests;
 
 /// A disk in memory. Clones are handles of the same disk.
 #[derive(Debug, Clone)]
