@@ -55,6 +55,7 @@ const HOUSES: [House; 3] = [
             "repository",
             "backup",
             "restore",
+            "check",
             "command",
         ],
     },

@@ -133,3 +133,6 @@ pub(crate) const EDITED: &[Target] = &[
 
 /// One large file.
 pub(crate) const LARGE: &[Target] = &[PEAK];
+
+#[cfg(test)]
+mod tests;

@@ -249,3 +249,6 @@ impl Random {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

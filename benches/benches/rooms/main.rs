@@ -1,0 +1,11 @@
+//! Criterion benches of single rooms, each named with the limit of the machine of reference.
+
+mod codec;
+mod disk;
+mod sample;
+
+use criterion::criterion_group;
+use criterion::criterion_main;
+
+criterion_group!(rooms, codec::chunk, codec::seal, codec::open, codec::tree, disk::append, disk::fetch);
+criterion_main!(rooms);
