@@ -1,0 +1,110 @@
+//! Everything that is neither folder nor regular file: symbolic links, further names, pipes, sockets, devices.
+
+use std::sync::atomic::Ordering;
+
+use farkeep_codec::tree::Body;
+use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::PathKey;
+use rustix::fs::AtFlags;
+use rustix::fs::FileType;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+
+use super::Doing;
+use super::Made;
+use super::Target;
+use super::TargetError;
+use super::failed;
+use super::folders::Place;
+use crate::source::Kind;
+use crate::source::Stat;
+
+impl Target {
+    /// Makes a symbolic link, pipe, socket or device, with its metadata. Entries of other kinds are none of these and
+    /// come back as [`Made::Refused`].
+    ///
+    /// # Errors
+    /// [`TargetError::InTheWay`] if anything has the name.
+    pub fn make_node(&self, path: &PathKey, entry: &Entry) -> Result<Made, TargetError> {
+        let place = self.place(path)?;
+        let made = match &entry.body {
+            Body::Symlink { target } => {
+                rustix::fs::symlinkat(target.as_slice(), &place.folder.fd, &place.name)
+            }
+            body => match device(body) {
+                Some((kind, number)) => {
+                    rustix::fs::mknodat(&place.folder.fd, &place.name, kind, Mode::RUSR | Mode::WUSR, number)
+                }
+                None => return Ok(Made::Refused),
+            },
+        };
+        match made {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(in_the_way(&place, path)?),
+            Err(Errno::PERM) if matches!(entry.body, Body::CharDevice { .. } | Body::BlockDevice { .. }) => {
+                self.notices.devices.fetch_add(1, Ordering::Relaxed);
+                return Ok(Made::Refused);
+            }
+            Err(error) => return Err(failed(Doing::Make, path)(error.into())),
+        }
+        self.set_metadata_at(&place, entry).map_err(failed(Doing::SetMetadata, path))?;
+        Ok(Made::New)
+    }
+
+    /// Gives a file that was restored a further name.
+    ///
+    /// # Errors
+    /// [`TargetError::InTheWay`] if anything else has the name.
+    pub fn link(&self, path: &PathKey, first: &PathKey) -> Result<Made, TargetError> {
+        let place = self.place(path)?;
+        let from = self.place(first)?;
+        let linked =
+            rustix::fs::linkat(&from.folder.fd, &from.name, &place.folder.fd, &place.name, AtFlags::empty());
+        match linked {
+            Ok(()) => Ok(Made::New),
+            Err(Errno::EXIST) => {
+                let stat = |place: &Place| Stat::at(&place.folder.fd, &place.name);
+                let there = stat(&place).map_err(failed(Doing::Make, path))?;
+                let wanted = stat(&from).map_err(failed(Doing::Make, path))?;
+                if there.id() == wanted.id() {
+                    return Ok(Made::Existing);
+                }
+                Err(TargetError::InTheWay { path: path.clone(), kind: there.kind })
+            }
+            Err(error) => Err(failed(Doing::Make, path)(error.into())),
+        }
+    }
+
+    /// Whether what [`look`](Self::look) found is already the link, pipe, socket or device that the entry says; its
+    /// metadata may differ.
+    pub fn is_node(&self, path: &PathKey, entry: &Entry, found: &Stat) -> Result<bool, TargetError> {
+        if let Body::Symlink { target } = &entry.body {
+            if found.kind != Kind::Symlink {
+                return Ok(false);
+            }
+            let place = self.place(path)?;
+            let there = rustix::fs::readlinkat(&place.folder.fd, &place.name, Vec::new());
+            let there = there.map_err(|error| failed(Doing::Read, path)(error.into()))?;
+            return Ok(there.as_bytes() == target.as_slice());
+        }
+        let number = rustix::fs::makedev(found.rdev.major, found.rdev.minor);
+        Ok(device(&entry.body)
+            .is_some_and(|(kind, wanted)| Kind::from(kind) == found.kind && number == wanted))
+    }
+}
+
+/// What mknod is to make.
+fn device(body: &Body) -> Option<(FileType, u64)> {
+    Some(match body {
+        Body::Fifo => (FileType::Fifo, 0),
+        Body::Socket => (FileType::Socket, 0),
+        Body::CharDevice { major, minor } => (FileType::CharacterDevice, rustix::fs::makedev(*major, *minor)),
+        Body::BlockDevice { major, minor } => (FileType::BlockDevice, rustix::fs::makedev(*major, *minor)),
+        _ => return None,
+    })
+}
+
+fn in_the_way(place: &Place, path: &PathKey) -> Result<TargetError, TargetError> {
+    let stat = Stat::at(&place.folder.fd, &place.name).map_err(failed(Doing::Make, path))?;
+    Ok(TargetError::InTheWay { path: path.clone(), kind: stat.kind })
+}

@@ -1,0 +1,144 @@
+//! Lists folders of a target, and removes what is not to be there.
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+
+use farkeep_codec::tree::PathKey;
+use rustix::fs::AtFlags;
+use rustix::fs::FileType;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use rustix::fs::RawDir;
+use rustix::fs::StatxAttributes;
+use rustix::fs::StatxFlags;
+
+use super::Doing;
+use super::Target;
+use super::TargetError;
+use super::failed;
+use super::folders::OpenFolder;
+use super::folders::Place;
+use super::is_absent;
+use crate::source::Kind;
+use crate::source::Stat;
+
+/// Room for names as the kernel gives them.
+const LISTING_BYTES: usize = 32 << 10;
+
+/// A folder that is being removed.
+struct Doomed {
+    path: PathKey,
+    /// Folders in it that are still there.
+    inner: Vec<Vec<u8>>,
+}
+
+impl Target {
+    /// The names in a folder, sorted; none if there is no such folder.
+    pub fn names(&self, path: &PathKey) -> Result<Vec<Vec<u8>>, TargetError> {
+        let folder = match self.folders.open(path) {
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            folder => folder.map_err(failed(Doing::Reach, path))?,
+        };
+        let listed = list(&folder).map_err(failed(Doing::List, path))?;
+        let mut names: Vec<_> = listed.into_iter().map(|(name, _)| name.into_bytes()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Removes whatever is at a path, a folder with all that is in it, and returns how many names went. Links are
+    /// removed, not followed, and other file systems are not entered.
+    ///
+    /// # Errors
+    /// [`TargetError::OtherFileSystem`] at a mount point; what came before it is gone then.
+    pub fn remove(&self, path: &PathKey) -> Result<u64, TargetError> {
+        let Some(stat) = self.look(path)? else {
+            return Ok(0);
+        };
+        if stat.kind != Kind::Folder {
+            self.unlink(path, AtFlags::empty())?;
+            return Ok(1);
+        }
+        let mut removed = 0;
+        let inner = self.empty(path, &mut removed)?;
+        let mut doomed = vec![Doomed { path: path.clone(), inner }];
+        while let Some(innermost) = doomed.last_mut() {
+            match innermost.inner.pop() {
+                Some(name) => {
+                    let path = innermost.path.join(&name).map_err(io::Error::other);
+                    let path = path.map_err(failed(Doing::Remove, &innermost.path))?;
+                    let inner = self.empty(&path, &mut removed)?;
+                    doomed.push(Doomed { path, inner });
+                }
+                None => {
+                    self.unlink(&innermost.path, AtFlags::REMOVEDIR)?;
+                    removed += 1;
+                    doomed.pop();
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes everything in a folder but the folders in it, whose names are returned.
+    fn empty(&self, path: &PathKey, removed: &mut u64) -> Result<Vec<Vec<u8>>, TargetError> {
+        let fail = failed(Doing::Remove, path);
+        let place = self.place(path)?;
+        if is_mount(&place).map_err(&fail)? {
+            return Err(TargetError::OtherFileSystem { path: path.clone() });
+        }
+        let stat = Stat::at(&place.folder.fd, &place.name).map_err(&fail)?;
+        self.unlock(&place, &stat).map_err(&fail)?;
+        let folder = self.folders.open(path).map_err(&fail)?;
+        let mut folders = Vec::new();
+        for (name, kind) in list(&folder).map_err(&fail)? {
+            let kind = match kind {
+                Some(kind) => kind,
+                None => Stat::at(&folder.fd, &name).map_err(&fail)?.kind,
+            };
+            if kind == Kind::Folder {
+                folders.push(name.into_bytes());
+            } else {
+                rustix::fs::unlinkat(&folder.fd, &name, AtFlags::empty())
+                    .map_err(|error| fail(error.into()))?;
+                *removed += 1;
+            }
+        }
+        Ok(folders)
+    }
+
+    fn unlink(&self, path: &PathKey, flags: AtFlags) -> Result<(), TargetError> {
+        let place = self.place(path)?;
+        self.folders.forget(path);
+        rustix::fs::unlinkat(&place.folder.fd, &place.name, flags)
+            .map_err(|error| failed(Doing::Remove, path)(error.into()))
+    }
+}
+
+/// Whether something is mounted at a name: another file system, or another place of the same one.
+fn is_mount(place: &Place) -> io::Result<bool> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let found = rustix::fs::statx(&place.folder.fd, &place.name, flags, StatxFlags::TYPE)?;
+    let around = Stat::of(&place.folder.fd)?;
+    let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) || device != around.dev)
+}
+
+/// Names in a folder, with their kinds where it tells. The folder is opened anew, since the position in its list
+/// belongs to the descriptor, which others may be using.
+fn list(folder: &OpenFolder) -> io::Result<Vec<(CString, Option<Kind>)>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(&folder.fd, c".", flags, Mode::empty())?;
+    let mut room = vec![MaybeUninit::uninit(); LISTING_BYTES];
+    let mut listing = RawDir::new(&folder, &mut room);
+    let mut names = Vec::new();
+    while let Some(entry) = listing.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            let kind = entry.file_type();
+            names.push((name.to_owned(), (kind != FileType::Unknown).then(|| Kind::from(kind))));
+        }
+    }
+    Ok(names)
+}
