@@ -87,7 +87,7 @@ fn skip(what: &str, why: &dyn std::fmt::Display) {
 }
 
 fn is_in_the_way<T>(result: &Result<T, TargetError>, expected: Kind) -> bool {
-    matches!(result, Err(TargetError::InTheWay { kind, .. }) if kind == expected)
+    matches!(result, Err(TargetError::InTheWay { kind, .. }) if *kind == expected)
 }
 
 #[test]
