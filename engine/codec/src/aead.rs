@@ -47,9 +47,7 @@ pub(crate) fn open(
     text: &mut [u8],
 ) -> Result<(), Refused> {
     let nonce = Nonce::assume_unique_for_key(nonce);
-    fast_key(key)
-        .open_separate_gather(nonce, Aad::from(bound), ciphertext, tag, text)
-        .map_err(|_| Refused)
+    fast_key(key).open_separate_gather(nonce, Aad::from(bound), ciphertext, tag, text).map_err(|_| Refused)
 }
 
 fn fast_key(key: &[u8; KEY_BYTES]) -> LessSafeKey {

@@ -90,7 +90,7 @@ pub fn wrap(table: &Table, body: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// Everything of [`EnvelopeError`] but [`EnvelopeError::Malformed`].
-pub fn unwrap<'a>(table: &Table, bytes: &'a [u8]) -> Result<&'a [u8], EnvelopeError> {
+pub fn body<'a>(table: &Table, bytes: &'a [u8]) -> Result<&'a [u8], EnvelopeError> {
     let damaged = EnvelopeError::Damaged { table: table.name };
     let mut reader = Reader::new(bytes);
     let magic = reader.array::<6>("magic").map_err(|_| damaged.clone())?;

@@ -4,6 +4,11 @@
 //! for one purpose says anything about another, and equal files in two repositories share nothing.
 //! FORMAT.md, "Keys".
 
+pub use agent::AGENT_SECRET_BYTES;
+pub use agent::AgentIdentity;
+pub use agent::AgentPublic;
+pub use agent::Forged;
+pub use agent::SIGNATURE_BYTES;
 pub use domain::ContentIdHasher;
 pub use domain::ContentListHasher;
 pub use domain::DomainKeys;
@@ -13,6 +18,20 @@ pub use reader::READER_PUBLIC_BYTES;
 pub use reader::READER_SECRET_BYTES;
 pub use reader::ReaderPublic;
 pub use reader::ReaderSecret;
+pub use recovery::RecoveryCode;
+pub use recovery::RecoveryCodeError;
+pub use secrets::Secrets;
+pub use slot::KdfCost;
+pub use slot::Lock;
+pub use slot::Slot;
+pub use slot::SlotError;
+pub use slot::SlotSecret;
+
+pub(crate) use reader::SEALING_OVERHEAD_BYTES;
 
 mod domain;
 mod reader;
+mod agent;
+mod recovery;
+mod slot;
+mod secrets;

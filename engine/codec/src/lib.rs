@@ -16,3 +16,4 @@ pub mod parameters;
 pub mod seal;
 pub mod chunk;
 pub mod tree;
+pub mod snapshot;

@@ -17,6 +17,24 @@ pub const CHUNK_BYTES_LEAST: [usize; 3] = [64, 256, 1024];
 /// Fewest bytes that a repository's image chunks and bundles may be set to.
 pub const BUNDLE_BYTES_LEAST: usize = 1024;
 
+/// Most bytes of a label: of a key slot, of a tag, of the names of a snapshot's host, user and program.
+pub const LABEL_BYTES_MAX: usize = 255;
+/// Most memory in KiB that opening a key slot may take.
+pub const KDF_MEMORY_KIB_MAX: u32 = 256 << 10;
+/// Most passes over that memory.
+pub const KDF_PASSES_MAX: u32 = 32;
+/// Most lanes in that memory.
+pub const KDF_LANES_MAX: u32 = 16;
+
+/// Most bytes of the name of a series.
+pub const SERIES_BYTES_MAX: usize = 1024;
+/// Most bytes of the private part of a snapshot record, before it is sealed.
+pub const PRIVATE_BYTES_MAX: usize = 1 << 20;
+/// Most paths that one snapshot names as its sources.
+pub const SNAPSHOT_PATHS_MAX: usize = 1 << 14;
+/// Most tags of one snapshot.
+pub const SNAPSHOT_TAGS_MAX: usize = 256;
+
 /// A regular file of at most this many bytes, without holes, is bundled with its neighbours.
 pub const SMALL_FILE_BYTES_MAX: u64 = 128 << 10;
 /// Most bytes of plaintext in one bundle.
@@ -63,7 +81,7 @@ pub const INNER_KEYS_BYTES_MAX: usize = 1 << 20;
 pub const TREE_LEVELS_MAX: u8 = 64;
 
 const _: () = assert!(BUNDLE_BYTES_MAX <= PLAIN_BYTES_MAX);
-const _: () = assert!(SMALL_FILE_BYTES_MAX as usize <= BUNDLE_BYTES_MAX);
+const _: () = assert!(SMALL_FILE_BYTES_MAX <= BUNDLE_BYTES_MAX as u64);
 const _: () = assert!(PATH_BYTES_MAX + LINK_TARGET_BYTES_MAX < PLAIN_BYTES_MAX);
 const _: () = assert!(LEAF_ENTRIES_MAX * INLINE_POINTERS_MAX <= REFERENCES_MAX);
 const _: () = assert!(LIST_POINTERS_MAX <= REFERENCES_MAX);

@@ -176,7 +176,7 @@ impl<'a> ObjectView<'a> {
         let header = Header::parse(bytes)?;
         let mut reader = Reader::new(bytes);
         let plain_part = reader.bytes(header.plain_part_bytes(), "object references")?;
-        let sealed = reader.bytes(header.sealed_bytes as usize, "object sealed bytes")?;
+        let sealed = reader.bytes(header.sealed_bytes, "object sealed bytes")?;
         reader.finish()?;
         let (references, _) = plain_part.get(HEADER_BYTES..).unwrap_or_default().as_chunks();
         Ok(Self { header, plain_part, references, sealed })

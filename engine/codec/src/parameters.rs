@@ -95,6 +95,7 @@ impl Parameters {
         body.bytes(self.repository.as_bytes()).i64(self.created.nanoseconds());
         body.counted(FASTCDC_KEYED).u32(min).u32(average).u32(max);
         body.u32(self.image_chunk_bytes).u32(self.bundle_bytes_target);
+        body.counted(Compression::NAME);
         self.compression.encode(&mut body);
         body.counted(ReaderPublic::NAME).bytes(self.reader_public.as_bytes());
         envelope::wrap(&TABLE, body.as_bytes())
@@ -105,7 +106,7 @@ impl Parameters {
     /// # Errors
     /// [`ParametersError`] says whether they are damaged, newer, or name something unknown.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParametersError> {
-        let mut reader = Reader::new(envelope::unwrap(&TABLE, bytes)?);
+        let mut reader = Reader::new(envelope::body(&TABLE, bytes)?);
         let repository = RepositoryId::from_bytes(reader.array("repository")?);
         let created = Time::from_nanoseconds(reader.i64("time of creation")?);
         expect_name(&mut reader, "chunker", FASTCDC_KEYED)?;

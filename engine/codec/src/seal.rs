@@ -117,11 +117,12 @@ impl Sealer {
         out: &mut Vec<u8>,
     ) -> ObjectId {
         assert!(plain.len() <= PLAIN_BYTES_MAX, "a plaintext of {} bytes", plain.len());
+        debug_assert_eq!(*seed, self.keys.seed(kind, plain), "the seed of another plaintext");
         let plain_bytes = u32::try_from(plain.len()).expect("the limit fits 32 bits");
         let (codec, payload) = self.compressor.compress(plain);
         let sealed_bytes = NONCE_BYTES + INNER_HEADER_BYTES + payload.len() + TAG_BYTES;
-        let header =
-            Header::new(kind, references.len(), sealed_bytes).expect("references within the limits of the kind");
+        let header = Header::new(kind, references.len(), sealed_bytes)
+            .expect("references within the limits of the kind");
 
         out.clear();
         out.reserve(header.object_bytes());
@@ -135,7 +136,7 @@ impl Sealer {
         let keys = self.keys.object(seed);
         let (plain_part, sealed) = out.split_at_mut(header.plain_part_bytes());
         let (nonce, inner) = sealed.split_at_mut(NONCE_BYTES);
-        nonce.copy_from_slice(&synthetic_nonce(&keys.nonce, plain_part, inner));
+        nonce.copy_from_slice(&synthetic_nonce(&keys.nonce, plain_part, codec, inner));
         let nonce = nonce.try_into().expect("split off with this length");
         let tag = aead::seal(&keys.seal, nonce, plain_part, inner);
         out.extend_from_slice(&tag);
@@ -223,11 +224,16 @@ impl<'a> Inner<'a> {
     }
 }
 
-/// The nonce follows from all that it is used for: what the seal binds, and what it encrypts. So one key never meets
+/// The nonce follows from all that it is used for, what the seal binds and what it encrypts. So one key never meets
 /// two messages under one nonce, not even when a later compressor makes other bytes of the same plaintext, or when
-/// the same node comes with other references.
-fn synthetic_nonce(key: &[u8; 32], plain_part: &[u8], inner: &[u8]) -> [u8; NONCE_BYTES] {
+/// the same node comes with other references. A raw payload is left out: it is the plaintext, and the key, which
+/// follows from the plaintext's hash, never meets another one.
+fn synthetic_nonce(key: &[u8; 32], plain_part: &[u8], codec: Codec, inner: &[u8]) -> [u8; NONCE_BYTES] {
+    let covered = match codec {
+        Codec::Raw => inner.get(..INNER_HEADER_BYTES).unwrap_or(inner),
+        Codec::Zstd => inner,
+    };
     let mut hasher = blake3::Hasher::new_keyed(key);
-    let hash = hasher.update(plain_part).update(inner).finalize();
+    let hash = hasher.update(plain_part).update(covered).finalize();
     *hash.as_bytes().first_chunk().expect("a nonce is a part of 32 bytes")
 }

@@ -218,3 +218,6 @@ impl fmt::Debug for ContentIdHasher {
 fn keyed(key: &[u8; KEY_BYTES], bytes: &[u8]) -> [u8; 32] {
     *blake3::keyed_hash(key, bytes).as_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::parameters::Compression;
 
 /// Bytes of the sample that decides whether compressing is tried, and of the pieces that it is taken in.
 const SAMPLE_BYTES: usize = 4096;
-const SAMPLE_PIECES: usize = 16;
+const SAMPLE_PIECES: usize = 64;
 /// Up to this sum of squared counts, the sample's bytes look like dice. For true dice the sum is 69,616 with a
 /// deviation of 361; a sample at the limit has 7.93 bits per byte or more, so that an entropy coder gains 1 %.
 const LOOKS_RANDOM_MAX: u64 = 72_000;
@@ -93,9 +93,8 @@ pub(super) fn decompress(
 
 /// Nothing that the object says anyway: no content size, no checksum, no dictionary's number.
 fn parameters(settings: &Compression) -> Vec<CParameter> {
-    let chosen = |setting: u8, parameter: fn(u32) -> CParameter| {
-        (setting != 0).then(|| parameter(u32::from(setting)))
-    };
+    let chosen =
+        |setting: u8, parameter: fn(u32) -> CParameter| (setting != 0).then(|| parameter(u32::from(setting)));
     let mut parameters = vec![
         CParameter::CompressionLevel(settings.level),
         CParameter::ContentSizeFlag(false),

@@ -146,7 +146,8 @@ fn repositories_and_kinds_share_nothing() {
     let (data, _) = seal(Kind::Data, &[], b"same");
     let (node, pointer) = seal(Kind::Node, &[], b"same");
     assert_ne!(data[16..28], node[16..28]);
-    let elsewhere = DomainKeys::derive(&DomainSecret::from_bytes(DOMAIN), RepositoryId::from_bytes([0x23; 32]));
+    let elsewhere =
+        DomainKeys::derive(&DomainSecret::from_bytes(DOMAIN), RepositoryId::from_bytes([0x23; 32]));
     assert_ne!(elsewhere.seed(Kind::Node, b"same"), pointer.seed);
     let refused = Sealer::new(&elsewhere, &Compression::at_level(3)).open(&node, &pointer, &mut Vec::new());
     assert_eq!(refused, Err(OpenError::Tampered { id: pointer.id, part: Part::Seal }));
@@ -156,7 +157,7 @@ fn repositories_and_kinds_share_nothing() {
 fn forge(inner: &[u8], seed: Seed) -> (Vec<u8>, ObjectId) {
     let header = Header::new(Kind::Data, 0, 12 + inner.len() + 16).expect("within the limits").encode();
     let keys = keys().object(&seed);
-    let nonce = synthetic_nonce(&keys.nonce, &header, inner);
+    let nonce = synthetic_nonce(&keys.nonce, &header, Codec::Zstd, inner);
     let mut sealed = inner.to_vec();
     let tag = aead::seal(&keys.seal, nonce, &header, &mut sealed);
     let object = [header.as_slice(), &nonce, &sealed, &tag].concat();
@@ -167,7 +168,8 @@ fn forge(inner: &[u8], seed: Seed) -> (Vec<u8>, ObjectId) {
 #[test]
 fn hostile_inner_bytes_are_refused_within_bounded_memory() {
     let bomb = zstd::bulk::compress(&vec![0; PLAIN_BYTES_MAX + 1], 19).expect("compresses");
-    let inner = |codec: u8, length: u32, payload: &[u8]| [&[codec], &length.to_le_bytes()[..], payload].concat();
+    let inner =
+        |codec: u8, length: u32, payload: &[u8]| [&[codec], &length.to_le_bytes()[..], payload].concat();
     let beyond = u32::try_from(PLAIN_BYTES_MAX + 1).expect("fits");
     for (inner, plain_bytes) in [
         (inner(2, 4, b"abcd"), 4),
@@ -253,25 +255,30 @@ fn a_stranger_can_read_an_object() {
 
     let nonce_key = nonce_key.try_into().expect("32 bytes");
     let expected = blake3::keyed_hash(nonce_key, &[plain_part, &inner].concat());
-    assert_eq!(nonce, expected.as_bytes()[..12]);
+    assert_eq!(nonce, expected.as_bytes()[..12], "over all, for a compressed payload");
     assert_eq!(inner[0], 1);
     assert_eq!(inner[1..5], 560_u32.to_le_bytes());
     assert_eq!(zstd::bulk::decompress(&inner[5..], 560).expect("one frame"), plain);
 }
 
 #[test]
+fn the_nonce_of_a_raw_payload_leaves_it_out() {
+    let (object, pointer) = seal(Kind::Data, &[], &noise(5000));
+    let keys = keys().object(&pointer.seed);
+    let expected = blake3::keyed_hash(&keys.nonce, &[&object[..16], &[0], &5000_u32.to_le_bytes()].concat());
+    assert_eq!(object[16..28], expected.as_bytes()[..12]);
+}
+
+#[test]
 fn golden_objects() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let (raw, pointer) = seal(Kind::Data, &[], b"farkeep");
-    assert_eq!(
-        pointer.seed.to_string(),
-        "39bbe0de05328cf473316b942663ca271a8807814f39ae4899ef489b54396071"
-    );
+    assert_eq!(pointer.seed.to_string(), "39bbe0de05328cf473316b942663ca271a8807814f39ae4899ef489b54396071");
     assert_eq!(
         hex(&raw),
         "464b6f62010001000000000028000000\
-         df55b901ef49dcc31ac56e6d\
-         dc7bcdee56a8ea3b4050e7dfb5b61fe8ceade506bf121618419d8990"
+         fd80651dfa433c5b81f77cd1\
+         9b6bab4bfc2063f20ec5e714841865a3a933bc868608fcfd31edb139"
     );
     let (packed, _) = seal(Kind::Node, &[ObjectId::from_bytes([0xaa; 32])], &[b'f'; 100]);
     assert_eq!(
