@@ -98,7 +98,8 @@ fn main() -> Result<()> {
         Caches::Cold => "caches cold: dropped before every command",
     };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{machine}; {runs} runs, medians; {caches}; wall, CPU, memory of the largest process\n")?;
+    let rounds = if runs == 1 { "one run".to_owned() } else { format!("{runs} runs, medians") };
+    writeln!(out, "{machine}; {rounds}; {caches}; wall, CPU, memory of the largest process\n")?;
     let mut all = Vec::new();
     for source in &sources {
         let scenario = Scenario { source, tools: &tools, acts: &acts, caches: arguments.caches, work: &work };
