@@ -1,6 +1,6 @@
 //! AES-256-GCM (NIST SP 800-38D), as the two places that encrypt for themselves use it: objects and key slots.
 //!
-//! Two implementations with one shape. The fast one seals and opens objects, where it is six times as fast; the
+//! Two implementations with one shape. The fast one seals and opens objects, where it is several times as fast; the
 //! portable one serves key slots, where it does not matter, and is the twin that tests hold the fast one against.
 
 use aws_lc_rs::aead::AES_256_GCM;

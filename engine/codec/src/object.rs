@@ -12,6 +12,7 @@ use crate::id::Seed;
 use crate::layout::Malformed;
 use crate::layout::Reader;
 use crate::limits::FORMAT_VERSION;
+use crate::limits::OBJECT_BYTES_MAX;
 use crate::limits::PLAIN_BYTES_MAX;
 use crate::limits::REFERENCES_MAX;
 
@@ -30,6 +31,8 @@ pub(crate) const INNER_HEADER_BYTES: usize = 5;
 const SEALED_BYTES_MIN: usize = NONCE_BYTES + INNER_HEADER_BYTES + TAG_BYTES;
 /// Most bytes that the sealed part of an object may have: what does not shrink is stored raw.
 const SEALED_BYTES_MAX: usize = SEALED_BYTES_MIN + PLAIN_BYTES_MAX;
+
+const _: () = assert!(HEADER_BYTES + REFERENCES_MAX * REFERENCE_BYTES + SEALED_BYTES_MAX <= OBJECT_BYTES_MAX);
 
 /// What an object is for, as far as the server may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,7 +155,7 @@ impl Header {
         HEADER_BYTES + self.references * REFERENCE_BYTES
     }
 
-    /// Bytes of the whole object, at most [`OBJECT_BYTES_MAX`](crate::limits::OBJECT_BYTES_MAX).
+    /// Bytes of the whole object, at most [`OBJECT_BYTES_MAX`].
     pub fn object_bytes(&self) -> usize {
         self.plain_part_bytes() + self.sealed_bytes
     }
@@ -193,7 +196,7 @@ impl<'a> ObjectView<'a> {
     }
 
     /// The objects that this one points to, in the order of its plaintext.
-    pub fn references(&self) -> impl ExactSizeIterator<Item = ObjectId> + 'a {
+    pub fn references(&self) -> impl ExactSizeIterator<Item = ObjectId> + use<'a> {
         self.references.iter().map(|bytes| ObjectId::from_bytes(*bytes))
     }
 

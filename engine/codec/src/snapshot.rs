@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::envelope;
 use crate::envelope::EnvelopeError;
@@ -136,7 +137,7 @@ impl Snapshot {
         agent: &AgentIdentity,
         random: impl FnMut(&mut [u8]),
     ) -> Result<Self, TooLong> {
-        let text = private.encode()?;
+        let text = Zeroizing::new(private.encode()?);
         let bound = plain_part(&plain, &agent.public());
         let sealed = reader.seal(&context(plain.repository), &bound, &text, random);
         let mut snapshot = Self { plain, agent: agent.public(), sealed, signature: [0; SIGNATURE_BYTES] };
@@ -190,7 +191,7 @@ impl Snapshot {
     /// [`PrivateError`] says whether the key is wrong or the part is newer or malformed.
     pub fn open(&self, reader: &ReaderSecret) -> Result<Private, PrivateError> {
         let bound = plain_part(&self.plain, &self.agent);
-        let text = reader.open(&context(self.plain.repository), &bound, &self.sealed)?;
+        let text = Zeroizing::new(reader.open(&context(self.plain.repository), &bound, &self.sealed)?);
         Private::decode(&text)
     }
 

@@ -88,3 +88,6 @@ impl fmt::Debug for AgentPublic {
         write!(f, "AgentPublic({:.8})", self.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

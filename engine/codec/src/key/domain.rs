@@ -193,7 +193,7 @@ impl fmt::Debug for ContentListHasher {
     }
 }
 
-/// Content id of a snapshot, over the bytes that FORMAT.md, "Content id", lists.
+/// Content id of a snapshot, over the bytes that FORMAT.md, "Tree", lists.
 #[derive(Clone)]
 pub struct ContentIdHasher(blake3::Hasher);
 

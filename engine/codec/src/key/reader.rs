@@ -157,3 +157,6 @@ impl<F: FnMut(&mut [u8])> TryRng for Random<F> {
 }
 
 impl<F: FnMut(&mut [u8])> TryCryptoRng for Random<F> {}
+
+#[cfg(test)]
+mod tests;

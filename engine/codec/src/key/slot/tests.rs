@@ -181,6 +181,11 @@ fn a_hostile_cost_is_refused() {
 }
 
 #[test]
+fn the_default_cost_is_within_the_limits() {
+    assert!(KdfCost::DEFAULT.params().is_some());
+}
+
+#[test]
 fn golden_bytes() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let code = RecoveryCode::from_bytes([0xc0; 32]);
