@@ -92,6 +92,12 @@ impl Progress {
         self.bytes_done.fetch_add(bytes, Relaxed);
     }
 
+    /// Sets the bytes to what somebody else has counted.
+    pub fn show(&self, bytes_done: u64, bytes_total: u64) {
+        self.bytes_done.store(bytes_done, Relaxed);
+        self.bytes_total.store(bytes_total, Relaxed);
+    }
+
     /// Raises the totals by what has just been found to be there.
     pub fn expect_more(&self, entries: u64, bytes: u64) {
         self.entries_total.fetch_add(entries, Relaxed);

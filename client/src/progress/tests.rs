@@ -26,3 +26,13 @@ fn a_new_phase_begins_at_zero() {
     let sample = progress.sample();
     assert_eq!((sample.entries_done, sample.bytes_done, sample.bytes_total), (0, 0, 0));
 }
+
+#[test]
+fn what_others_counted_is_shown_as_it_is() {
+    let progress = Progress::new();
+    progress.begin(Phase::Reading, 0, 0);
+    progress.add_bytes(7);
+    progress.show(30, 100);
+    let sample = progress.sample();
+    assert_eq!((sample.bytes_done, sample.bytes_total), (30, 100));
+}

@@ -47,14 +47,14 @@ pub struct Completions {
 
 impl Key {
     /// The line above a list of slots.
-    pub const HEADING: &str = "slot          kind        label";
+    pub const HEADING: &str = "slot                              kind        label";
 }
 
 impl Line for Key {
     const TYPE: &'static str = "key";
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{:<12}  {:<10}  {}", self.slot, self.kind, self.label)
+        writeln!(out, "{:<32}  {:<10}  {}", self.slot, self.kind, self.label)
     }
 }
 

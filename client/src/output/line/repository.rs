@@ -38,14 +38,12 @@ pub struct Stats {
     pub latest_bytes: u64,
     /// Number of objects, each stored once.
     pub objects: u64,
-    /// Bytes of those, sealed.
-    pub object_bytes: u64,
-    /// Source bytes for each byte of an object.
-    pub ratio: f64,
     /// Number of packs.
     pub packs: u64,
-    /// Bytes of the packs.
+    /// Bytes of the packs: all objects, sealed, with the summaries that list them.
     pub pack_bytes: u64,
+    /// Source bytes for each byte of a pack.
+    pub ratio: f64,
     /// Bytes of the index, which can be made again from the packs.
     pub index_bytes: u64,
     /// Bytes of the journal.
@@ -67,9 +65,9 @@ pub struct Failure {
 }
 
 impl Stats {
-    /// Source bytes for each byte of an object.
-    pub fn ratio_of(source_bytes: u64, object_bytes: u64) -> f64 {
-        text::ratio(source_bytes, object_bytes)
+    /// Source bytes for each byte of a pack.
+    pub fn ratio_of(source_bytes: u64, pack_bytes: u64) -> f64 {
+        text::ratio(source_bytes, pack_bytes)
     }
 }
 
@@ -102,15 +100,10 @@ impl Line for Stats {
             text::bytes(self.source_bytes),
         )?;
         writeln!(out, "newest      {}", text::bytes(self.latest_bytes))?;
-        writeln!(
-            out,
-            "objects     {} with {}: {:.2} times less than the snapshots",
-            text::count(self.objects),
-            text::bytes(self.object_bytes),
-            self.ratio,
-        )?;
+        let objects = text::counted(self.objects, "object", "objects");
         let packs = text::counted(self.packs, "pack", "packs");
-        writeln!(out, "packs       {packs} with {}", text::bytes(self.pack_bytes))?;
+        writeln!(out, "stored      {} in {packs}: {objects}, each once", text::bytes(self.pack_bytes))?;
+        writeln!(out, "ratio       {:.2} to 1", self.ratio)?;
         writeln!(out, "index       {}", text::bytes(self.index_bytes))?;
         writeln!(out, "journal     {}", text::bytes(self.journal_bytes))?;
         writeln!(out, "free        {} on the file system", text::bytes(self.free_bytes))

@@ -1,0 +1,148 @@
+//! The content ids of snapshots, computed anew window by window.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::available_parallelism;
+
+use farkeep_codec::id::ContentHash;
+use farkeep_codec::tree::Content;
+use farkeep_codec::tree::ContentDigest;
+use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::PathKey;
+
+use super::super::CheckError;
+use super::super::content;
+use super::super::damage::Damages;
+use super::Data;
+use super::window::Window;
+use super::window::slice_of;
+use crate::repository::Point;
+
+/// The digests of several snapshots on their way.
+pub(super) struct Digests<'a> {
+    data: &'a Data<'a>,
+    running: Vec<Running>,
+}
+
+/// The digest of one snapshot.
+struct Running {
+    point: Point,
+    /// Nothing once something of the snapshot was found to be lost.
+    digest: Option<ContentDigest>,
+}
+
+/// Something that the digest needs is lost; it was named when it was found.
+struct Gone;
+
+impl<'a> Digests<'a> {
+    pub(super) fn new(data: &'a Data<'a>, points: &[Point]) -> Self {
+        let digest = || Some(ContentDigest::new(data.repository.keys()));
+        let running = points.iter().map(|point| Running { point: point.clone(), digest: digest() });
+        Self { data, running: running.collect() }
+    }
+
+    /// Takes in the entries from `from` up to `end`, whose small files the window knows.
+    pub(super) fn advance(
+        &mut self,
+        window: &Window,
+        from: &PathKey,
+        end: Option<&PathKey>,
+        damages: &Damages<'_>,
+    ) -> Result<(), CheckError> {
+        let (data, cancel) = (self.data, damages.cancel());
+        let workers = available_parallelism().map_or(1, usize::from).min(self.running.len());
+        let waiting = Mutex::new(self.running.iter_mut());
+        let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some(running) = take() {
+                        running.advance(data, window, (from, end), cancel);
+                    }
+                });
+            }
+        });
+        damages.check_cancelled()
+    }
+
+    /// Compares with what the snapshots say, and returns how many were computed to the end. `points` are all snapshots:
+    /// those with the same root have the same content id.
+    pub(super) fn finish(self, points: &[Point], damages: &mut Damages<'_>) -> u64 {
+        let mut count = 0;
+        for Running { point, digest } in self.running {
+            let Some(found) = digest.map(ContentDigest::finish) else {
+                if !damages.has_objects() {
+                    damages.snapshot(&point.id, "its tree cannot be read to the end");
+                }
+                continue;
+            };
+            for point in points.iter().filter(|other| other.record.root == point.record.root) {
+                count += 1;
+                if point.private.content != found {
+                    damages.snapshot(&point.id, "its files do not have the content id that it names");
+                }
+            }
+        }
+        count
+    }
+}
+
+impl Running {
+    fn advance(
+        &mut self,
+        data: &Data<'_>,
+        window: &Window,
+        stretch: (&PathKey, Option<&PathKey>),
+        cancel: &AtomicBool,
+    ) {
+        let Some(mut digest) = self.digest.take() else { return };
+        if self.digest_stretch(&mut digest, data, window, stretch, cancel).is_ok() {
+            self.digest = Some(digest);
+        }
+    }
+
+    fn digest_stretch(
+        &self,
+        digest: &mut ContentDigest,
+        data: &Data<'_>,
+        window: &Window,
+        (from, end): (&PathKey, Option<&PathKey>),
+        cancel: &AtomicBool,
+    ) -> Result<(), Gone> {
+        let mut walk = data.repository.walk(self.point.root());
+        walk.seek(from).map_err(|_| Gone)?;
+        while let Some(entry) = walk.next_entry().map_err(|_| Gone)? {
+            if end.is_some_and(|end| entry.path >= *end) {
+                break;
+            }
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Gone);
+            }
+            let hash = content_hash(data, window, &entry)?;
+            digest.entry(&entry, hash.as_ref());
+        }
+        Ok(())
+    }
+}
+
+/// The hash of a file's contents; nothing for what has none.
+fn content_hash(data: &Data<'_>, window: &Window, entry: &Entry) -> Result<Option<ContentHash>, Gone> {
+    match content(entry) {
+        None | Some(Content::Empty) => Ok(None),
+        Some(Content::Slice { .. }) => {
+            let slice = slice_of(data, entry).ok_or(Gone)?;
+            window.hash(&slice).copied().map(Some).ok_or(Gone)
+        }
+        Some(content @ (Content::Chunks { holes, .. } | Content::List { holes, .. })) => {
+            let mut hasher = data.repository.keys().list_hasher();
+            for chunk in data.repository.chunks(content) {
+                let chunk = chunk.map_err(|_| Gone)?;
+                hasher.chunk(&chunk.seed, chunk.plain_bytes);
+            }
+            holes.iter().for_each(|hole| hasher.hole(hole.offset, hole.bytes));
+            Ok(Some(hasher.finish()))
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The commands: what can be typed, and what is done about it.
+//!
+//! One command lies in one file; its arguments and its help are the doc comments of one struct. A command reads its
+//! arguments into a request, calls one room, and hands the answer to the output.
+
+mod backup;
+mod check;
+mod completions;
+mod diff;
+mod dump;
+mod failure;
+mod find;
+mod init;
+mod interrupt;
+mod key;
+mod ls;
+mod restore;
+mod session;
+mod snapshots;
+mod stats;
+mod subject;
+
+use std::ffi::OsString;
+use std::io;
+
+use clap::Parser;
+use clap::Subcommand;
+use tracing_subscriber::EnvFilter;
+
+use self::failure::Failure;
+use self::session::Global;
+use self::session::Session;
+use crate::output::Format;
+use crate::output::Output;
+use crate::output::Volume;
+use crate::output::exit::Exit;
+
+/// Deduplicating, encrypted backups.
+///
+/// A repository is a folder. Make one with `init`, put folders into it with `backup`, look at it with `snapshots`, `ls`,
+/// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check`.
+///
+/// SNAPSHOT is the beginning of an id, `latest`, `latest~N` (N before the newest), or `@TIME` (the newest complete one
+/// captured at or before it: RFC 3339, a date, or words such as "yesterday 14:00"). SNAPSHOT:PATH names one path in it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "farkeep",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES,
+    after_long_help = after_long_help(),
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Backup(backup::Backup),
+    Snapshots(snapshots::Snapshots),
+    Ls(ls::Ls),
+    Find(find::Find),
+    Diff(diff::Diff),
+    Dump(dump::Dump),
+    Restore(restore::Restore),
+    Check(check::Check),
+    Stats(stats::Stats),
+    Key(key::Key),
+    Completions(completions::Completions),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  farkeep init --repo /srv/backup
+  export FARKEEP_REPOSITORY=/srv/backup
+  farkeep backup /home /etc
+  farkeep restore latest:/home/me/notes --target /tmp/notes
+  farkeep check --read-data";
+
+fn after_long_help() -> String {
+    format!(
+        "{EXAMPLES}\n\n{}\nEnvironment:\n  \
+         FARKEEP_REPOSITORY        the repository's folder, as --repo\n  \
+         FARKEEP_PASSWORD          the passphrase\n  \
+         FARKEEP_PASSWORD_FILE     a file whose first line is the passphrase\n  \
+         FARKEEP_PASSWORD_COMMAND  a command that prints the passphrase\n  \
+         FARKEEP_NEW_PASSWORD      the passphrase that `key add` and `key change` set\n  \
+         FARKEEP_CACHE             folder of the caches (else XDG_CACHE_HOME/farkeep or ~/.cache/farkeep)\n  \
+         FARKEEP_LOG               what to log to standard error, as --log",
+        Exit::help()
+    )
+}
+
+/// Does what the arguments say, and tells how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that cannot be printed has no reader.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    observe(cli.global.log.as_deref());
+    let output = output(&cli);
+    perform(cli, output)
+}
+
+/// Does what was asked, and says how it ended.
+fn perform(cli: Cli, output: Output) -> Exit {
+    let session = Session::new(cli.global, output);
+    let outcome = dispatch(cli.command, &session).and_then(|exit| {
+        session.output.flush()?;
+        Ok(exit)
+    });
+    outcome.unwrap_or_else(|failure| {
+        // Whoever closed the pipe has read what they wanted.
+        if failure.is_closed_pipe() {
+            return Exit::Done;
+        }
+        session.output.failure(&failure.line());
+        failure.exit()
+    })
+}
+
+fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(command) => command.run(session),
+        Command::Backup(command) => command.run(session),
+        Command::Snapshots(command) => command.run(session),
+        Command::Ls(command) => command.run(session),
+        Command::Find(command) => command.run(session),
+        Command::Diff(command) => command.run(session),
+        Command::Dump(command) => command.run(session),
+        Command::Restore(command) => command.run(session),
+        Command::Check(command) => command.run(session),
+        Command::Stats(command) => command.run(session),
+        Command::Key(command) => command.run(session),
+        Command::Completions(command) => command.run(session),
+    }
+}
+
+fn output(cli: &Cli) -> Output {
+    let format = if cli.global.json { Format::Json } else { Format::Human };
+    let volume = if cli.global.quiet { Volume::Quiet } else { Volume::Normal };
+    match cli.command {
+        Command::Dump(_) => Output::beside_data(format, volume),
+        _ => Output::standard(format, volume),
+    }
+}
+
+/// Logs to standard error, if that was asked for.
+fn observe(levels: Option<&str>) {
+    if let Some(levels) = levels {
+        let filter = EnvFilter::builder().parse_lossy(levels);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    }
+}
+
+#[cfg(test)]
+mod tests;

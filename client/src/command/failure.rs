@@ -1,0 +1,173 @@
+//! Why a run failed: every error that a command can end with, its exit code, and what to do next.
+//!
+//! [`Failure::exit`] is the one table from errors to exit codes, [`Failure::advice`] the one from errors to advice.
+
+use std::io;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::tree::PathKey;
+use farkeep_engine::StoreError;
+use thiserror::Error;
+
+use crate::backup::BackupError;
+use crate::check::CheckError;
+use crate::config::LocationError;
+use crate::config::passphrase::PassphraseError;
+use crate::output::chain;
+use crate::output::exit::Exit;
+use crate::output::line;
+use crate::repository::RepositoryError;
+use crate::restore::RestoreError;
+use crate::selector::SelectorError;
+use crate::source::RootError;
+use crate::source::RuleError;
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    #[error(transparent)]
+    Root(#[from] RootError),
+    #[error("cannot write the result")]
+    Output(#[from] io::Error),
+    #[error("cannot read the list of paths {}", path.display())]
+    PathList { path: PathBuf, source: io::Error },
+    #[error("the list of paths {} is empty", path.display())]
+    EmptyPathList { path: PathBuf },
+    #[error("the glob {glob:?} does not parse: {reason}")]
+    Glob { glob: String, reason: String },
+    #[error("snapshot {snapshot} has no {path}")]
+    NoSuchPath { snapshot: SnapshotId, path: PathKey },
+    #[error("snapshot {snapshot} holds more than one file, or none")]
+    NoPath { snapshot: SnapshotId },
+    #[error("{path} is {what}, and only the contents of files can be dumped")]
+    NotAFile { path: PathKey, what: &'static str },
+    #[error("a comparison is of one path, and here are two: {before} and {after}")]
+    TwoPaths { before: PathKey, after: PathKey },
+    #[error("object {node} is no node of a tree")]
+    NotATree { node: ObjectId },
+}
+
+impl Failure {
+    /// The code that the process ends with.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Location(_)
+            | Self::Glob { .. }
+            | Self::Rule(_)
+            | Self::EmptyPathList { .. }
+            | Self::NoPath { .. }
+            | Self::NotAFile { .. }
+            | Self::TwoPaths { .. }
+            | Self::Passphrase(PassphraseError::NobodyToAsk { .. })
+            | Self::Repository(RepositoryError::Setting { .. })
+            | Self::Selector(
+                SelectorError::Form { .. } | SelectorError::Moment { .. } | SelectorError::Path { .. },
+            ) => Exit::Usage,
+            Self::NotATree { .. } => Exit::Damage,
+            _ => self.repository().map_or(Exit::Failed, exit_of_repository),
+        }
+    }
+
+    /// What to do next.
+    fn advice(&self) -> Option<&'static str> {
+        if let Some(error) = self.repository() {
+            return advice_of_repository(error);
+        }
+        Some(match self {
+            Self::Location(_) => "Name the repository's folder by --repo or FARKEEP_REPOSITORY.",
+            Self::Passphrase(PassphraseError::NobodyToAsk { .. }) => {
+                "Set FARKEEP_PASSWORD, FARKEEP_PASSWORD_FILE or FARKEEP_PASSWORD_COMMAND."
+            }
+            Self::Selector(SelectorError::Form { .. } | SelectorError::Moment { .. }) => {
+                "A snapshot is the beginning of an id, latest, latest~N, or @TIME, as in @2025-05-01T14:00:00Z or \
+                 '@yesterday 14:00'."
+            }
+            Self::Selector(SelectorError::Ambiguous { .. }) => "Give more digits of the id.",
+            Self::Selector(SelectorError::None { .. }) => "`farkeep snapshots` lists what there is.",
+            Self::NoSuchPath { .. } => {
+                "`farkeep ls` shows what the snapshot holds, `farkeep find` looks in all of them."
+            }
+            Self::NoPath { .. } => "Name the file: SNAPSHOT:PATH.",
+            Self::NotAFile { .. } => "`farkeep restore` writes folders and links.",
+            Self::Backup(BackupError::Interrupted { .. }) => "Run the same command again to go on.",
+            Self::Restore(RestoreError::NotEmpty { .. }) => {
+                "Or choose a target that is empty or not there yet."
+            }
+            _ => return None,
+        })
+    }
+
+    /// The line that a run ends with.
+    pub(super) fn line(&self) -> line::Failure {
+        line::Failure::new(self.exit(), chain(self), self.advice().map(str::to_owned))
+    }
+
+    /// Whether the reader of the results went away before the end.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)
+    }
+
+    /// What the repository said, if it is at the bottom of this.
+    fn repository(&self) -> Option<&RepositoryError> {
+        match self {
+            Self::Repository(error)
+            | Self::Backup(BackupError::Repository(error))
+            | Self::Restore(RestoreError::Repository(error))
+            | Self::Check(CheckError::Repository(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn exit_of_repository(error: &RepositoryError) -> Exit {
+    match (error, error.store()) {
+        (_, Some(StoreError::NotThere)) => Exit::NoRepository,
+        (_, Some(StoreError::InUse { .. })) => Exit::InUse,
+        (RepositoryError::WrongSecret { .. } | RepositoryError::Mistyped { .. }, _) => Exit::WrongPassphrase,
+        _ if error.is_damage() => Exit::Damage,
+        _ => Exit::Failed,
+    }
+}
+
+fn advice_of_repository(error: &RepositoryError) -> Option<&'static str> {
+    Some(match (error, error.store()) {
+        (_, Some(StoreError::NotThere)) => "Check the path, or make a repository there with `farkeep init`.",
+        (_, Some(StoreError::InUse { .. })) => "Wait until it has ended, and try again.",
+        (_, Some(StoreError::NewerFormat { .. } | StoreError::Unsupported { .. })) => {
+            "A newer version of farkeep wrote it: update this one."
+        }
+        (_, Some(StoreError::Full { .. })) => {
+            "Make room and run the same command again: what is stored stays stored, and every snapshot is good."
+        }
+        (_, Some(StoreError::Exists { .. })) => "Choose a folder that is empty or not there yet.",
+        (_, Some(StoreError::LastSlot { .. })) => "Add another passphrase first: `farkeep key add`.",
+        (RepositoryError::SlotName { .. }, _) => "`farkeep key list` shows them.",
+        (RepositoryError::NoReader, _) => "Use the passphrase of an administrator.",
+        _ if error.is_damage() => {
+            "`farkeep check --read-data` names everything that is damaged and what it touches."
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

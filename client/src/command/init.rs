@@ -1,0 +1,111 @@
+//! `farkeep init`
+
+use clap::Args;
+use farkeep_codec::key::KdfCost;
+use farkeep_codec::parameters::Chunker;
+use farkeep_codec::parameters::Compression;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::config::passphrase::Purpose;
+use crate::config::size::Size;
+use crate::output::exit::Exit;
+use crate::output::line;
+use crate::repository::Plan;
+use crate::repository::RepositoryError;
+use crate::repository::create;
+
+/// Make a repository in an empty folder
+///
+/// The passphrase is asked for, or taken from where the other commands take it. Whoever loses it and has no recovery
+/// code has lost every backup in the repository: nobody can open it for them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farkeep init --repo /srv/backup
+  farkeep key recovery --repo /srv/backup    a code to print and lock away")]
+pub(super) struct Init {
+    /// What the key slot of this passphrase is called
+    #[arg(long, value_name = "TEXT", default_value = "first passphrase")]
+    label: String,
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+/// Recorded in the repository and never changed: writers that differ in them do not deduplicate.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tuning, for good")]
+struct Tuning {
+    /// Level of zstd, -7 to 22
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, allow_negative_numbers = true)]
+    compression_level: i32,
+    /// Bytes that chunks of large files have on average
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    chunk_average: Size,
+    /// Fewest bytes of a chunk; else a quarter of the average
+    #[arg(long, value_name = "SIZE")]
+    chunk_min: Option<Size>,
+    /// Most bytes of a chunk; else four times the average
+    #[arg(long, value_name = "SIZE")]
+    chunk_max: Option<Size>,
+    /// Bytes of the chunks of images and block devices
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    image_chunk: Size,
+    /// Bytes that bundles of small files have on average
+    #[arg(long, value_name = "SIZE", default_value = "512KiB")]
+    bundle: Size,
+    /// Memory that one guess of the passphrase costs
+    #[arg(long, value_name = "SIZE")]
+    guess_memory: Option<Size>,
+    /// Passes over that memory
+    #[arg(long, value_name = "COUNT")]
+    guess_passes: Option<u32>,
+}
+
+impl Init {
+    pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        let location = session.location()?;
+        let plan = self.tuning.plan(&self.label)?;
+        let passphrase = session.passphrase(Purpose::Choose)?;
+        let created = create(&location, &plan, &passphrase)?;
+        let location = location.to_string();
+        session.output.summary(&line::Repository { repository: created.repository, location })?;
+        session.output.note(
+            "\nREMEMBER THE PASSPHRASE. Without it, or a recovery code, nobody can ever open these backups.\n\
+             `farkeep key recovery` prints a code to keep on paper, away from this machine.",
+        );
+        Ok(Exit::Done)
+    }
+}
+
+impl Tuning {
+    fn plan(&self, label: &str) -> Result<Plan, RepositoryError> {
+        let average = bytes("--chunk-average", self.chunk_average)?;
+        let or = |flag, size: Option<Size>, default: u32| size.map_or(Ok(default), |size| bytes(flag, size));
+        let chunker = Chunker::FastCdcKeyed {
+            min: or("--chunk-min", self.chunk_min, average / 4)?,
+            average,
+            max: or("--chunk-max", self.chunk_max, average.saturating_mul(4))?,
+        };
+        let memory_kib = or("--guess-memory", self.guess_memory.map(kib), KdfCost::DEFAULT.memory_kib)?;
+        let passes = self.guess_passes.unwrap_or(KdfCost::DEFAULT.passes);
+        Ok(Plan {
+            chunker,
+            image_chunk_bytes: bytes("--image-chunk", self.image_chunk)?,
+            bundle_bytes_target: bytes("--bundle", self.bundle)?,
+            compression: Compression::at_level(self.compression_level),
+            cost: KdfCost { memory_kib, passes, lanes: 1 },
+            label: label.to_owned(),
+        })
+    }
+}
+
+/// The size as the parameters hold it.
+fn bytes(flag: &str, size: Size) -> Result<u32, RepositoryError> {
+    u32::try_from(size.bytes).map_err(|_| RepositoryError::Setting { why: format!("{flag} is too large") })
+}
+
+/// The size in KiB, where Argon2 counts in them.
+fn kib(size: Size) -> Size {
+    Size { bytes: size.bytes / 1024 }
+}

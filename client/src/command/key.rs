@@ -1,0 +1,128 @@
+//! `farkeep key`
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Subcommand;
+use farkeep_codec::key::KdfCost;
+use farkeep_codec::key::Lock;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::config::passphrase;
+use crate::config::passphrase::Flags;
+use crate::config::passphrase::Passphrase;
+use crate::config::passphrase::Purpose;
+use crate::config::passphrase::Source;
+use crate::output::exit::Exit;
+use crate::output::line;
+use crate::repository::Access;
+use crate::repository::Repository;
+
+/// Manage who can open the repository
+///
+/// A repository has one or more key slots, and each is opened by a passphrase or by a recovery code. All of them open
+/// the same keys: removing a slot keeps out whoever knows its passphrase and has no copy of the keys.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farkeep key add --label 'colleague'
+  farkeep key recovery
+  farkeep key list
+  farkeep key remove 3f2a")]
+pub(super) struct Key {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// List the key slots
+    List,
+    /// Add a passphrase
+    Add(New),
+    /// Remove a slot; the last one stays
+    Remove {
+        /// The beginning of the slot's id, or its label
+        slot: String,
+    },
+    /// Replace the passphrase that was given by a new one
+    Change(New),
+    /// Add a recovery code, and print it this one time
+    Recovery {
+        /// What the slot is called
+        #[arg(long, value_name = "TEXT", default_value = "recovery code")]
+        label: String,
+    },
+}
+
+/// A new passphrase.
+#[derive(Debug, Args)]
+struct New {
+    /// Take the new passphrase from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    new_password_file: Option<PathBuf>,
+    /// What the slot is called
+    #[arg(long, value_name = "TEXT", default_value = "passphrase")]
+    label: String,
+}
+
+impl Key {
+    pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        let access = if matches!(self.act, Act::List) { Access::Read } else { Access::Write };
+        let repository = session.open(access)?;
+        match &self.act {
+            Act::List => list(session, &repository)?,
+            Act::Add(new) => {
+                let slot = repository.add_passphrase(&new.read()?, &new.label, KdfCost::DEFAULT)?;
+                session.output.summary(&changed(&slot, "added"))?;
+            }
+            Act::Remove { slot } => {
+                let slot = repository.find_slot(slot)?;
+                repository.remove_slot(slot)?;
+                session.output.summary(&changed(&slot, "removed"))?;
+            }
+            Act::Change(new) => {
+                // The new one is there before the old one goes: whatever happens in between, somebody can open it.
+                let slot = repository.add_passphrase(&new.read()?, &new.label, KdfCost::DEFAULT)?;
+                session.output.summary(&changed(&slot, "added"))?;
+                repository.remove_slot(repository.opened_slot())?;
+                session.output.summary(&changed(&repository.opened_slot(), "removed"))?;
+            }
+            Act::Recovery { label } => {
+                let (slot, code) = repository.add_recovery(label)?;
+                session
+                    .output
+                    .note("This code opens the repository. It is shown once: print it and lock it away.");
+                let code = code.to_text().to_string();
+                session.output.line(&line::Recovery { slot: slot.to_string(), code })?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl New {
+    fn read(&self) -> Result<Passphrase, Failure> {
+        let flags = Flags { file: self.new_password_file.clone(), command: None };
+        let source = Source::choose(&flags, &passphrase::NEW, |name| env::var_os(name), "New passphrase");
+        Ok(source.read(Purpose::Choose)?)
+    }
+}
+
+fn list(session: &Session, repository: &Repository) -> Result<(), Failure> {
+    session.output.heading(line::Key::HEADING)?;
+    for slot in repository.key_slots()? {
+        let kind = match slot.lock {
+            Lock::Passphrase { .. } => "passphrase",
+            Lock::Recovery { .. } => "recovery",
+        };
+        session.output.line(&line::Key { slot: slot.id.to_string(), kind, label: slot.label })?;
+    }
+    Ok(())
+}
+
+fn changed(slot: &impl ToString, change: &'static str) -> line::KeyChange {
+    line::KeyChange { slot: slot.to_string(), change }
+}

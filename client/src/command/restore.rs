@@ -1,0 +1,143 @@
+//! `farkeep restore`
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use clap::ValueEnum;
+
+use super::failure::Failure;
+use super::interrupt;
+use super::session::Session;
+use super::subject::FilterArguments;
+use super::subject::Subject;
+use crate::output::exit::Exit;
+use crate::output::line;
+use crate::output::line::Named;
+use crate::progress::Progress;
+use crate::repository::Access;
+use crate::restore;
+use crate::restore::Delete;
+use crate::restore::Intent;
+use crate::restore::Overwrite;
+use crate::restore::Request;
+use crate::restore::Summary;
+use crate::restore::Verify;
+use crate::source::Selection;
+
+/// Turn a snapshot, or a part of it, into files again
+///
+/// Nothing is ever written outside of the target. Every byte is verified before it is written; what cannot be verified
+/// is not written, is named, and the exit code says so.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farkeep restore latest --target /mnt/new
+  farkeep restore '@yesterday 14:00:/home/me' --target /home/me --overwrite if-changed
+  farkeep restore latest --target /tmp/t --include '*.conf' --dry-run
+
+PATH itself becomes the target: what lies in /home/me goes right into --target. Globs follow .gitignore; one that begins
+with a slash counts from the root folder of the snapshot.")]
+pub(super) struct Restore {
+    /// The snapshot, and a path in it
+    #[arg(value_name = "SNAPSHOT[:PATH]")]
+    subject: OsString,
+    /// The folder to write into; it is made if it is not there
+    #[arg(long, short, value_name = "DIR")]
+    target: PathBuf,
+    /// Only what matches this glob; may be repeated
+    #[arg(long, short, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Nothing that matches this glob; may be repeated
+    #[arg(long, short, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// What to do with files that are there already; without this, the target must be empty
+    #[arg(long, value_name = "WHEN")]
+    overwrite: Option<When>,
+    /// Remove what the target has and the snapshot does not
+    #[arg(long, requires = "overwrite")]
+    delete: bool,
+    /// Say what would be done, and write nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Read back what was written, and compare
+    #[arg(long, conflicts_with = "dry_run")]
+    verify: bool,
+    #[command(flatten)]
+    filter: FilterArguments,
+}
+
+/// What to do with files that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Make them equal to the snapshot's; only what differs is written
+    Always,
+    /// The same, but believe that equal size and modification time mean equal contents
+    IfChanged,
+    /// Leave them as they are
+    Never,
+}
+
+impl Restore {
+    pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        let selection = Selection::new(&self.include, &self.exclude)?;
+        let repository = session.open(Access::Read)?;
+        let subject = Subject::find(session, &repository, &self.subject, &self.filter)?;
+        let request = self.request(selection, &subject);
+        let progress = Arc::new(Progress::new());
+        let watch = session.output.watch(&progress);
+        let summary = restore::run(&repository, &request, &progress)?;
+        drop(watch);
+        self.report(session, &subject, &summary)
+    }
+
+    fn request(&self, selection: Selection, subject: &Subject) -> Request {
+        Request {
+            root: subject.point.root(),
+            subtree: subject.path.clone(),
+            target: self.target.clone(),
+            selection,
+            overwrite: match self.overwrite {
+                None => Overwrite::Refuse,
+                Some(When::Always) => Overwrite::Always,
+                Some(When::IfChanged) => Overwrite::IfChanged,
+                Some(When::Never) => Overwrite::Never,
+            },
+            delete: if self.delete { Delete::Extra } else { Delete::Keep },
+            intent: if self.dry_run { Intent::DryRun } else { Intent::Write },
+            verify: if self.verify { Verify::ReadBack } else { Verify::Skip },
+            cancel: interrupt::cancel_flag(),
+        }
+    }
+
+    fn report(&self, session: &Session, subject: &Subject, summary: &Summary) -> Result<Exit, Failure> {
+        for problem in &summary.problems {
+            let (path, why) = (Named::of_key(&problem.path), problem.why.clone());
+            session.output.problem(&line::RestoreProblem { path, why, damage: problem.damage })?;
+        }
+        session.output.summary(&line::Restore {
+            snapshot: subject.point.id,
+            target: Named::of_os(self.target.as_os_str()),
+            dry_run: self.dry_run,
+            files: summary.files,
+            folders: summary.folders,
+            others: summary.others,
+            files_equal: summary.files_equal,
+            files_skipped: summary.files_skipped,
+            bytes: summary.bytes,
+            written_bytes: summary.written_bytes,
+            deleted: summary.deleted,
+            verified: summary.verified,
+            problem_count: summary.problem_count,
+            damage_count: summary.damage_count,
+            notices: summary.notices,
+            elapsed: summary.elapsed,
+        })?;
+        Ok(match (summary.damage_count, summary.problem_count) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::Failed,
+            _ => Exit::Damage,
+        })
+    }
+}

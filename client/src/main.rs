@@ -1,0 +1,7 @@
+//! The program `farkeep`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    farkeep::command::run(std::env::args_os()).into()
+}

@@ -1,0 +1,132 @@
+//! Making a repository.
+
+use std::sync::Arc;
+
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::key::KdfCost;
+use farkeep_codec::key::ReaderSecret;
+use farkeep_codec::key::Secrets;
+use farkeep_codec::key::Slot;
+use farkeep_codec::key::SlotSecret;
+use farkeep_codec::limits::KDF_MEMORY_KIB_MAX;
+use farkeep_codec::limits::KDF_PASSES_MAX;
+use farkeep_codec::limits::LABEL_BYTES_MAX;
+use farkeep_codec::parameters::Chunker;
+use farkeep_codec::parameters::Compression;
+use farkeep_codec::parameters::Parameters;
+use farkeep_codec::time::Time;
+use farkeep_engine::Clock;
+use farkeep_engine::Engine;
+use farkeep_engine::SystemClock;
+use farkeep_engine::disk::Backend;
+use farkeep_engine::disk::RealDisk;
+
+use super::RepositoryError;
+use super::slots::new_slot_id;
+use super::unlock::options;
+use crate::config::Location;
+use crate::config::passphrase::Passphrase;
+
+/// Least memory that Argon2 works with.
+const KDF_MEMORY_KIB_MIN: u32 = 8;
+
+/// What is decided when a repository is made, and never after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// How large files are cut.
+    pub chunker: Chunker,
+    /// Bytes of the chunks of images.
+    pub image_chunk_bytes: u32,
+    /// Bytes that bundles of small files have on average.
+    pub bundle_bytes_target: u32,
+    /// How plaintexts are compressed.
+    pub compression: Compression,
+    /// What a guess of the passphrase costs.
+    pub cost: KdfCost,
+    /// What the first key slot is called.
+    pub label: String,
+}
+
+/// A repository that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// Its id.
+    pub repository: RepositoryId,
+}
+
+/// Makes a repository in an empty folder, or in one that is not there yet.
+///
+/// # Errors
+/// [`RepositoryError::Create`] when something else lies there or the disk fails, [`RepositoryError::Setting`] when the
+/// format does not allow the plan.
+pub fn create(location: &Location, plan: &Plan, passphrase: &Passphrase) -> Result<Created, RepositoryError> {
+    plan.check()?;
+    let secrets = Secrets::generate(fill_random);
+    let parameters = parameters(plan, &secrets)?;
+    let bytes = parameters.encode();
+    let secret = SlotSecret::Passphrase(passphrase.as_bytes());
+    let slot = Slot::seal(&secrets, &secret, &plan.label, plan.cost, &bytes, fill_random);
+
+    let failed = |source| RepositoryError::Create { location: location.clone(), source };
+    let disk = RealDisk::create(location.folder(), Backend::Auto).map_err(|error| failed(error.into()))?;
+    let first_slot = (new_slot_id(), slot.encode());
+    Engine::create(Arc::new(disk), &bytes, (first_slot.0, &first_slot.1), options(location.folder()))
+        .map_err(failed)?;
+    Ok(Created { repository: parameters.repository })
+}
+
+impl Plan {
+    /// Whether the format allows what it would only find out by a panic.
+    fn check(&self) -> Result<(), RepositoryError> {
+        let refused = |why: String| Err(RepositoryError::Setting { why });
+        let KdfCost { memory_kib, passes, lanes } = self.cost;
+        if !(KDF_MEMORY_KIB_MIN..=KDF_MEMORY_KIB_MAX).contains(&memory_kib) {
+            return refused(format!(
+                "the memory of a guess is {KDF_MEMORY_KIB_MIN} to {KDF_MEMORY_KIB_MAX} KiB"
+            ));
+        }
+        if !(1..=KDF_PASSES_MAX).contains(&passes) || lanes != 1 {
+            return refused(format!("a guess has 1 to {KDF_PASSES_MAX} passes, and one lane"));
+        }
+        check_label(&self.label)
+    }
+}
+
+/// Whether a key slot can be called this.
+pub(super) fn check_label(label: &str) -> Result<(), RepositoryError> {
+    if label.len() > LABEL_BYTES_MAX || label.chars().any(char::is_control) {
+        let why = format!("a label has at most {LABEL_BYTES_MAX} bytes and no control characters");
+        return Err(RepositoryError::Setting { why });
+    }
+    Ok(())
+}
+
+/// Fills a buffer with random bytes of the system.
+pub(super) fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system has random numbers");
+}
+
+/// The parameters of the plan, as a reader will accept them.
+fn parameters(plan: &Plan, secrets: &Secrets) -> Result<Parameters, RepositoryError> {
+    let mut repository = [0; 32];
+    fill_random(&mut repository);
+    let parameters = Parameters {
+        repository: RepositoryId::from_bytes(repository),
+        created: now(),
+        chunker: plan.chunker,
+        image_chunk_bytes: plan.image_chunk_bytes,
+        bundle_bytes_target: plan.bundle_bytes_target,
+        compression: plan.compression,
+        reader_public: secrets
+            .reader
+            .as_ref()
+            .map(ReaderSecret::public)
+            .expect("a new owner may do everything"),
+    };
+    let refused = |error| RepositoryError::Setting { why: crate::output::chain(&error) };
+    Parameters::parse(&parameters.encode()).map_err(refused)
+}
+
+fn now() -> Time {
+    SystemClock.now()
+}

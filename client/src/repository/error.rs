@@ -1,0 +1,161 @@
+//! Why a repository did not do what it was asked.
+
+use farkeep_codec::envelope::EnvelopeError;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::key::RecoveryCodeError;
+use farkeep_codec::key::SlotError;
+use farkeep_codec::layout::Malformed;
+use farkeep_codec::seal::OpenError;
+use farkeep_engine::CommitError;
+use farkeep_engine::ObjectError;
+use farkeep_engine::PutError;
+use farkeep_engine::SlotId;
+use farkeep_engine::StoreError;
+use thiserror::Error;
+
+use crate::config::Location;
+
+/// Why a repository did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// It does not open.
+    #[error("cannot open the repository {location}")]
+    Open {
+        /// Where it should be.
+        location: Location,
+        /// Why not.
+        source: StoreError,
+    },
+    /// A repository cannot be made there.
+    #[error("cannot make a repository in {location}")]
+    Create {
+        /// Where it was to be.
+        location: Location,
+        /// Why not.
+        source: StoreError,
+    },
+    /// A setting that the format does not allow.
+    #[error("this setting cannot be used: {why}")]
+    Setting {
+        /// Which, and what is allowed.
+        why: String,
+    },
+    /// The passphrase or recovery code opens none of the key slots.
+    #[error("wrong passphrase for the repository {location}")]
+    WrongSecret {
+        /// The repository.
+        location: Location,
+    },
+    /// What was given begins like a recovery code and is none.
+    #[error("wrong passphrase for the repository {location}, and no recovery code either")]
+    Mistyped {
+        /// The repository.
+        location: Location,
+        /// What is wrong with the code.
+        source: RecoveryCodeError,
+    },
+    /// A key slot cannot be read.
+    #[error("key slot {slot} cannot be read")]
+    SlotBytes {
+        /// The slot.
+        slot: SlotId,
+        /// What is wrong with it.
+        source: EnvelopeError,
+    },
+    /// A key slot opened, and what it holds does not belong here.
+    #[error("key slot {slot} does not belong to this repository")]
+    Slot {
+        /// The slot.
+        slot: SlotId,
+        /// What is wrong with it.
+        source: SlotError,
+    },
+    /// The name of a key slot fits none, or several.
+    #[error("{text:?} names {} of the key slots", if *count == 0 { "none" } else { "several" })]
+    SlotName {
+        /// What was given.
+        text: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// The keys of this slot allow to write, and not to read.
+    #[error("the key slot that was opened may write backups, and may not read them")]
+    NoReader,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object was not stored.
+    #[error(transparent)]
+    Put(#[from] PutError),
+    /// A snapshot was not committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// An object was not read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// An object is not what its pointer promises.
+    #[error(transparent)]
+    Seal(#[from] OpenError),
+    /// A node cannot be understood.
+    #[error("node {node} is malformed")]
+    Node {
+        /// The node.
+        node: ObjectId,
+        /// What is wrong with it.
+        source: Malformed,
+    },
+    /// A tree does not hold together.
+    #[error("the tree is malformed")]
+    Tree(#[from] Malformed),
+    /// An entry's place is not inside of the object that it names.
+    #[error("an entry lies outside of object {object}")]
+    Outside {
+        /// The object.
+        object: ObjectId,
+    },
+    /// A file's chunks are shorter or longer than the file.
+    #[error("the chunks of a file do not make up its {bytes} bytes")]
+    Chunks {
+        /// Length of the file.
+        bytes: u64,
+    },
+    /// A snapshot's record does not hold.
+    #[error("snapshot {id} is refused: {why}")]
+    Snapshot {
+        /// The snapshot.
+        id: SnapshotId,
+        /// Why.
+        why: String,
+    },
+}
+
+impl RepositoryError {
+    /// Whether it says that what is stored is not what was stored.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::SlotBytes { .. }
+            | Self::Slot { .. }
+            | Self::Seal(_)
+            | Self::Node { .. }
+            | Self::Tree(_)
+            | Self::Outside { .. }
+            | Self::Chunks { .. }
+            | Self::Snapshot { .. }
+            | Self::Object(ObjectError::Missing { .. } | ObjectError::Tampered { .. }) => true,
+            _ => matches!(self.store(), Some(StoreError::Damaged { .. })),
+        }
+    }
+
+    /// What the store said, if it is the store that failed.
+    pub fn store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Open { source, .. } | Self::Create { source, .. } | Self::Store(source) => Some(source),
+            Self::Put(PutError::Store { source, .. })
+            | Self::Commit(CommitError::Store(source))
+            | Self::Object(ObjectError::Io { source, .. }) => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Points in time: the snapshots of a repository, opened.
+
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::object::Pointer;
+use farkeep_codec::snapshot::Private;
+use farkeep_codec::snapshot::Series;
+use farkeep_codec::snapshot::Snapshot;
+use farkeep_codec::time::Time;
+use farkeep_codec::tree::PathKey;
+use farkeep_engine::Listed;
+
+use super::Repository;
+use super::RepositoryError;
+use crate::output::chain;
+
+/// A snapshot whose record was verified and opened.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Its place in the repository's order of arrival.
+    pub sequence: u64,
+    /// When the repository took it in.
+    pub received: Time,
+    /// What the record says in plain.
+    pub record: Snapshot,
+    /// What it says to readers.
+    pub private: Private,
+}
+
+/// A snapshot whose record does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Why not.
+    pub why: String,
+}
+
+/// The snapshots of a repository that were not forgotten, in the order of arrival.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Those that can be read.
+    pub points: Vec<Point>,
+    /// Those that cannot.
+    pub refused: Vec<Refused>,
+}
+
+impl Point {
+    /// The root of its tree.
+    pub fn root(&self) -> Pointer {
+        self.record.root_pointer(&self.private)
+    }
+
+    /// The paths that were backed up.
+    pub fn paths(&self) -> Vec<PathKey> {
+        self.private.paths.iter().filter_map(|path| PathKey::from_slashes(path).ok()).collect()
+    }
+}
+
+impl Repository {
+    /// All snapshots, those that do not hold by their reason.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the keys do not allow to read snapshots.
+    pub fn listing(&self) -> Result<Listing, RepositoryError> {
+        self.reader()?;
+        let mut listing = Listing::default();
+        for listed in self.engine.snapshots()? {
+            let id = listed.id;
+            match self.point(listed) {
+                Ok(point) => listing.points.push(point),
+                Err(RepositoryError::Snapshot { why, .. }) => listing.refused.push(Refused { id, why }),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The snapshots that can be read, in the order of arrival.
+    ///
+    /// # Errors
+    /// As [`listing`](Self::listing).
+    pub fn snapshots(&self) -> Result<Vec<Point>, RepositoryError> {
+        let listing = self.listing()?;
+        for refused in &listing.refused {
+            tracing::warn!("snapshot {} is left out: {}", refused.id, refused.why);
+        }
+        Ok(listing.points)
+    }
+
+    /// The newest snapshot of a series.
+    ///
+    /// # Errors
+    /// As [`listing`](Self::listing), and when just this snapshot does not hold.
+    pub fn newest(&self, series: &Series) -> Result<Option<Point>, RepositoryError> {
+        let snapshots = self.engine.snapshots()?;
+        let of_series = snapshots.into_iter().filter(|listed| listed.record.series == *series);
+        of_series.max_by_key(|listed| listed.sequence).map(|listed| self.point(listed)).transpose()
+    }
+
+    /// Verifies and opens a record.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Snapshot`] when it does not hold, [`RepositoryError::NoReader`] without the key for it.
+    pub fn point(&self, listed: Listed) -> Result<Point, RepositoryError> {
+        let reader = self.reader()?;
+        let Listed { id, record, received, sequence } = listed;
+        let refused = |why: String| RepositoryError::Snapshot { id, why };
+        if record.repository != self.parameters().repository {
+            return Err(refused("it belongs to another repository".to_owned()));
+        }
+        record.verify().map_err(|error| refused(chain(&error)))?;
+        let private = record.open(reader).map_err(|error| refused(chain(&error)))?;
+        Ok(Point { id, sequence, received, record, private })
+    }
+}
