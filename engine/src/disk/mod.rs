@@ -49,7 +49,9 @@ pub trait Disk: Send + Sync {
     /// [`DiskError::NotFound`] for [`Mode::Read`] and [`Mode::Write`], [`DiskError::Exists`] for [`Mode::CreateNew`].
     fn open(&self, path: &Path, mode: Mode) -> Result<Box<dyn File>, DiskError>;
 
-    /// Creates a file that grows at its end only, with room for `allocate_bytes` reserved (it may grow beyond).
+    /// Creates a file that grows at its end only. Room for `allocate_bytes` is reserved as soon as writing goes on for
+    /// long enough that it pays; until the next sync others may see it as zeros at the end of the file. The file may
+    /// grow beyond.
     ///
     /// # Errors
     /// [`DiskError::Exists`] if the name is taken, [`DiskError::Full`] if there is no such room; no file is left

@@ -65,15 +65,12 @@ impl RealAppend {
         allocate_bytes: u64,
         kit: Kit,
         idle_kits: IdleKits,
-    ) -> Result<Self, DiskError> {
+    ) -> Self {
         let Kit { carrier, buffers: mut idle } = kit;
         let current = idle.pop().map(|buffer| Load::new(buffer, 0));
         let path = path.to_path_buf();
         let (visible_bytes, poison) = (0, None);
-        let mut append =
-            Self { target, path, carrier, idle, current, allocate_bytes, visible_bytes, poison, idle_kits };
-        append.allocate(0)?;
-        Ok(append)
+        Self { target, path, carrier, idle, current, allocate_bytes, visible_bytes, poison, idle_kits }
     }
 
     /// Runs `act` unless an earlier one has failed, and remembers its error.
@@ -114,7 +111,9 @@ impl RealAppend {
     fn submit(&mut self) -> Result<(), DiskError> {
         let error = |path: &Path, error| DiskError::new(Act::Write, path, error);
         let offset = self.current().offset;
-        if self.visible_bytes == offset {
+        // A small load is the last one before a sync, which would have to give the room back at once; and that costs as
+        // much as the sync itself.
+        if self.visible_bytes == offset && self.current().is_full() {
             self.allocate(offset)?;
         }
         let next = match self.idle.pop() {

@@ -110,12 +110,14 @@ impl RealDisk {
     }
 
     fn carrier(&self) -> io::Result<Box<dyn Carrier>> {
-        match (self.backend, RingCarrier::new()) {
-            (Backend::Sync, _) => Ok(Box::new(PlainCarrier::default())),
-            (_, Ok(ring)) => Ok(Box::new(ring)),
-            (Backend::Auto, Err(_)) => Ok(Box::new(PlainCarrier::default())),
-            (Backend::IoUring, Err(error)) => Err(error),
+        if self.backend != Backend::Sync {
+            match RingCarrier::new() {
+                Ok(ring) => return Ok(Box::new(ring)),
+                Err(error) if self.backend == Backend::IoUring => return Err(error),
+                Err(_) => {}
+            }
         }
+        Ok(Box::new(PlainCarrier::default()))
     }
 
     fn kit(&self) -> io::Result<Kit> {
@@ -166,6 +168,9 @@ impl Disk for RealDisk {
     fn append(&self, path: &Path, allocate_bytes: u64) -> Result<Box<dyn Append>, DiskError> {
         let place = self.place(Act::Create, path)?;
         let error = |source| DiskError::new(Act::Create, &place, source);
+        if self.free_bytes(path.parent().unwrap_or(Path::new("")))? < allocate_bytes {
+            return Err(DiskError::Full { act: Act::Allocate, path: place });
+        }
         let kit = self.kit().map_err(error)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(FILE_MODE);
@@ -174,15 +179,7 @@ impl Disk for RealDisk {
         // A file system that has no O_DIRECT says so here; the page cache does then.
         let direct = OpenOptions::new().write(true).custom_flags(flags).open(&place).ok();
         let target = Target { file, direct };
-        let append = RealAppend::new(target, &place, allocate_bytes, kit, self.idle_kits.clone());
-        match append {
-            Ok(append) => Ok(Box::new(append)),
-            Err(error) => {
-                // What made the file useless is reported; that it could not be removed either would hide that.
-                let _ = fs::remove_file(&place);
-                Err(error)
-            }
-        }
+        Ok(Box::new(RealAppend::new(target, &place, allocate_bytes, kit, self.idle_kits.clone())))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use rustix::io::Errno;
 
@@ -161,7 +162,8 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds the state")
+        // A test that has failed while it held the state has said so itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -188,6 +188,13 @@ fn a_name_is_durable_when_its_folder_was_synced() {
     assert_eq!(every(&disk), BTreeSet::from([vec![], vec!["b".into()]]));
     disk.sync_folder(root).expect("durable");
     assert_eq!(every(&disk), BTreeSet::from([vec![]]));
+    disk.open(Path::new("new"), Mode::CreateNew).expect("new");
+    disk.rename(Path::new("new"), Path::new("renamed")).expect("there");
+    let both = BTreeSet::from([vec![], vec!["new".into()], vec!["renamed".into()]]);
+    assert_eq!(every(&disk), both, "what was never created is not renamed");
+    assert_eq!(names(&disk.crash(&Crash::Chosen(vec![Fate::Lost, Fate::Kept]))), Vec::<OsString>::new());
+    disk.remove(Path::new("renamed")).expect("there");
+    disk.sync_folder(root).expect("durable");
     disk.create_folder(Path::new("folder")).expect("new");
     disk.open(Path::new("folder/c"), Mode::CreateNew).expect("new");
     disk.sync_folder(Path::new("folder")).expect("durable");
@@ -336,6 +343,20 @@ fn writes_under_way_may_or_may_not_survive_and_synced_blocks_do() {
         ends.insert(bytes.len());
     }
     assert!(ends.contains(&BLOCK_BYTES) && ends.len() > 10, "{ends:?}");
+}
+
+#[test]
+fn the_sync_of_another_handle_does_not_wait_for_writes_under_way() {
+    let disk = SimulatedDisk::new(3);
+    let path = Path::new("pack");
+    let mut append = disk.append(path, 0).expect("new");
+    disk.sync_folder(Path::new("")).expect("durable");
+    append.write(&[1; 2 * BLOCK_BYTES]).expect("room");
+    disk.open(path, Mode::Write).expect("there").sync().expect("durable");
+    assert_eq!(disk.uncertain(), 1, "the write that nobody saw completed");
+    assert_eq!(contents(&disk.crash(&Crash::LoseAll), "pack").as_deref(), Some(&b""[..]));
+    append.finish().expect("durable");
+    assert_eq!(contents(&disk.crash(&Crash::LoseAll), "pack"), Some(vec![1; 2 * BLOCK_BYTES]));
 }
 
 #[test]
