@@ -7,6 +7,7 @@ use farkeep_codec::key::Slot;
 use farkeep_codec::object::Header;
 use farkeep_codec::object::ObjectView;
 use farkeep_codec::parameters::Parameters;
+use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
 
 /// A repository's parameters.
@@ -22,6 +23,15 @@ pub fn parameters(bytes: &[u8]) {
 pub fn slot(bytes: &[u8]) {
     for whole in [bytes.to_vec(), enveloped(*b"FKslot", bytes)] {
         if let Ok(value) = Slot::parse(&whole) {
+            assert_eq!(value.encode(), whole);
+        }
+    }
+}
+
+/// A snapshot record.
+pub fn snapshot(bytes: &[u8]) {
+    for whole in [bytes.to_vec(), enveloped(*b"FKsnap", bytes)] {
+        if let Ok(value) = Snapshot::parse(&whole) {
             assert_eq!(value.encode(), whole);
         }
     }

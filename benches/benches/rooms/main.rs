@@ -3,9 +3,20 @@
 mod codec;
 mod disk;
 mod sample;
+mod store;
 
 use criterion::criterion_group;
 use criterion::criterion_main;
 
-criterion_group!(rooms, codec::chunk, codec::seal, codec::open, codec::tree, disk::append, disk::fetch);
+criterion_group!(
+    rooms,
+    codec::chunk,
+    codec::seal,
+    codec::open,
+    codec::tree,
+    disk::append,
+    disk::fetch,
+    store::put,
+    store::index
+);
 criterion_main!(rooms);

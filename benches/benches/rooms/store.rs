@@ -1,0 +1,118 @@
+//! The store as a client sees it: putting objects, and asking the index for ids.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use criterion::BatchSize;
+use criterion::BenchmarkId;
+use criterion::Criterion;
+use criterion::Throughput;
+use farkeep_benches::limits;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::object::Kind;
+use farkeep_codec::seal::Sealer;
+use farkeep_engine::Access;
+use farkeep_engine::Engine;
+use farkeep_engine::IndexKind;
+use farkeep_engine::Options;
+use farkeep_engine::Presence;
+use farkeep_engine::SlotId;
+use farkeep_engine::disk::Backend;
+use farkeep_engine::disk::RealDisk;
+use tempfile::TempDir;
+
+use crate::sample;
+
+const OBJECTS: usize = 256;
+const OBJECT_BYTES: usize = 256 << 10;
+const IDS: usize = 100_000;
+
+/// Objects of a quarter MiB into an empty repository, verified on the way, durable at the end.
+pub(crate) fn put(criterion: &mut Criterion) {
+    let data = sample::noise(OBJECTS * OBJECT_BYTES);
+    let objects = sealed(data.chunks(OBJECT_BYTES));
+    let mut group = criterion.benchmark_group("put");
+    group.throughput(Throughput::BytesDecimal(data.len() as u64)).sample_size(10);
+    group.bench_function(BenchmarkId::new("new objects", limits::APPEND), |bench| {
+        let put = |(_folder, engine): (TempDir, Engine)| {
+            for (id, object) in &objects {
+                engine.put(id, object).expect("a sound object is taken");
+            }
+            engine.flush().expect("the disk takes it");
+        };
+        bench.iter_batched(repository, put, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// A thousand ids at a time, of which all or none are there. The index was closed and opened in between, so that it
+/// is asked and not the memory of the session; it is far smaller than the one that the limits were taken from.
+pub(crate) fn index(criterion: &mut Criterion) {
+    let contents: Vec<[u8; 8]> = (0..IDS as u64).map(u64::to_le_bytes).collect();
+    let (folder, engine) = repository();
+    let mut known = Vec::with_capacity(IDS);
+    for (id, object) in sealed(contents.iter().map(<[u8; 8]>::as_slice)) {
+        engine.put(&id, &object).expect("a sound object is taken");
+        known.push(id);
+    }
+    engine.flush().expect("the disk takes it");
+    drop(engine);
+    let engine = opened(folder.path());
+    let unknown: Vec<ObjectId> = (0..IDS as u64).map(|n| blended(known[0], n)).collect();
+    let mut group = criterion.benchmark_group("index");
+    group.throughput(Throughput::Elements(1_000)).sample_size(20);
+    for (what, limit, ids, expected) in [
+        ("hit", limits::INDEX_HIT, &known, Presence::Known),
+        ("miss", limits::INDEX_MISS, &unknown, Presence::Unknown),
+    ] {
+        let mut batches = ids.chunks(1_000).cycle();
+        group.bench_function(BenchmarkId::new(what, limit), |bench| {
+            bench.iter(|| {
+                let answers =
+                    engine.probe(batches.next().expect("the batches begin again")).expect("it answers");
+                assert!(answers.iter().all(|answer| *answer == expected));
+                black_box(answers.len())
+            });
+        });
+    }
+    group.finish();
+}
+
+fn sealed<'a>(plain: impl Iterator<Item = &'a [u8]>) -> Vec<(ObjectId, Vec<u8>)> {
+    let keys = sample::keys();
+    let mut sealer = Sealer::new(&keys, &sample::parameters().compression);
+    let seal = |plain: &[u8]| {
+        let mut object = Vec::new();
+        let seed = keys.seed(Kind::Data, plain);
+        (sealer.seal(Kind::Data, &seed, &[], plain, &mut object), object)
+    };
+    plain.map(seal).collect()
+}
+
+/// An id that no object has.
+fn blended(id: ObjectId, number: u64) -> ObjectId {
+    let mut bytes = *id.as_bytes();
+    bytes[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+    ObjectId::from_bytes(bytes)
+}
+
+fn repository() -> (TempDir, Engine) {
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let disk =
+        RealDisk::create(&folder.path().join("repository"), Backend::Auto).expect("a folder can be made");
+    let slot = (SlotId::from_bytes([4; 16]), b"a slot that nobody opens".as_slice());
+    let options = options(folder.path());
+    let engine = Engine::create(Arc::new(disk), &sample::parameters().encode(), slot, options);
+    (folder, engine.expect("an empty folder becomes a repository"))
+}
+
+fn opened(folder: &Path) -> Engine {
+    let disk = RealDisk::open(&folder.join("repository"), Backend::Auto).expect("the repository is there");
+    let access = Access::Write { holder: "a bench".to_owned() };
+    Engine::open(Arc::new(disk), access, options(folder)).expect("the repository opens")
+}
+
+fn options(folder: &Path) -> Options {
+    Options::new(IndexKind::Rocks(folder.join("index"))).expect("the system has random numbers")
+}
