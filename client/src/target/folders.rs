@@ -15,10 +15,11 @@ use farkeep_codec::tree::PathKey;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 
-use super::metadata;
-
 /// Folders that are kept open.
 const KEPT_MAX: usize = 256;
+
+/// The access list that new files in a folder get, as an attribute of the folder.
+pub(super) const ACL_DEFAULT: &str = "system.posix_acl_default";
 
 /// Opens folders of the target by their paths.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Folders {
 #[derive(Debug)]
 pub(super) struct OpenFolder {
     pub(super) fd: OwnedFd,
-    /// Whether what is made in it gets an access list that nobody asked for.
+    /// Whether what is made in it gets an access list, which nobody has asked for.
     pub(super) passes_on_acl: bool,
 }
 
@@ -117,7 +118,7 @@ impl Kept {
 
 impl OpenFolder {
     fn new(fd: OwnedFd) -> Self {
-        let passes_on_acl = metadata::has_default_acl(&fd);
+        let passes_on_acl = matches!(rustix::fs::fgetxattr_query(&fd, ACL_DEFAULT), Ok(1..));
         Self { fd, passes_on_acl }
     }
 

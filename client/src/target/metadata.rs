@@ -24,6 +24,7 @@ use rustix::io::Errno;
 
 use super::Owners;
 use super::Target;
+use super::folders::ACL_DEFAULT;
 use super::folders::Place;
 use crate::source::Kind;
 use crate::source::Stat;
@@ -93,7 +94,6 @@ pub(super) enum Attributes {
 const SET_ID_BITS: u32 = 0o6000;
 
 const ACL_ACCESS: &str = "system.posix_acl_access";
-const ACL_DEFAULT: &str = "system.posix_acl_default";
 
 impl Target {
     /// Sets the metadata of an open folder.
@@ -290,11 +290,6 @@ impl Handle for Node {
     fn remove_attribute(&self, name: &[u8]) -> Result<(), Errno> {
         rustix::fs::removexattr(&self.path, name)
     }
-}
-
-/// Whether new files in an open folder get an access list.
-pub(super) fn has_default_acl(folder: impl AsFd) -> bool {
-    matches!(rustix::fs::fgetxattr_query(folder, ACL_DEFAULT), Ok(1..))
 }
 
 /// Takes away the access lists that a new folder got from the one it is in.

@@ -99,6 +99,12 @@ pub enum TargetError {
         /// Path in the target.
         path: PathKey,
     },
+    /// What was read back is not what was written.
+    #[error("{path} does not hold what was written into it")]
+    Differs {
+        /// Path in the target.
+        path: PathKey,
+    },
     /// The system refused.
     #[error("cannot {doing} {path}")]
     Io {

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use farkeep_codec::limits::HOLES_MAX;
 use farkeep_codec::tree::Hole;
+use rustix::fs::Advice;
 use rustix::fs::Mode;
 use tempfile::TempDir;
 
+use super::Cache;
 use super::Contents;
 use super::Piece;
 use super::ReadError;
@@ -163,6 +165,29 @@ fn reading_leaves_the_access_time_alone() {
     read_all(&mut open(&folder), 1000);
     let accessed = fs::metadata(&path).expect("it is there").accessed().expect("it has one");
     assert_eq!(accessed, old);
+}
+
+#[test]
+fn pages_that_were_not_cached_are_not_left_behind_and_others_stay() {
+    let (place, folder) = room();
+    let path = place.path().join("file");
+    fs::write(&path, pattern(12 << 20)).expect("it writes");
+    let file = File::open(&path).expect("it opens");
+    file.sync_all().expect("it syncs");
+    assert!(open(&folder).is_cached(), "it was written a moment ago");
+    read_all(&mut open(&folder), 1 << 20);
+    assert!(open(&folder).is_cached(), "somebody else had it there");
+
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).expect("a hint");
+    let mut contents = open(&folder);
+    if contents.cache == Cache::Keep {
+        let why = "this file system keeps its files in memory";
+        writeln!(std::io::stderr(), "skipped: dropping pages: {why}").expect("standard error is open");
+        return;
+    }
+    assert_eq!(read_all(&mut contents, 1 << 20).0.len(), 12 << 20);
+    assert_eq!(contents.finish().expect("a stat"), Steadiness::Steady);
+    assert!(!contents.is_cached(), "what was read is gone again");
 }
 
 #[test]
