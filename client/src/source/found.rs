@@ -130,8 +130,15 @@ impl fmt::Display for Doing {
 pub(super) struct Names {
     pub(super) folder: Arc<Folder>,
     /// Every name with a zero byte behind it, as listed.
+    bytes: Box<[u8]>,
+    sorted: Box<[NameAt]>,
+}
+
+/// Collects names. Its memory is used again for the next folder, so that [`Names`] take what they need and no more.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
     bytes: Vec<u8>,
-    sorted: Vec<NameAt>,
+    names: Vec<NameAt>,
 }
 
 /// Where one name lies, and what orders it among the others.
@@ -145,19 +152,7 @@ struct NameAt {
     kind: Option<Kind>,
 }
 
-impl Names {
-    /// No names yet.
-    pub(super) fn new(folder: Arc<Folder>) -> Self {
-        Self { folder, bytes: Vec::new(), sorted: Vec::new() }
-    }
-
-    /// A single name.
-    pub(super) fn one(folder: Arc<Folder>, name: &CStr) -> Self {
-        let mut names = Self::new(folder);
-        names.push(name, None).expect("the first name fits");
-        names
-    }
-
+impl Listing {
     /// Adds a name, with its kind where the folder tells.
     ///
     /// # Errors
@@ -170,15 +165,39 @@ impl Names {
             *to = *from;
         }
         self.bytes.extend_from_slice(name.to_bytes_with_nul());
-        self.sorted.push(NameAt { prefix: u64::from_be_bytes(prefix), start, length, kind });
+        self.names.push(NameAt { prefix: u64::from_be_bytes(prefix), start, length, kind });
         Ok(())
     }
 
-    /// Sorts what was added, by bytes.
-    pub(super) fn sort(&mut self) {
+    /// The names sorted by bytes, and an empty listing.
+    pub(super) fn finish(&mut self, folder: Arc<Folder>) -> Names {
         let bytes = &self.bytes;
         let name = |at: &NameAt| bytes.get(at.range());
-        self.sorted.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| name(a).cmp(&name(b))));
+        self.names.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| name(a).cmp(&name(b))));
+        let names =
+            Names { folder, bytes: self.bytes.as_slice().into(), sorted: self.names.as_slice().into() };
+        self.bytes.clear();
+        self.names.clear();
+        self.bytes.shrink_to(KEPT_BYTES_MAX);
+        self.names.shrink_to(KEPT_BYTES_MAX / size_of::<NameAt>());
+        names
+    }
+}
+
+/// Memory that a listing keeps for the next folder.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+impl Names {
+    /// No names.
+    pub(super) fn none(folder: Arc<Folder>) -> Self {
+        Listing::default().finish(folder)
+    }
+
+    /// A single name.
+    pub(super) fn one(folder: Arc<Folder>, name: &CStr) -> Self {
+        let mut listing = Listing::default();
+        listing.push(name, None).expect("the first name fits");
+        listing.finish(folder)
     }
 
     /// How many there are.
@@ -186,7 +205,7 @@ impl Names {
         self.sorted.len()
     }
 
-    /// The name at a position of the order. Names are made by [`push`](Self::push) alone, so it is there.
+    /// The name at a position of the order. Names come out of a [`Listing`] only, so it is there.
     pub(super) fn name(&self, index: usize) -> &CStr {
         let at = self.sorted.get(index).expect("positions come from this list's length");
         let range = at.start as usize..at.range().end + 1;

@@ -174,7 +174,7 @@ impl Drop for Claim<'_> {
 impl Outcome {
     /// Of a folder whose contents are unknown.
     pub(super) fn failed(folder: Arc<Folder>, doing: Doing, error: io::Error) -> Self {
-        let names = Arc::new(Names::new(folder));
+        let names = Arc::new(Names::none(folder));
         Self { names, records: Vec::new(), rest: Vec::new(), failures: vec![(doing, error)] }
     }
 

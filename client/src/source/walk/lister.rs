@@ -24,6 +24,7 @@ use crate::source::Doing;
 use crate::source::Kind;
 use crate::source::Stat;
 use crate::source::contents::read_fully;
+use crate::source::found::Listing;
 use crate::source::found::Names;
 use crate::source::rules::CACHE_TAG_FILE;
 use crate::source::rules::CACHE_TAG_SIGNATURE;
@@ -46,7 +47,8 @@ const IGNORE_FILE_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Lister {
     guide: Arc<Guide>,
-    listing: Box<[MaybeUninit<u8>]>,
+    kernel: Box<[MaybeUninit<u8>]>,
+    listing: Listing,
     /// The path that rules are asked about, with slashes.
     slashes: Vec<u8>,
 }
@@ -61,8 +63,8 @@ pub(super) struct Guide {
 
 impl Lister {
     pub(super) fn new(guide: Arc<Guide>) -> Self {
-        let listing = vec![MaybeUninit::uninit(); LISTING_BYTES].into_boxed_slice();
-        Self { guide, listing, slashes: Vec::new() }
+        let kernel = vec![MaybeUninit::uninit(); LISTING_BYTES].into_boxed_slice();
+        Self { guide, kernel, listing: Listing::default(), slashes: Vec::new() }
     }
 
     pub(super) fn run(&mut self, task: &Task) -> Outcome {
@@ -78,12 +80,10 @@ impl Lister {
             Err(error) => return Outcome::failed(Arc::clone(&inside.folder), Doing::List, error),
         };
         let mut failures = Vec::new();
-        let mut names = Names::new(Arc::clone(&inside.folder));
-        if let Err(error) = self.list_into(&mut names, &folder) {
+        if let Err(error) = self.list_names(&folder) {
             failures.push((Doing::List, error));
         }
-        names.sort();
-        let names = Arc::new(names);
+        let names = Arc::new(self.listing.finish(Arc::clone(&inside.folder)));
         let level = self.level(inside, &names, &folder, &mut failures);
         let inside = Inside { level, ..inside.clone() };
         let wanted = self.without_cache(&names, &folder).unwrap_or(0..names.len());
@@ -94,15 +94,15 @@ impl Lister {
         Outcome { rest, failures, ..outcome }
     }
 
-    /// Adds the names in an open folder. If that fails half way, those that came before are there.
-    fn list_into(&mut self, names: &mut Names, folder: &OwnedFd) -> io::Result<()> {
-        let mut listing = RawDir::new(folder, &mut self.listing);
+    /// Lists the names in an open folder. If that fails half way, those that came before are there.
+    fn list_names(&mut self, folder: &OwnedFd) -> io::Result<()> {
+        let mut listing = RawDir::new(folder, &mut self.kernel);
         while let Some(entry) = listing.next() {
             let entry = entry?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
                 let kind = entry.file_type();
-                names.push(name, (kind != FileType::Unknown).then(|| Kind::from(kind)))?;
+                self.listing.push(name, (kind != FileType::Unknown).then(|| Kind::from(kind)))?;
             }
         }
         Ok(())
