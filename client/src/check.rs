@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::time::Instant;
 
+use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Content;
@@ -27,6 +28,7 @@ use thiserror::Error;
 
 use self::damage::Damages;
 use self::data::Data;
+use self::data::Limits;
 use self::graph::Graph;
 use self::lost::Lost;
 use crate::config::size::Share;
@@ -131,6 +133,16 @@ pub fn run(
     progress: &Progress,
     tell: &mut dyn FnMut(Finding),
 ) -> Result<Summary, CheckError> {
+    run_within(Limits::DEFAULT, repository, request, progress, tell)
+}
+
+fn run_within(
+    limits: Limits,
+    repository: &Repository,
+    request: &Request,
+    progress: &Progress,
+    tell: &mut dyn FnMut(Finding),
+) -> Result<Summary, CheckError> {
     let begun = Instant::now();
     let mut damages = Damages::new(tell, &request.cancel);
     let mut summary = Summary::default();
@@ -149,7 +161,7 @@ pub fn run(
     let objects = graph.into_objects();
     summary.objects = objects.count() as u64;
 
-    let data = Data::new(repository, progress, &objects, &mut damages)?;
+    let data = Data::new(repository, progress, &objects, limits, &mut damages)?;
     let opened = match request.data {
         None => data::Opened::default(),
         Some(Share::ALL) => data.open_all(&points, &mut damages)?,
@@ -185,6 +197,7 @@ fn packs(
     let show = |at: PackProgress| progress.show(at.bytes_done, at.bytes_total);
     let report = repository.engine().verify(share, &show).map_err(RepositoryError::from)?;
     damages.check_cancelled()?;
+    let mut object = Vec::new();
     for damage in &report.damage {
         let what = if damage.pack.is_some() { "pack" } else { "file" };
         damages.add(
@@ -192,7 +205,9 @@ fn packs(
             format!("{} at byte {}", damage.path.display(), damage.offset),
             damage.what.clone(),
         );
-        damage.objects.iter().for_each(|id| damages.mark(id));
+        // Damage beside an object, as in the header of its record, does not keep it from being read.
+        let is_lost = |id: &&ObjectId| repository.engine().object(id, &mut object).is_err();
+        damage.objects.iter().filter(is_lost).for_each(|id| damages.mark(id));
     }
     for notice in &report.notices {
         tracing::warn!("{}: {}", notice.path.display(), notice.what);
@@ -223,3 +238,6 @@ fn content(entry: &Entry) -> Option<&Content> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,9 @@ pub use self::bars::Watch;
 /// Version of the JSON lines. It rises when a field changes its meaning or goes away, not when one is added.
 pub const JSON_VERSION: u32 = 1;
 
+/// Bytes that are gathered before they are written.
+const BUFFER_BYTES: usize = 256 << 10;
+
 /// The language of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -59,12 +62,16 @@ pub trait Line: Serialize {
     fn human(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
+/// Somewhere to write to.
+pub type Stream = Box<dyn Write + Send>;
+
 /// Where a run says what it has to say.
 pub struct Output {
     format: Format,
     volume: Volume,
-    results: Mutex<Box<dyn Write + Send>>,
-    messages: Mutex<Box<dyn Write + Send>>,
+    results: Mutex<Stream>,
+    messages: Mutex<Stream>,
+    data: Mutex<Stream>,
     terminal: Terminal,
 }
 
@@ -78,31 +85,30 @@ enum Terminal {
 impl Output {
     /// Results to standard output, messages to standard error.
     pub fn standard(format: Format, volume: Volume) -> Self {
-        let results = Box::new(BufWriter::with_capacity(64 << 10, io::stdout()));
+        let results = Box::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout()));
         let watched = volume == Volume::Normal && io::stderr().is_terminal();
         let terminal = if watched { Terminal::Watched } else { Terminal::Unwatched };
-        Self { terminal, ..Self::to(format, volume, results, Box::new(io::stderr())) }
+        Self { terminal, ..Self::to(format, volume, results, Box::new(io::stderr()), Box::new(io::sink())) }
     }
 
     /// The same for a command whose standard output is the data itself: results go to standard error.
     pub fn beside_data(format: Format, volume: Volume) -> Self {
-        Self { results: Mutex::new(Box::new(io::stderr())), ..Self::standard(format, volume) }
+        let data = Box::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout()));
+        Self::to(format, volume, Box::new(io::stderr()), Box::new(io::stderr()), data)
     }
 
-    /// Results and messages to these writers, and no bars.
-    pub fn to(
-        format: Format,
-        volume: Volume,
-        results: Box<dyn Write + Send>,
-        messages: Box<dyn Write + Send>,
-    ) -> Self {
-        Self {
-            format,
-            volume,
-            results: Mutex::new(results),
-            messages: Mutex::new(messages),
-            terminal: Terminal::Unwatched,
-        }
+    /// Results, messages and data to these streams, and no bars.
+    pub fn to(format: Format, volume: Volume, results: Stream, messages: Stream, data: Stream) -> Self {
+        let (results, messages, data) = (Mutex::new(results), Mutex::new(messages), Mutex::new(data));
+        Self { format, volume, results, messages, data, terminal: Terminal::Unwatched }
+    }
+
+    /// Bytes that were asked for as they are.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn data(&self, bytes: &[u8]) -> io::Result<()> {
+        lock(&self.data).write_all(bytes)
     }
 
     /// One result that was asked for.
@@ -186,6 +192,7 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub fn flush(&self) -> io::Result<()> {
+        lock(&self.data).flush()?;
         lock(&self.results).flush()
     }
 }

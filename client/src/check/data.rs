@@ -30,8 +30,22 @@ use crate::repository::Point;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 
-/// Most snapshots whose digests are computed side by side: each has a buffer of its own.
-const SNAPSHOTS_TOGETHER_MAX: usize = 64;
+/// How much is held in memory at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Slices at which a window is full, at 56 bytes each.
+    pub(super) slices_max: usize,
+    /// Slices that every snapshot may add even to a full window, so that it comes at least that far.
+    pub(super) slices_least: usize,
+    /// Snapshots whose digests are computed side by side: each has a buffer of its own.
+    pub(super) snapshots_together_max: usize,
+}
+
+impl Limits {
+    /// Some 60 MB for windows, and 10 for digests.
+    pub(super) const DEFAULT: Self =
+        Self { slices_max: 1 << 20, slices_least: 4 << 10, snapshots_together_max: 64 };
+}
 
 /// What was opened.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +67,7 @@ pub(super) struct Data<'a> {
     repository: &'a Repository,
     progress: &'a Progress,
     objects: &'a Objects,
+    limits: Limits,
     /// All that are there, in the order in which they lie on disk.
     jobs: Vec<Job>,
 }
@@ -63,6 +78,7 @@ impl<'a> Data<'a> {
         repository: &'a Repository,
         progress: &'a Progress,
         objects: &'a Objects,
+        limits: Limits,
         damages: &mut Damages<'_>,
     ) -> Result<Self, CheckError> {
         progress.begin(Phase::Planning, objects.count() as u64, 0);
@@ -77,7 +93,7 @@ impl<'a> Data<'a> {
             progress.add_entries(1);
         }
         jobs.sort_unstable_by_key(|job| job.place);
-        Ok(Self { repository, progress, objects, jobs })
+        Ok(Self { repository, progress, objects, limits, jobs })
     }
 
     /// Opens about this part of the objects, chosen by chance.
@@ -94,7 +110,7 @@ impl<'a> Data<'a> {
         self.begin(&self.jobs);
         let mut opened = Opened::default();
         let mut is_first = true;
-        for together in distinct(points).chunks(SNAPSHOTS_TOGETHER_MAX) {
+        for together in distinct(points).chunks(self.limits.snapshots_together_max) {
             let mut digests = Digests::new(self, together);
             let mut from = PathKey::root();
             loop {

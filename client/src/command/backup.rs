@@ -27,6 +27,7 @@ use crate::output::line;
 use crate::output::line::Named;
 use crate::progress::Progress;
 use crate::repository::Access;
+use crate::source::Accounts;
 use crate::source::Caches;
 use crate::source::FileId;
 use crate::source::Missing;
@@ -67,7 +68,7 @@ pub(super) struct Backup {
     #[arg(long, value_name = "LINE", conflicts_with_all = ["paths", "files_from", "image"])]
     command: Option<String>,
     /// The name of the file that --command makes; else the command's first word
-    #[arg(long, value_name = "NAME", requires = "command")]
+    #[arg(long, value_name = "NAME", requires = "command", conflicts_with_all = ["paths", "stdin"])]
     name: Option<String>,
     /// The paths are disk images or block devices: store them by blocks of a fixed size
     #[arg(long, conflicts_with = "files_from")]
@@ -96,6 +97,9 @@ pub(super) struct Backup {
     /// Read every file, and trust nothing that earlier runs remembered
     #[arg(long)]
     no_cache: bool,
+    /// Keep what later runs want to remember in this folder; else in XDG_CACHE_HOME/farkeep or ~/.cache/farkeep
+    #[arg(long, value_name = "DIR", env = "FARKEEP_CACHE", hide_env_values = true)]
+    cache: Option<PathBuf>,
     /// Do everything but store
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -119,7 +123,7 @@ impl Backup {
             tags: self.tag.clone(),
             rules: self.rules(session)?,
             cache: if self.no_cache { CacheUse::Ignore } else { CacheUse::Use },
-            cache_folder: cache_folder(|name| env::var_os(name)),
+            cache_folder: self.cache.clone().unwrap_or_else(|| cache_folder(|name| env::var_os(name))),
             intent: if self.dry_run { Intent::DryRun } else { Intent::Store },
             host: self.host.clone().unwrap_or_else(host),
             user: user(),
@@ -213,5 +217,9 @@ fn host() -> String {
 fn user() -> String {
     let named =
         ["USER", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok().filter(|user| !user.is_empty()));
-    named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+    named.unwrap_or_else(|| {
+        let uid = rustix::process::getuid().as_raw();
+        let owner = Accounts::read().map(|accounts| accounts.owner(uid, 0).user.clone()).unwrap_or_default();
+        if owner.is_empty() { uid.to_string() } else { String::from_utf8_lossy(&owner).into_owned() }
+    })
 }

@@ -1,9 +1,6 @@
 //! `farkeep dump`
 
 use std::ffi::OsString;
-use std::io;
-use std::io::BufWriter;
-use std::io::Write;
 
 use clap::Args;
 use farkeep_codec::tree::Body;
@@ -22,7 +19,7 @@ use crate::repository::Piece;
 use crate::repository::Repository;
 
 /// Zeros for holes, so many at a time.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Write the contents of one file to standard output
 ///
@@ -47,7 +44,7 @@ impl Dump {
         let subject = Subject::find(session, &repository, &self.target, &self.filter)?;
         let entry = file(&repository, &subject)?;
         let (bytes, content) = content(&entry)?;
-        write(&repository, bytes, content)?;
+        write(session, &repository, bytes, content)?;
         let path = Named::of_key(&entry.path);
         session.output.line(&line::Dump { snapshot: subject.point.id, path, bytes })?;
         Ok(Exit::Done)
@@ -92,19 +89,16 @@ fn content(entry: &Entry) -> Result<(u64, &Content), Failure> {
     }
 }
 
-fn write(repository: &Repository, bytes: u64, content: &Content) -> Result<(), Failure> {
-    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    let mut fetcher = repository.fetcher();
-    fetcher.pieces::<Failure>(bytes, content, |piece| match piece {
-        Piece::Data(data) => Ok(out.write_all(data)?),
+fn write(session: &Session, repository: &Repository, bytes: u64, content: &Content) -> Result<(), Failure> {
+    repository.fetcher().pieces::<Failure>(bytes, content, |piece| match piece {
+        Piece::Data(data) => Ok(session.output.data(data)?),
         Piece::Hole(mut hole) => {
             while hole > 0 {
                 let part = usize::try_from(hole).map_or(ZEROS.len(), |hole| hole.min(ZEROS.len()));
-                out.write_all(&ZEROS[..part])?;
+                session.output.data(&ZEROS[..part])?;
                 hole -= part as u64;
             }
             Ok(())
         }
-    })?;
-    Ok(out.flush()?)
+    })
 }

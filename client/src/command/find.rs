@@ -75,6 +75,7 @@ impl Find {
     fn glob(&self) -> Result<Gitignore, Failure> {
         let refused = |reason: String| Failure::Glob { glob: self.pattern.clone(), reason };
         let mut builder = GitignoreBuilder::new("");
+        builder.allow_unclosed_class(false);
         builder.case_insensitive(self.ignore_case).map_err(|error| refused(error.to_string()))?;
         // A glob that does not count from the root folder may match at any depth, also when it has a slash inside.
         let anchored = self.pattern.starts_with('/');
@@ -129,7 +130,7 @@ impl Search<'_> {
             }
             match self.repository.node(&pointer)? {
                 Node::Inner { children, .. } => {
-                    ahead.extend(children.iter().rev().map(|child| child.pointer))
+                    ahead.extend(children.iter().rev().map(|child| child.pointer));
                 }
                 Node::Leaf(entries) => {
                     for entry in &entries {

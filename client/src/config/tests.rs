@@ -24,12 +24,11 @@ fn addresses_are_refused_instead_of_becoming_folders() {
 
 #[test]
 fn caches_lie_where_the_system_keeps_them() {
-    let all = [("FARKEEP_CACHE", "/c"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")];
+    let all = [("XDG_CACHE_HOME", "/x"), ("HOME", "/h")];
     let folder = |set: &[(&str, &str)]| {
         cache_folder(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
     };
-    assert_eq!(folder(&all), PathBuf::from("/c"));
-    assert_eq!(folder(&all[1..]), PathBuf::from("/x/farkeep"));
-    assert_eq!(folder(&all[2..]), PathBuf::from("/h/.cache/farkeep"));
+    assert_eq!(folder(&all), PathBuf::from("/x/farkeep"));
+    assert_eq!(folder(&all[1..]), PathBuf::from("/h/.cache/farkeep"));
     assert_eq!(folder(&[("HOME", "")]), PathBuf::from("/var/cache/farkeep"));
 }

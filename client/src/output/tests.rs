@@ -26,7 +26,8 @@ impl Write for Pipe {
 fn written(format: Format, volume: Volume, say: impl FnOnce(&Output)) -> (String, String) {
     let (results, read_results) = mpsc::channel();
     let (messages, read_messages) = mpsc::channel();
-    let output = Output::to(format, volume, Box::new(Pipe(results)), Box::new(Pipe(messages)));
+    let output =
+        Output::to(format, volume, Box::new(Pipe(results)), Box::new(Pipe(messages)), Box::new(io::sink()));
     say(&output);
     drop(output);
     let text = |parts: mpsc::Receiver<Vec<u8>>| {
@@ -81,7 +82,8 @@ fn a_failure_is_told_to_people_and_to_scripts() {
 fn a_reader_that_went_away_is_an_error_and_no_panic() {
     let (results, read_results) = mpsc::channel();
     drop(read_results);
-    let output = Output::to(Format::Json, Volume::Normal, Box::new(Pipe(results)), Box::new(io::sink()));
+    let sink = || Box::new(io::sink());
+    let output = Output::to(Format::Json, Volume::Normal, Box::new(Pipe(results)), sink(), sink());
     let problem = output.line(&change()).expect_err("nobody reads");
     assert_eq!(problem.kind(), io::ErrorKind::BrokenPipe);
 }

@@ -19,11 +19,6 @@ use super::Data;
 use crate::repository::Fetcher;
 use crate::repository::Point;
 
-/// Slices at which a window is full, at 48 bytes each.
-const SLICES_MAX: usize = 1 << 20;
-/// Slices that every snapshot may add even to a full window, so that it comes at least that far.
-const SLICES_LEAST: usize = 4 << 10;
-
 /// A small file's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slice {
@@ -62,7 +57,8 @@ impl Window {
         let mut end: Option<PathKey> = None;
         for point in points {
             damages.check_cancelled()?;
-            let room = slices.len() + (SLICES_MAX.saturating_sub(slices.len()) / 2).max(SLICES_LEAST);
+            let free = data.limits.slices_max.saturating_sub(slices.len());
+            let room = slices.len() + (free / 2).max(data.limits.slices_least);
             let mut collector = Collector {
                 data,
                 fetcher: data.repository.fetcher(),
