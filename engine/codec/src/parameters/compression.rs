@@ -38,6 +38,23 @@ impl Compression {
         Self { library: zstd::zstd_safe::version_number(), level, ..Self::default() }
     }
 
+    /// What new repositories use where nothing else is asked for.
+    ///
+    /// The double-hash strategy of level 3 with smaller tables, which stay in the cache. Measured on the sources of a
+    /// Linux kernel in bundles of 1 MiB: 208.3 MB, against 218.4 at level 2 for the same time and 207.4 at level 3 for
+    /// a tenth more.
+    pub fn standard() -> Self {
+        Self {
+            strategy: 2,
+            window_log: 21,
+            hash_log: 16,
+            chain_log: 15,
+            search_log: 1,
+            min_match: 5,
+            ..Self::at_level(3)
+        }
+    }
+
     pub(super) fn encode(&self, body: &mut Writer) {
         body.u32(self.library).u32(self.level.cast_unsigned());
         body.u8(self.strategy).u8(self.window_log).u8(self.hash_log).u8(self.chain_log);

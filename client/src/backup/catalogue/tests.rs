@@ -1,0 +1,174 @@
+use farkeep_codec::id::ContentHash;
+use farkeep_codec::id::ContentId;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::id::Seed;
+use farkeep_codec::key::DomainKeys;
+use farkeep_codec::key::DomainSecret;
+use farkeep_codec::object::Pointer;
+use proptest::collection::btree_map;
+use proptest::collection::vec;
+use proptest::prelude::Just;
+use proptest::prelude::Strategy;
+use proptest::prelude::any;
+use proptest::prop_assert;
+use proptest::prop_assert_eq;
+use proptest::prop_oneof;
+use proptest::proptest;
+
+use super::BundleNumber;
+use super::Bundles;
+use super::CatalogueWriter;
+use super::Placement;
+use super::Previous;
+use super::Row;
+use super::RowContent;
+use super::Stamp;
+use super::Trailer;
+
+fn keys() -> DomainKeys {
+    DomainKeys::derive(&DomainSecret::from_bytes([1; 32]), RepositoryId::from_bytes([2; 32]))
+}
+
+fn pointer(byte: u8) -> Pointer {
+    Pointer { id: ObjectId::from_bytes([byte; 32]), seed: Seed::from_bytes([byte; 32]), plain_bytes: 1 << 19 }
+}
+
+fn trailer() -> Trailer {
+    Trailer { root: pointer(9), content: ContentId::from_bytes([3; 32]) }
+}
+
+fn content() -> impl Strategy<Value = RowContent> {
+    prop_oneof![
+        Just(RowContent::None),
+        (0..4_u32, any::<u32>(), any::<bool>()).prop_map(|(number, offset, borrowed)| {
+            RowContent::Slice(Placement { bundle: BundleNumber(number), offset, borrowed })
+        }),
+        vec(any::<u8>(), 0..4)
+            .prop_map(|bytes| RowContent::Chunks(bytes.into_iter().map(pointer).collect(), Vec::new())),
+        any::<u8>().prop_map(|byte| RowContent::List(pointer(byte), byte, Vec::new())),
+    ]
+}
+
+/// Rows in path order; a few of them are long, so that there are several blocks.
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = (any::<[u64; 2]>(), any::<bool>(), content(), 0..40_000_usize);
+    btree_map(vec(b'a'..b'd', 1..6), row, 0..24).prop_map(|rows| {
+        rows.into_iter()
+            .map(|(path, ([inode, bytes], settled, content, detail))| Row {
+                hash: (content != RowContent::None).then_some(ContentHash::from_bytes([inode as u8; 32])),
+                path,
+                stamp: Stamp { inode, bytes, ..Stamp::default() },
+                settled,
+                detail: vec![inode as u8; detail],
+                content,
+            })
+            .collect()
+    })
+}
+
+fn read_all(previous: &Previous) -> Vec<Row> {
+    let mut rows = previous.rows();
+    let mut all = Vec::new();
+    while let Some(row) = rows.peek() {
+        all.push(row.clone());
+        rows.advance();
+    }
+    all
+}
+
+/// Writes `next` as a run does that finds `previous` and sees which rows are unchanged.
+fn write(folder: &std::path::Path, next: &[Row]) -> CatalogueWriter {
+    let previous = Previous::open(folder, &keys());
+    let mut writer = CatalogueWriter::begin(folder, &previous, [5; 16]).expect("space");
+    let mut rows = previous.rows();
+    for row in next {
+        while rows.peek().is_some_and(|old| old.path < row.path) {
+            writer.diverge().expect("space");
+            rows.advance();
+        }
+        if rows.peek() == Some(row) {
+            writer.keep(row, rows.position()).expect("space");
+            rows.advance();
+        } else {
+            writer.put(row).expect("space");
+            if rows.peek().is_some_and(|old| old.path == row.path) {
+                rows.advance();
+            }
+        }
+    }
+    if rows.peek().is_some() {
+        writer.diverge().expect("space");
+    }
+    writer
+}
+
+fn complete(folder: &std::path::Path, next: &[Row]) {
+    let writer = write(folder, next);
+    if !writer.is_unchanged() {
+        writer.finish(&trailer(), &Bundles::default()).expect("space");
+    }
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    #[test]
+    fn a_chain_of_runs_reads_back_the_rows_of_the_last(chain in vec(rows(), 1..5)) {
+        let folder = tempfile::tempdir()?;
+        for next in &chain {
+            complete(folder.path(), next);
+            prop_assert_eq!(&read_all(&Previous::open(folder.path(), &keys())), next);
+        }
+        let last = chain.last().expect("at least one");
+        prop_assert!(last.is_empty() || write(folder.path(), last).is_unchanged());
+    }
+
+    #[test]
+    fn a_run_that_is_cut_is_continued_where_it_stopped(first in rows(), second in rows(), at in 0..24_usize) {
+        let folder = tempfile::tempdir()?;
+        complete(folder.path(), &first);
+        let done = &second[..at.min(second.len())];
+        let previous = Previous::open(folder.path(), &keys());
+        let mut writer = write(folder.path(), done);
+        writer.bundle(BundleNumber(7), &pointer(7))?;
+        drop(writer.written(&previous)?);
+        drop(writer);
+        let previous = Previous::open(folder.path(), &keys());
+        prop_assert!(previous.was_cut());
+        prop_assert_eq!(previous.bundles().pointer(BundleNumber(7)), Some(&pointer(7)));
+        let reached = done.last().map(|row| row.path.clone()).unwrap_or_default();
+        let mut expected = done.to_vec();
+        expected.extend(first.into_iter().filter(|row| row.path > reached));
+        prop_assert_eq!(read_all(&previous), expected);
+    }
+
+    #[test]
+    fn a_damaged_catalogue_never_gives_other_rows(rows in rows(), place: u64, bit in 0..8_u32) {
+        let folder = tempfile::tempdir()?;
+        complete(folder.path(), &rows);
+        let path = folder.path().join("catalogue");
+        if let Ok(mut bytes) = std::fs::read(&path) {
+            let place = usize::try_from(place % bytes.len() as u64).expect("a length");
+            bytes[place] ^= 1_u8 << bit;
+            std::fs::write(&path, bytes)?;
+            let read = read_all(&Previous::open(folder.path(), &keys()));
+            prop_assert!(read.len() <= rows.len() && read == rows[..read.len()], "byte {}", place);
+        }
+    }
+}
+
+#[test]
+fn bundles_that_nothing_uses_give_their_numbers_back() {
+    let mut bundles = Bundles::default();
+    let numbers: Vec<_> = (0..3).map(|_| bundles.begin()).collect();
+    for (number, byte) in numbers.iter().zip(0..) {
+        bundles.define(*number, pointer(byte));
+    }
+    bundles.count_live(numbers[0], 1 << 19);
+    bundles.count_live(numbers[2], 1000);
+    assert_eq!(bundles.wasteful(), [numbers[2]]);
+    bundles.free_unused();
+    assert_eq!(bundles.begin(), numbers[1]);
+    assert_eq!(bundles.begin(), BundleNumber(3));
+}

@@ -1,0 +1,178 @@
+//! The snapshot record: what the run captured, signed, committed, and summed up.
+
+use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use farkeep_codec::snapshot::Draft;
+use farkeep_codec::snapshot::Private;
+use farkeep_codec::snapshot::Series;
+use farkeep_codec::snapshot::Snapshot;
+use farkeep_codec::snapshot::Status;
+use farkeep_codec::time::Time;
+use farkeep_codec::tree::PathKey;
+
+use super::BackupError;
+use super::Intent;
+use super::Request;
+use super::Summary;
+use super::catalogue::Trailer;
+use super::line::Figures;
+use super::objects::Shared;
+use crate::progress::Phase;
+use crate::repository::Repository;
+use crate::repository::RepositoryError;
+
+/// A run from its beginning to its snapshot.
+pub(super) struct Capture<'a> {
+    request: &'a Request,
+    repository: &'a Repository,
+    series: Series,
+    paths: Vec<Vec<u8>>,
+    begun: Instant,
+    captured: Time,
+}
+
+impl<'a> Capture<'a> {
+    /// Begins a run over these paths, which give the series its name where the request has none.
+    pub(super) fn begin(
+        repository: &'a Repository,
+        request: &'a Request,
+        paths: &[PathKey],
+    ) -> Result<Self, BackupError> {
+        let name = request.series.clone().unwrap_or_else(|| default_series(&request.host, paths));
+        Ok(Self {
+            request,
+            repository,
+            series: Series::new(name)?,
+            paths: paths.iter().map(written).collect(),
+            begun: Instant::now(),
+            captured: Time::from_nanoseconds(now_ns()),
+        })
+    }
+
+    /// Name of the series.
+    pub(super) fn series(&self) -> &str {
+        self.series.as_str()
+    }
+
+    /// When the run began, nanoseconds since 1970.
+    pub(super) fn begun_ns(&self) -> i64 {
+        self.captured.nanoseconds()
+    }
+
+    /// Commits the snapshot and sums the run up.
+    pub(super) fn commit(
+        &self,
+        trailer: &Trailer,
+        figures: &Figures,
+        shared: &Shared<'_>,
+    ) -> Result<Summary, BackupError> {
+        shared.progress.begin(Phase::Committing, 0, 0);
+        let missing = figures.unreadable_count + figures.inconsistent;
+        let status = if missing == 0 { Status::Complete } else { Status::Partial { unreadable: missing } };
+        let snapshot = match self.request.intent {
+            Intent::DryRun => None,
+            Intent::Store => {
+                let record = self.sign(trailer, figures, status)?;
+                Some(self.repository.commit(&record.encode())?.id)
+            }
+        };
+        let (stored_bytes, stored_objects) = shared.stored();
+        let counts = &figures.counts;
+        Ok(Summary {
+            snapshot,
+            content: trailer.content,
+            root: trailer.root.id,
+            status,
+            series: self.series.as_str().to_owned(),
+            files_new: figures.files_new,
+            files_changed: figures.files_changed,
+            files_unchanged: figures.files_unchanged,
+            folders: counts.folders,
+            others: counts.symlinks + counts.hard_links + counts.others,
+            entries: figures.entries,
+            source_bytes: figures.source_bytes,
+            read_bytes: figures.read_bytes,
+            stored_bytes,
+            stored_objects,
+            resumed_bytes: figures.resumed_bytes,
+            unreadable: figures.unreadable.clone(),
+            unreadable_count: figures.unreadable_count,
+            inconsistent_count: figures.inconsistent,
+            elapsed: self.begun.elapsed(),
+        })
+    }
+
+    fn sign(&self, trailer: &Trailer, figures: &Figures, status: Status) -> Result<Snapshot, BackupError> {
+        let snapshots = self.repository.engine().snapshots().map_err(RepositoryError::from)?;
+        let of_series = snapshots.into_iter().filter(|listed| listed.record.series == self.series);
+        let before = of_series.max_by_key(|listed| listed.record.sequence);
+        let draft = Draft {
+            repository: self.repository.parameters().repository,
+            series: self.series.clone(),
+            sequence: before.as_ref().map_or(0, |listed| listed.record.sequence + 1),
+            previous: before.map(|listed| listed.id),
+            captured: self.captured,
+            status,
+            root: trailer.root.id,
+            entries: figures.entries,
+            bytes: figures.source_bytes,
+        };
+        let private = Private {
+            root_seed: trailer.root.seed,
+            root_bytes: trailer.root.plain_bytes,
+            content: trailer.content,
+            counts: figures.counts,
+            host: self.request.host.clone(),
+            user: self.request.user.clone(),
+            program: concat!("farkeep ", env!("CARGO_PKG_VERSION")).to_owned(),
+            paths: self.paths.clone(),
+            tags: self.request.tags.clone(),
+        };
+        let (reader, agent) = (&self.repository.parameters().reader_public, &self.repository.secrets().agent);
+        let mut failed = None;
+        let random = |bytes: &mut [u8]| {
+            if let Err(error) = getrandom::fill(bytes) {
+                failed = Some(error);
+            }
+        };
+        let record = Snapshot::sign(draft, &private, reader, agent, random)?;
+        match failed {
+            None => Ok(record),
+            Some(error) => {
+                Err(BackupError::Io { doing: "draw random numbers".to_owned(), source: std::io::Error::other(error) })
+            }
+        }
+    }
+}
+
+/// Bytes of a default series name, beyond which a hash stands for the rest.
+const DEFAULT_SERIES_BYTES_MAX: usize = 160;
+
+fn default_series(host: &str, paths: &[PathKey]) -> String {
+    let paths: Vec<String> = paths.iter().map(PathKey::to_string).collect();
+    let name = format!("{host}:{}", paths.join(","));
+    if name.len() <= DEFAULT_SERIES_BYTES_MAX {
+        return name;
+    }
+    let front: String =
+        name.char_indices().take_while(|(at, _)| *at < DEFAULT_SERIES_BYTES_MAX).map(|(_, char)| char).collect();
+    format!("{front}~{:.16}", blake3::hash(name.as_bytes()).to_hex())
+}
+
+/// Nanoseconds since 1970 by the system's clock; 0 when it stands before that.
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A path as the system writes it.
+fn written(path: &PathKey) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for component in path.components() {
+        bytes.push(b'/');
+        bytes.extend_from_slice(component);
+    }
+    if bytes.is_empty() { b"/".to_vec() } else { bytes }
+}

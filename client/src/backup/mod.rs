@@ -1,0 +1,239 @@
+//! A backup: the user's files become a snapshot.
+//!
+//! The path of the data: the walk of the source is merged with the [`catalogue`] of the last snapshot; what did not
+//! change is taken over; what did is read and hashed by workers, bundled or chunked, sealed and put; then the tree is
+//! built from the rows in path order, and the snapshot record is committed. Memory stays the same whatever the size of
+//! the source: the rows pass through, and only the table of bundles is held.
+
+mod known;
+mod catalogue;
+mod objects;
+mod entry;
+mod chunks;
+mod small;
+mod bundler;
+mod pool;
+mod line;
+mod scan;
+mod compact;
+mod tree;
+mod caches;
+mod commit;
+mod paths;
+mod stream;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use farkeep_codec::id::ContentId;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::snapshot::NotASeries;
+use farkeep_codec::snapshot::Status;
+use farkeep_codec::snapshot::TooLong;
+use farkeep_codec::tree::BuildError;
+use farkeep_codec::tree::PathKey;
+use thiserror::Error;
+
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::repository::RepositoryError;
+use crate::source::RootError;
+use crate::source::Roots;
+use crate::source::Rules;
+use catalogue::CatalogueError;
+
+#[cfg(test)]
+mod tests;
+
+/// What is backed up.
+#[derive(Debug, Clone)]
+pub enum Sources {
+    /// Files and folders with everything in them.
+    Paths(Roots),
+    /// What comes from standard input, as one file.
+    Stdin {
+        /// Name of the file in the snapshot.
+        name: String,
+    },
+    /// What a command prints, as one file. A command that fails leaves no snapshot.
+    Command {
+        /// The command, for `/bin/sh -c`.
+        line: String,
+        /// Name of the file in the snapshot.
+        name: String,
+    },
+    /// Disk images and block devices, by blocks of a fixed size.
+    Images(Vec<PathBuf>),
+}
+
+/// Whether what earlier runs remembered is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheUse {
+    /// Files whose stat did not change are not read.
+    Use,
+    /// Every file is read. The content id is the same.
+    Ignore,
+}
+
+/// Whether anything is to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// Store, and commit a snapshot.
+    Store,
+    /// Do everything but store: the figures are those of a real run.
+    DryRun,
+}
+
+/// A backup that is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is backed up.
+    pub sources: Sources,
+    /// Name of the series; by default made of host and paths.
+    pub series: Option<String>,
+    /// Words to find the snapshot by.
+    pub tags: Vec<String>,
+    /// What is left out.
+    pub rules: Rules,
+    /// Whether the cache is used.
+    pub cache: CacheUse,
+    /// Folder of the caches of all repositories.
+    pub cache_folder: PathBuf,
+    /// Whether anything is stored.
+    pub intent: Intent,
+    /// Name of this host.
+    pub host: String,
+    /// Name of the user who asks.
+    pub user: String,
+    /// Set from outside to end the run early.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Where it is.
+    pub path: PathKey,
+    /// What the system said.
+    pub why: String,
+}
+
+/// What a backup did.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The snapshot, unless the run was a dry one.
+    pub snapshot: Option<SnapshotId>,
+    /// Content id of what was on disk.
+    pub content: ContentId,
+    /// Root of the tree.
+    pub root: ObjectId,
+    /// Whether everything could be read.
+    pub status: Status,
+    /// Name of the series.
+    pub series: String,
+    /// Files that the snapshot before did not have.
+    pub files_new: u64,
+    /// Files that differ from the snapshot before.
+    pub files_changed: u64,
+    /// Files that were taken over unread.
+    pub files_unchanged: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Links, devices, pipes and sockets.
+    pub others: u64,
+    /// Entries in all.
+    pub entries: u64,
+    /// Bytes of all files in the snapshot.
+    pub source_bytes: u64,
+    /// Bytes of the files that were read.
+    pub read_bytes: u64,
+    /// Bytes of sealed objects that were added to the repository.
+    pub stored_bytes: u64,
+    /// Number of sealed objects that were added to the repository.
+    pub stored_objects: u64,
+    /// Bytes of files that a run which was cut had already stored.
+    pub resumed_bytes: u64,
+    /// The first thousand of the files that could not be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Number of files that could not be read.
+    pub unreadable_count: u64,
+    /// Number of files that changed while they were read, twice.
+    pub inconsistent_count: u64,
+    /// Time that the run took.
+    pub elapsed: Duration,
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The repository refused or failed.
+    #[error("cannot store the backup")]
+    Repository(#[from] RepositoryError),
+    /// The run was ended early. What was stored stays stored, and the next run goes on from there.
+    #[error("interrupted; {stored_bytes} bytes are stored, and the next run goes on from there")]
+    Interrupted {
+        /// Bytes of sealed objects that this run stored.
+        stored_bytes: u64,
+    },
+    /// The command whose output was to be backed up failed.
+    #[error("the command {line:?} failed ({status}); no snapshot was made")]
+    CommandFailed {
+        /// The command.
+        line: String,
+        /// How it ended.
+        status: String,
+    },
+    /// The cache cannot be written.
+    #[error("cannot use the cache; --no-cache does without what it holds")]
+    Cache(#[from] CatalogueError),
+    /// An entry does not fit the format.
+    #[error("cannot build the tree")]
+    Tree(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file of this host that the run needs, such as standard input, failed.
+    #[error("cannot {doing}")]
+    Io {
+        /// What was being done to what.
+        doing: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The name of the series cannot be used.
+    #[error(transparent)]
+    Series(#[from] NotASeries),
+    /// What the snapshot's record is to say does not fit it.
+    #[error("cannot describe the snapshot")]
+    Record(#[from] TooLong),
+    /// A path cannot be backed up.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Names of users and groups cannot be read.
+    #[error("cannot read this host's users and groups")]
+    Accounts(#[from] std::io::Error),
+}
+
+impl From<BuildError<BackupError>> for BackupError {
+    fn from(error: BuildError<BackupError>) -> Self {
+        match error {
+            BuildError::Sink(error) => error,
+            error => Self::Tree(Box::new(error)),
+        }
+    }
+}
+
+/// Makes one backup.
+///
+/// # Errors
+/// [`BackupError`] says why there is no snapshot. Files that cannot be read are no error: they are counted and named in
+/// the summary, and the snapshot's status says so.
+pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> Result<Summary, BackupError> {
+    match &request.sources {
+        Sources::Paths(roots) => paths::run(repository, request, roots, progress),
+        Sources::Stdin { .. } | Sources::Command { .. } | Sources::Images(_) => {
+            stream::run(repository, request, progress)
+        }
+    }
+}

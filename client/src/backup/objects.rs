@@ -1,0 +1,140 @@
+//! Plaintext in, pointer out: sealing an object and putting it, unless it is known.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::Seed;
+use farkeep_codec::key::DomainKeys;
+use farkeep_codec::object::Kind;
+use farkeep_codec::object::Pointer;
+use farkeep_codec::seal::Sealer;
+use farkeep_engine::Put;
+
+use super::BackupError;
+use super::CacheUse;
+use super::Intent;
+use super::Request;
+use super::known::Known;
+use crate::progress::Progress;
+use crate::repository::Repository;
+
+/// Bytes of the value that a seed maps to: the object's id.
+const ID_BYTES: usize = 32;
+
+/// What all workers of a run share.
+pub(super) struct Shared<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) progress: &'a Progress,
+    pub(super) intent: Intent,
+    pub(super) cancel: Arc<AtomicBool>,
+    seeds: Mutex<Known<ID_BYTES>>,
+    stored_bytes: AtomicU64,
+    stored_objects: AtomicU64,
+}
+
+impl<'a> Shared<'a> {
+    /// `folder` is the cache of this repository.
+    pub(super) fn new(
+        repository: &'a Repository,
+        progress: &'a Progress,
+        request: &Request,
+        folder: &Path,
+    ) -> Self {
+        let seeds = match request.cache {
+            CacheUse::Use => Known::open(folder, "seeds", repository.keys()),
+            CacheUse::Ignore => Known::empty(folder, "seeds", repository.keys()),
+        };
+        Self {
+            repository,
+            progress,
+            intent: request.intent,
+            cancel: Arc::clone(&request.cancel),
+            seeds: Mutex::new(seeds),
+            stored_bytes: AtomicU64::new(0),
+            stored_objects: AtomicU64::new(0),
+        }
+    }
+
+    /// Bytes and number of the objects that were new to the repository.
+    pub(super) fn stored(&self) -> (u64, u64) {
+        (self.stored_bytes.load(Ordering::Relaxed), self.stored_objects.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn keys(&self) -> &'a DomainKeys {
+        self.repository.keys()
+    }
+
+    /// Remembers for the next run what this one learned. A cache that cannot be written costs time only.
+    pub(super) fn save(&self) {
+        if self.intent == Intent::Store
+            && let Err(error) = self.seeds().save()
+        {
+            tracing::warn!("cannot write the cache of known chunks: {error}");
+        }
+    }
+
+    /// The object of a seed, when it is known and the repository still has it.
+    fn known(&self, seed: &Seed) -> Result<Option<ObjectId>, BackupError> {
+        let Some(id) = self.seeds().find(seed.as_bytes()).map(ObjectId::from_bytes) else { return Ok(None) };
+        Ok(self.repository.has(&id)?.then_some(id))
+    }
+
+    fn learn(&self, seed: Seed, id: ObjectId) {
+        if let Err(error) = self.seeds().insert(*seed.as_bytes(), *id.as_bytes()) {
+            tracing::warn!("cannot write the cache of known chunks: {error}");
+        }
+    }
+
+    fn seeds(&self) -> MutexGuard<'_, Known<ID_BYTES>> {
+        self.seeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Seals and puts objects: one for each worker, with its own contexts and buffer.
+pub(super) struct ObjectWriter<'a> {
+    pub(super) shared: &'a Shared<'a>,
+    sealer: Sealer,
+    sealed: Vec<u8>,
+}
+
+impl<'a> ObjectWriter<'a> {
+    pub(super) fn new(shared: &'a Shared<'a>) -> Self {
+        Self { shared, sealer: shared.repository.sealer(), sealed: Vec::new() }
+    }
+
+    /// Stores one object and says where it is found.
+    pub(super) fn write(
+        &mut self,
+        kind: Kind,
+        references: &[ObjectId],
+        plain: &[u8],
+    ) -> Result<Pointer, BackupError> {
+        let seed = self.shared.keys().seed(kind, plain);
+        let plain_bytes = u32::try_from(plain.len()).expect("an object's plaintext is at most 8 MiB");
+        if let Some(id) = self.shared.known(&seed)? {
+            return Ok(Pointer { id, seed, plain_bytes });
+        }
+        let id = self.sealer.seal(kind, &seed, references, plain, &mut self.sealed);
+        if self.put(&id)? == Put::New {
+            self.shared.stored_bytes.fetch_add(self.sealed.len() as u64, Ordering::Relaxed);
+            self.shared.stored_objects.fetch_add(1, Ordering::Relaxed);
+        }
+        self.shared.learn(seed, id);
+        Ok(Pointer { id, seed, plain_bytes })
+    }
+
+    fn put(&self, id: &ObjectId) -> Result<Put, BackupError> {
+        match self.shared.intent {
+            Intent::Store => Ok(self.shared.repository.put(id, &self.sealed)?),
+            Intent::DryRun if self.shared.repository.has(id)? => Ok(Put::Known),
+            Intent::DryRun => Ok(Put::New),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The scan: the walk of the source merged with the rows of the last snapshot.
+//!
+//! Both come in path order. What has the same stat in both is taken over; everything else is looked at, and files are
+//! read.
+
+use std::collections::HashMap;
+
+use farkeep_codec::id::ContentHash;
+use farkeep_codec::tree::PathKey;
+
+use super::BackupError;
+use super::catalogue::Row;
+use super::catalogue::RowContent;
+use super::catalogue::Rows;
+use super::entry::DetailBody;
+use super::entry::ancestor_stamp;
+use super::entry::hard_link_of;
+use super::entry::is_ancestor;
+use super::entry::stamp;
+use super::line::Fresh;
+use super::line::Line;
+use super::line::Purpose;
+use crate::source::FileId;
+use crate::source::Found;
+use crate::source::Kind;
+use crate::source::Role;
+use crate::source::Unreadable;
+
+/// How many files with several links are remembered at once. Beyond it a link becomes a file of its own.
+const LINKED_FILES_MAX: usize = 1 << 20;
+
+/// The scan in progress.
+pub(super) struct Scan<'a, 'b> {
+    line: &'b mut Line<'a>,
+    rows: Rows,
+    /// Files with several links: the path of the first, and how many links are still to come.
+    links: HashMap<FileId, (PathKey, u32)>,
+}
+
+impl<'a, 'b> Scan<'a, 'b> {
+    /// Merges the walk into `line` with `rows`, those of the last snapshot.
+    pub(super) fn new(line: &'b mut Line<'a>, rows: Rows) -> Self {
+        Self { line, rows, links: HashMap::new() }
+    }
+
+    /// Takes the whole walk.
+    pub(super) fn run(
+        mut self,
+        walk: impl Iterator<Item = Result<Found, Unreadable>>,
+    ) -> Result<(), BackupError> {
+        for item in walk {
+            match item {
+                Ok(found) => self.found(found)?,
+                Err(missed) => {
+                    let why = crate::output::chain(&missed);
+                    self.line.figures.miss(missed.path, why);
+                }
+            }
+        }
+        if self.rows.peek().is_some() {
+            self.line.writer.diverge()?;
+        }
+        self.line.finish()
+    }
+
+    fn found(&mut self, found: Found) -> Result<(), BackupError> {
+        self.skip_rows_before(&found.path)?;
+        let first = self.first_link(&found);
+        let matching = self.rows.peek().filter(|row| row.path == found.path.as_bytes());
+        let Some(row) = matching else { return self.take(found, first.as_ref(), None) };
+        if is_unchanged(row, &found, first.as_ref()) && self.is_stored(row)? {
+            self.keep(&found)?;
+        } else {
+            let before = (row.hash, if self.is_stored(row)? { row.content.clone() } else { RowContent::None });
+            self.take(found, first.as_ref(), Some(before))?;
+        }
+        self.rows.advance();
+        Ok(())
+    }
+
+    fn keep(&mut self, found: &Found) -> Result<(), BackupError> {
+        let Some(row) = self.rows.peek() else { return Ok(()) };
+        if found.stat.kind == Kind::File {
+            self.line.figures.files_unchanged += 1;
+            if self.rows.is_from_cut() {
+                self.line.figures.resumed_bytes += found.stat.size;
+            }
+        }
+        self.line.keep(row, self.rows.position())
+    }
+
+    /// Rows whose paths are not there any more.
+    fn skip_rows_before(&mut self, path: &PathKey) -> Result<(), BackupError> {
+        while self.rows.peek().is_some_and(|row| row.path.as_slice() < path.as_bytes()) {
+            self.line.writer.diverge()?;
+            self.rows.advance();
+        }
+        Ok(())
+    }
+
+    /// The path of the first link to the same file, when this is a further one.
+    fn first_link(&mut self, found: &Found) -> Option<PathKey> {
+        if found.stat.kind != Kind::File || found.stat.nlink < 2 {
+            return None;
+        }
+        let id = found.stat.id();
+        if let Some((first, left)) = self.links.get_mut(&id) {
+            let first = first.clone();
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.links.remove(&id);
+            }
+            return Some(first);
+        }
+        if self.links.len() < LINKED_FILES_MAX {
+            self.links.insert(id, (found.path.clone(), found.stat.nlink - 1));
+        }
+        None
+    }
+
+    /// Whether the repository has what the row refers to. The complete catalogue's root was seen there, and with it
+    /// everything below; the rows of a cut run are asked for one by one.
+    fn is_stored(&self, row: &Row) -> Result<bool, BackupError> {
+        let repository = self.line.shared.repository;
+        Ok(match &row.content {
+            RowContent::None => true,
+            RowContent::Slice(place) => self.line.bundles.pointer(place.bundle).is_some(),
+            _ if !self.rows.is_from_cut() => true,
+            RowContent::Chunks(pointers, _) => {
+                for chunk in pointers {
+                    if !repository.has(&chunk.id)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            RowContent::List(root, ..) => repository.has(&root.id)?,
+        })
+    }
+
+    /// Looks at something that is new or differs.
+    fn take(
+        &mut self,
+        found: Found,
+        first: Option<&PathKey>,
+        before: Option<(Option<ContentHash>, RowContent)>,
+    ) -> Result<(), BackupError> {
+        if found.role == Role::Ancestor {
+            let row = self.line.row(&found.path, ancestor_stamp(&found.stat), DetailBody::Ancestor, &[]);
+            return self.line.ready(row);
+        }
+        let device = found.stat.rdev;
+        let target;
+        let body = match (found.stat.kind, first) {
+            (Kind::File, None) => return self.line.read(Fresh { found, purpose: Purpose::Backup(before) }),
+            (Kind::File, Some(first)) => DetailBody::HardLink(first.as_bytes()),
+            (Kind::Folder, _) => DetailBody::Folder,
+            (Kind::Symlink, _) => {
+                target = match found.link_target() {
+                    Ok(target) => target,
+                    Err(error) => return self.miss(&found, &error),
+                };
+                DetailBody::Symlink(&target)
+            }
+            (Kind::Fifo, _) => DetailBody::Fifo,
+            (Kind::Socket, _) => DetailBody::Socket,
+            (Kind::CharDevice, _) => DetailBody::CharDevice(device.major, device.minor),
+            (Kind::BlockDevice, _) => DetailBody::BlockDevice(device.major, device.minor),
+        };
+        let attributes = match body {
+            // They belong to the file, and the first link has them.
+            DetailBody::HardLink(_) => Vec::new(),
+            _ => match found.attributes() {
+                Ok(attributes) => attributes,
+                Err(error) => return self.miss(&found, &error),
+            },
+        };
+        let row = self.line.row(&found.path, stamp(&found.stat), body, &attributes);
+        self.line.ready(row)
+    }
+
+    fn miss(&mut self, found: &Found, error: &dyn std::error::Error) -> Result<(), BackupError> {
+        self.line.figures.miss(found.path.clone(), crate::output::chain(error));
+        Ok(())
+    }
+}
+
+/// Whether nothing about it can have changed since the row was written.
+fn is_unchanged(row: &Row, found: &Found, first: Option<&PathKey>) -> bool {
+    let now = match found.role {
+        Role::Ancestor => ancestor_stamp(&found.stat),
+        Role::Member => stamp(&found.stat),
+    };
+    let same_role = is_ancestor(&row.detail) == (found.role == Role::Ancestor);
+    row.settled && row.stamp == now && same_role && hard_link_of(&row.detail) == first.map(PathKey::as_bytes)
+}

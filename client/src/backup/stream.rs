@@ -1,0 +1,274 @@
+//! Backups of one stream: standard input, the output of a command, images of disks.
+//!
+//! There is no catalogue to merge with: everything is read, and chunks that are known are not stored again.
+
+use std::io;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use farkeep_codec::id::ContentHash;
+use farkeep_codec::object::Kind as ObjectKind;
+use farkeep_codec::time::Time;
+use farkeep_codec::tree::Body;
+use farkeep_codec::tree::Builder;
+use farkeep_codec::tree::Content;
+use farkeep_codec::tree::ContentDigest;
+use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::Flags;
+use farkeep_codec::tree::NodePlain;
+use farkeep_codec::tree::PathKey;
+
+use super::BackupError;
+use super::Request;
+use super::Sources;
+use super::Summary;
+use super::caches::Caches;
+use super::catalogue::RowContent;
+use super::catalogue::Trailer;
+use super::chunks::ChunkStream;
+use super::chunks::Cutting;
+use super::commit::Capture;
+use super::line::Figures;
+use super::objects::ObjectWriter;
+use super::objects::Shared;
+use super::pool;
+use super::pool::Chunks;
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::source::Accounts;
+use crate::source::Contents;
+use crate::source::Effort;
+use crate::source::Found;
+use crate::source::Kind;
+use crate::source::Missing;
+use crate::source::Role;
+use crate::source::Roots;
+use crate::source::Rules;
+use crate::source::Steadiness;
+use crate::source::Walker;
+use crate::source::path_of;
+
+/// Permission bits of a file that came from a stream: its owner may read and write it.
+const STREAM_MODE: u32 = 0o600;
+
+/// Backs up what the request names, which is not [`Sources::Paths`].
+pub(super) fn run(
+    repository: &Repository,
+    request: &Request,
+    progress: &Progress,
+) -> Result<Summary, BackupError> {
+    let paths = paths_of(request)?;
+    let capture = Capture::begin(repository, request, &paths)?;
+    let caches = Caches::of(request, repository, capture.series());
+    let shared = Shared::new(repository, progress, request, &caches.repository);
+    let chunks = Chunks::new(pool::workers(), Arc::clone(&request.cancel));
+    std::thread::scope(|scope| {
+        let (jobs, job_queue) = crossbeam_channel::bounded(1);
+        let (done, _done_queue) = crossbeam_channel::unbounded();
+        // The thread that reads seals too.
+        for _ in 1..pool::workers() {
+            let (shared, chunks, jobs, done) = (&shared, chunks.clone(), job_queue.clone(), done.clone());
+            scope.spawn(move || pool::work(shared, &jobs, &chunks, &done));
+        }
+        let mut stream = Streams {
+            request,
+            figures: Figures::default(),
+            accounts: Accounts::read()?,
+            builder: Builder::new(repository.keys()),
+            digest: ContentDigest::new(repository.keys()),
+            writer: ObjectWriter::new(&shared),
+            chunks: &chunks,
+            captured: Time::from_nanoseconds(capture.begun_ns()),
+        };
+        let outcome = stream.add_sources(&paths).and_then(|()| stream.finish(&capture));
+        if outcome.is_err() {
+            repository.flush()?;
+        }
+        shared.save();
+        drop(jobs);
+        outcome
+    })
+}
+
+/// The paths that the snapshot will have.
+fn paths_of(request: &Request) -> Result<Vec<PathKey>, BackupError> {
+    match &request.sources {
+        Sources::Stdin { name } | Sources::Command { name, .. } => {
+            let path = PathKey::from_slashes(name.trim_start_matches('/').as_bytes());
+            Ok(vec![path.map_err(|error| BackupError::Io {
+                doing: format!("use the name {name:?}"),
+                source: io::Error::new(io::ErrorKind::InvalidInput, error),
+            })?])
+        }
+        Sources::Images(paths) => {
+            // Links are followed, since that is how devices are named.
+            let resolved: Result<Vec<PathBuf>, BackupError> = paths.iter().map(|path| resolve(path)).collect();
+            Ok(Roots::new(&resolved?, Missing::Refuse)?.paths().to_vec())
+        }
+        Sources::Paths(roots) => Ok(roots.paths().to_vec()),
+    }
+}
+
+fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
+    path.canonicalize().map_err(|source| BackupError::Io { doing: format!("find {}", path.display()), source })
+}
+
+/// The sources on their way into a tree.
+struct Streams<'a, 'b> {
+    request: &'a Request,
+    figures: Figures,
+    accounts: Accounts,
+    builder: Builder,
+    digest: ContentDigest,
+    writer: ObjectWriter<'b>,
+    chunks: &'a Chunks,
+    captured: Time,
+}
+
+impl Streams<'_, '_> {
+    fn add_sources(&mut self, paths: &[PathKey]) -> Result<(), BackupError> {
+        match &self.request.sources {
+            Sources::Stdin { .. } => paths.iter().try_for_each(|path| self.add_stream(path, &mut io::stdin().lock())),
+            Sources::Command { line, .. } => paths.iter().try_for_each(|path| self.add_command(path, line)),
+            Sources::Images(_) | Sources::Paths(_) => self.add_images(paths),
+        }
+    }
+
+    fn add_command(&mut self, path: &PathKey, line: &str) -> Result<(), BackupError> {
+        let failed = |source| BackupError::Io { doing: format!("run {line:?}"), source };
+        let mut child: Child = Command::new("/bin/sh")
+            .args(["-c", line])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let mut output = child.stdout.take().expect("it was asked for a pipe");
+        let added = self.add_stream(path, &mut output);
+        // When the reading failed nobody takes the rest: the command ends on a closed pipe.
+        drop(output);
+        let status = child.wait().map_err(failed)?;
+        added?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(BackupError::CommandFailed { line: line.to_owned(), status: status.to_string() })
+        }
+    }
+
+    fn add_stream(&mut self, path: &PathKey, input: &mut dyn Read) -> Result<(), BackupError> {
+        let mut stream = ChunkStream::new(&mut self.writer, self.chunks, Cutting::ByContent);
+        let mut bytes = 0;
+        loop {
+            match input.read(stream.room()) {
+                Ok(0) => break,
+                Ok(count) => {
+                    bytes += count as u64;
+                    stream.fill(count)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(BackupError::Io { doing: format!("read {path}"), source }),
+            }
+        }
+        let (hash, content) = stream.finish()?;
+        let content = content_of(content);
+        self.add(path.clone(), STREAM_MODE, None, self.captured, Body::File { bytes, content }, hash)
+    }
+
+    /// Images with the folders above them.
+    fn add_images(&mut self, paths: &[PathKey]) -> Result<(), BackupError> {
+        let paths: Vec<PathBuf> = paths.iter().map(path_of).collect();
+        let roots = Roots::new(&paths, Missing::Refuse)?;
+        for item in Walker::new(&roots, Rules::default(), Effort::default()) {
+            let found = item.map_err(|missed| BackupError::Io {
+                doing: format!("read {}", missed.path),
+                source: missed.error,
+            })?;
+            let (path, mode, owner) =
+                (found.path.clone(), u32::from(found.stat.mode), Some((found.stat.uid, found.stat.gid)));
+            let modified = Time::from_nanoseconds(found.stat.mtime_ns);
+            match (found.role, found.stat.kind) {
+                (Role::Ancestor, _) => {
+                    self.add(path, mode, owner, Time::from_nanoseconds(0), Body::Ancestor, None)?;
+                }
+                (Role::Member, Kind::File | Kind::BlockDevice) => {
+                    let (bytes, content, hash) = self.read_image(&found)?;
+                    self.add(path, mode, owner, modified, Body::Image { bytes, content }, hash)?;
+                }
+                (Role::Member, _) => {
+                    return Err(BackupError::Io {
+                        doing: format!("back up {path} as an image"),
+                        source: io::Error::new(
+                            io::ErrorKind::InvalidInput,
+                            "it is neither a block device nor an image file",
+                        ),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_image(&mut self, found: &Found) -> Result<(u64, Content, Option<ContentHash>), BackupError> {
+        let failed = |source| BackupError::Io { doing: format!("read {}", found.path), source };
+        let mut contents = Contents::open_image(&path_of(&found.path)).map_err(failed)?;
+        let mut stream = ChunkStream::new(&mut self.writer, self.chunks, Cutting::Fixed);
+        stream.read_all(&mut contents)?.map_err(failed)?;
+        let (hash, content) = stream.finish()?;
+        if contents.finish().map_err(failed)? == Steadiness::Changed {
+            self.figures.inconsistent += 1;
+        }
+        Ok((contents.offset(), content_of(content), hash))
+    }
+
+    fn add(
+        &mut self,
+        path: PathKey,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        modified: Time,
+        body: Body,
+        hash: Option<ContentHash>,
+    ) -> Result<(), BackupError> {
+        let (uid, gid) = owner.unwrap_or_else(|| {
+            (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+        });
+        let owner = self.accounts.owner(uid, gid);
+        let flags = Flags { inconsistent: false };
+        let entry = Entry { path, mode, owner, modified, attributes: Vec::new(), flags, body };
+        let bytes = entry.content_bytes();
+        let counts = &mut self.figures.counts;
+        *(if matches!(entry.body, Body::Ancestor) { &mut counts.folders } else { &mut counts.files }) += 1;
+        self.figures.entries += 1;
+        self.figures.source_bytes += bytes;
+        self.figures.read_bytes += bytes;
+        self.digest.entry(&entry, hash.as_ref());
+        let writer = &mut self.writer;
+        let mut sink = |node: NodePlain<'_>| writer.write(ObjectKind::Node, node.references, node.plain);
+        Ok(self.builder.push(entry, &mut sink)?)
+    }
+
+    fn finish(mut self, capture: &Capture<'_>) -> Result<Summary, BackupError> {
+        if self.request.cancel.load(Ordering::Relaxed) {
+            return Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().0 });
+        }
+        let writer = &mut self.writer;
+        let mut sink = |node: NodePlain<'_>| writer.write(ObjectKind::Node, node.references, node.plain);
+        let root = self.builder.finish(&mut sink)?;
+        let trailer = Trailer { root: root.pointer, content: self.digest.finish() };
+        capture.commit(&trailer, &self.figures, self.writer.shared)
+    }
+}
+
+fn content_of(content: RowContent) -> Content {
+    match content {
+        RowContent::None | RowContent::Slice(_) => Content::Empty,
+        RowContent::Chunks(pointers, holes) => Content::Chunks { pointers, holes },
+        RowContent::List(root, height, holes) => Content::List { root, height, holes },
+    }
+}

@@ -1,0 +1,318 @@
+//! A restore: a snapshot, or a part of it, becomes files again.
+//!
+//! Two passes over the tree in path order. The first makes folders and everything that is not a hard link; the contents
+//! are fetched bundle by bundle, each opened once for all files that lie in it, by as many workers as there are cores.
+//! The second makes hard links and gives folders their metadata when nothing is written into them any more.
+
+mod report;
+mod view;
+mod files;
+mod first;
+mod second;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use farkeep_codec::object::Pointer;
+use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::PathKey;
+use thiserror::Error;
+
+use crate::progress::Phase;
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::repository::RepositoryError;
+use crate::source::Selection;
+use crate::source::Shape;
+use crate::source::Wanted;
+use crate::target::Owners;
+use crate::target::Target;
+use crate::target::TargetError;
+use files::Writing;
+use first::FirstPass;
+use first::Job;
+use report::Fault;
+use report::Report;
+use second::SecondPass;
+use view::View;
+
+#[cfg(test)]
+mod tests;
+
+/// What happens to files that the target already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// There must be none: a target that is not empty is refused.
+    Refuse,
+    /// They are made equal to the snapshot's: only what differs is written.
+    Always,
+    /// The same, but a file with equal size and modification time is taken to be equal.
+    IfChanged,
+    /// They stay as they are.
+    Never,
+}
+
+/// What happens to files of the target that the snapshot does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delete {
+    /// They stay.
+    Keep,
+    /// They are removed.
+    Extra,
+}
+
+/// Whether anything is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    /// Write.
+    Write,
+    /// Say what would be done.
+    DryRun,
+}
+
+/// Whether what was written is read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// The system's word is taken for it.
+    Skip,
+    /// Every file is read again and compared by its hash.
+    ReadBack,
+}
+
+/// A restore that is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Root of the snapshot's tree.
+    pub root: Pointer,
+    /// The path in the snapshot whose contents go to the target; without it, everything from the top.
+    pub subtree: Option<PathKey>,
+    /// Folder that is restored into. It is made when it is not there.
+    pub target: PathBuf,
+    /// What of it is restored.
+    pub selection: Selection,
+    /// What happens to files that are there.
+    pub overwrite: Overwrite,
+    /// What happens to files that the snapshot does not have.
+    pub delete: Delete,
+    /// Whether anything is written.
+    pub intent: Intent,
+    /// Whether what was written is read back.
+    pub verify: Verify,
+    /// Set from outside to end the restore early.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// Something that could not be restored as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it is in the snapshot.
+    pub path: PathKey,
+    /// What happened.
+    pub why: String,
+    /// Whether the repository is at fault, and not the target.
+    pub damage: bool,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Regular files that were written or were equal already.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Links, devices, pipes and sockets.
+    pub others: u64,
+    /// Files that the target already had as they should be.
+    pub files_equal: u64,
+    /// Files of the target that were left alone because of the overwrite rule.
+    pub files_skipped: u64,
+    /// Bytes of the restored files.
+    pub bytes: u64,
+    /// Bytes that were written.
+    pub written_bytes: u64,
+    /// Files of the target that were removed, since the snapshot does not have them.
+    pub deleted: u64,
+    /// Files that were read back and compared.
+    pub verified: u64,
+    /// The first thousand problems.
+    pub problems: Vec<Problem>,
+    /// Number of problems.
+    pub problem_count: u64,
+    /// Number of problems for which the repository is at fault.
+    pub damage_count: u64,
+    /// Metadata that an unprivileged user cannot set, such as foreign owners: counted and left out.
+    pub notices: u64,
+    /// Time that the restore took.
+    pub elapsed: Duration,
+}
+
+/// Why a restore ended early.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The repository cannot give the snapshot's tree.
+    #[error("cannot read the snapshot")]
+    Repository(#[from] RepositoryError),
+    /// The target folder cannot be used.
+    #[error("cannot write to the target {}", path.display())]
+    Target {
+        /// The target.
+        path: PathBuf,
+        /// What the system said.
+        source: TargetError,
+    },
+    /// The snapshot does not have the path.
+    #[error("the snapshot has no {path}")]
+    NoSuchPath {
+        /// The path.
+        path: PathKey,
+    },
+    /// The target is not empty, and nothing was said about what to do with the files there.
+    #[error("the target {} is not empty; say --overwrite always, if-changed or never", path.display())]
+    NotEmpty {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The restore was ended early. What was written stays.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Restores what is asked for.
+///
+/// # Errors
+/// [`RestoreError`] says why nothing could be done, or that the restore was ended early. What could not be restored while
+/// the rest could is named in the summary.
+pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> Result<Summary, RestoreError> {
+    let begun = Instant::now();
+    let view = view(repository, request)?;
+    let target = open_target(request)?;
+    let report = Report::default();
+    let writing = Writing { target: &target, report: &report, progress, verify: request.verify };
+    progress.begin(Phase::Restoring, 0, 0);
+    first_pass(repository, request, &view, &writing)?;
+    let mut second = SecondPass {
+        target: &target,
+        report: &report,
+        view: &view,
+        overwrite: request.overwrite,
+        delete: request.delete,
+        intent: request.intent,
+        open: Vec::new(),
+    };
+    // What is damaged was named by the first pass.
+    visit(repository, request, &view, &Report::default(), |entry| second.entry(entry))?;
+    second.finish();
+    Ok(report.finish(target.notices().count(), begun.elapsed()))
+}
+
+fn first_pass(
+    repository: &Repository,
+    request: &Request,
+    view: &View,
+    writing: &Writing<'_>,
+) -> Result<(), RestoreError> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let (jobs, queue) = crossbeam_channel::bounded(2 * workers);
+        for _ in 0..workers {
+            let queue = queue.clone();
+            scope.spawn(move || work(repository, writing, &queue));
+        }
+        drop(queue);
+        let mut first = FirstPass {
+            repository,
+            root: request.root,
+            view,
+            writing,
+            overwrite: request.overwrite,
+            intent: request.intent,
+            jobs,
+            folder: PathKey::root(),
+            gathered: HashMap::new(),
+            gathered_files: 0,
+        };
+        visit(repository, request, view, writing.report, |entry| first.entry(entry))?;
+        first.finish();
+        Ok(())
+    })
+}
+
+fn work(repository: &Repository, writing: &Writing<'_>, jobs: &Receiver<Job>) {
+    let mut fetcher = repository.fetcher();
+    for job in jobs {
+        match job {
+            Job::Small(bundle, files) => writing.small_files(bundle.as_ref(), &files, &mut fetcher),
+            Job::Stretch(file, chunks) => writing.stretch(file, &chunks, &mut fetcher),
+        }
+    }
+}
+
+/// Hands the entries of the view to a pass, in path order. Where the tree itself is damaged the rest of it is out of
+/// reach; that is reported with the last path before it.
+fn visit(
+    repository: &Repository,
+    request: &Request,
+    view: &View,
+    report: &Report,
+    mut pass: impl FnMut(Entry) -> Wanted,
+) -> Result<(), RestoreError> {
+    let mut walk = repository.walk(request.root);
+    let mut last = view.first().clone();
+    walk.seek(view.first())?;
+    loop {
+        if request.cancel.load(Ordering::Relaxed) {
+            return Err(RestoreError::Interrupted);
+        }
+        let entry = match walk.next_entry() {
+            Ok(Some(entry)) if entry.path.starts_with(view.first()) => entry,
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                let why = format!("everything behind this path: {}", crate::output::chain(&error));
+                report.problem_because(&last, Fault::Repository, why);
+                return Ok(());
+            }
+        };
+        last.clone_from(&entry.path);
+        let is_folder = view::shape_of(&entry) == Shape::Folder;
+        if pass(entry) == Wanted::No && is_folder {
+            walk.skip_folder()?;
+        }
+    }
+}
+
+/// What the request is about.
+fn view(repository: &Repository, request: &Request) -> Result<View, RestoreError> {
+    let selection = request.selection.clone();
+    let Some(path) = &request.subtree else {
+        return Ok(View::new(PathKey::root(), Shape::Folder, selection));
+    };
+    match repository.entry(request.root, path)? {
+        Some(entry) => Ok(View::new(path.clone(), view::shape_of(&entry), selection)),
+        None if *path == PathKey::root() => Ok(View::new(PathKey::root(), Shape::Folder, selection)),
+        None => Err(RestoreError::NoSuchPath { path: path.clone() }),
+    }
+}
+
+/// Opens the target folder. A dry run makes none.
+fn open_target(request: &Request) -> Result<Target, RestoreError> {
+    let failed = |source| RestoreError::Target { path: request.target.clone(), source };
+    let path = match request.intent {
+        Intent::DryRun if !request.target.exists() => std::env::temp_dir(),
+        _ => request.target.clone(),
+    };
+    let target = Target::open(&path, Owners::ByName).map_err(failed)?;
+    if request.overwrite == Overwrite::Refuse
+        && path == request.target
+        && !target.names(&PathKey::root()).map_err(failed)?.is_empty()
+    {
+        return Err(RestoreError::NotEmpty { path: request.target.clone() });
+    }
+    Ok(target)
+}

@@ -1,0 +1,85 @@
+//! What a restore did, collected from all its threads.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use farkeep_codec::tree::PathKey;
+
+use super::Problem;
+use super::Summary;
+
+/// Problems that are named.
+const PROBLEMS_NAMED_MAX: usize = 1000;
+
+/// Figures that grow while the restore goes on.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) files: AtomicU64,
+    pub(super) folders: AtomicU64,
+    pub(super) others: AtomicU64,
+    pub(super) files_equal: AtomicU64,
+    pub(super) files_skipped: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) written_bytes: AtomicU64,
+    pub(super) deleted: AtomicU64,
+    pub(super) verified: AtomicU64,
+    problem_count: AtomicU64,
+    damage_count: AtomicU64,
+    problems: Mutex<Vec<Problem>>,
+}
+
+/// Who is at fault when something could not be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The repository: an object is missing or damaged.
+    Repository,
+    /// The target, or the system.
+    Target,
+}
+
+impl Report {
+    /// Counts and names something that could not be restored as it was.
+    pub(super) fn problem(&self, path: &PathKey, fault: Fault, error: &dyn std::error::Error) {
+        self.problem_because(path, fault, crate::output::chain(error));
+    }
+
+    /// The same, with the reason in words.
+    pub(super) fn problem_because(&self, path: &PathKey, fault: Fault, why: String) {
+        count(&self.problem_count, 1);
+        let damage = fault == Fault::Repository;
+        count(&self.damage_count, u64::from(damage));
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        if problems.len() < PROBLEMS_NAMED_MAX {
+            problems.push(Problem { path: path.clone(), why, damage });
+        }
+    }
+
+    pub(super) fn finish(self, notices: u64, elapsed: Duration) -> Summary {
+        let mut problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
+        problems.sort_by(|a, b| a.path.cmp(&b.path));
+        Summary {
+            files: self.files.into_inner(),
+            folders: self.folders.into_inner(),
+            others: self.others.into_inner(),
+            files_equal: self.files_equal.into_inner(),
+            files_skipped: self.files_skipped.into_inner(),
+            bytes: self.bytes.into_inner(),
+            written_bytes: self.written_bytes.into_inner(),
+            deleted: self.deleted.into_inner(),
+            verified: self.verified.into_inner(),
+            problems,
+            problem_count: self.problem_count.into_inner(),
+            damage_count: self.damage_count.into_inner(),
+            notices,
+            elapsed,
+        }
+    }
+}
+
+/// Adds to a figure.
+pub(super) fn count(figure: &AtomicU64, more: u64) {
+    figure.fetch_add(more, Ordering::Relaxed);
+}

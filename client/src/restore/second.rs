@@ -1,0 +1,134 @@
+//! The second pass: further names of files, what the snapshot does not have, and folders' metadata.
+//!
+//! A folder gets its times when the tree leaves it for good; nothing is written into it after that.
+
+use std::collections::HashSet;
+
+use farkeep_codec::tree::Body;
+use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::PathKey;
+
+use super::Delete;
+use super::Intent;
+use super::Overwrite;
+use super::report::Fault;
+use super::report::Report;
+use super::report::count;
+use super::view::View;
+use crate::source::Wanted;
+use crate::target::Target;
+use crate::target::TargetError;
+
+/// The second pass in progress.
+pub(super) struct SecondPass<'a> {
+    pub(super) target: &'a Target,
+    pub(super) report: &'a Report,
+    pub(super) view: &'a View,
+    pub(super) overwrite: Overwrite,
+    pub(super) delete: Delete,
+    pub(super) intent: Intent,
+    /// The folders that lead to the last entry, outermost first.
+    pub(super) open: Vec<OpenFolder>,
+}
+
+/// A folder that entries are still coming for.
+pub(super) struct OpenFolder {
+    path: PathKey,
+    entry: Entry,
+    /// Names that the snapshot has in it, when those it does not have are to be removed.
+    names: HashSet<Vec<u8>>,
+}
+
+impl SecondPass<'_> {
+    /// Takes one entry. The answer says whether what lies below it is of interest.
+    pub(super) fn entry(&mut self, entry: Entry) -> Wanted {
+        let Some(path) = self.view.place(&entry.path) else { return Wanted::No };
+        self.leave_until(&path);
+        if self.delete == Delete::Extra
+            && let (Some(folder), Some(name)) = (self.open.last_mut(), path.name())
+        {
+            folder.names.insert(name.to_vec());
+        }
+        let wanted = self.view.judge(&entry);
+        if wanted != Wanted::Yes {
+            return wanted;
+        }
+        match &entry.body {
+            Body::Folder | Body::Ancestor => {
+                self.open.push(OpenFolder { path, entry, names: HashSet::new() });
+            }
+            Body::HardLink { first } if self.view.has_file(first) => {
+                if let Err(error) = self.link(&path, first) {
+                    self.report.problem(&entry.path, Fault::Target, &error);
+                }
+            }
+            _ => {}
+        }
+        Wanted::Yes
+    }
+
+    /// Leaves all folders.
+    pub(super) fn finish(mut self) {
+        while let Some(folder) = self.open.pop() {
+            self.leave(&folder);
+        }
+    }
+
+    fn leave_until(&mut self, path: &PathKey) {
+        while let Some(folder) = self.open.pop_if(|folder| !path.starts_with(&folder.path)) {
+            self.leave(&folder);
+        }
+    }
+
+    fn leave(&self, folder: &OpenFolder) {
+        // Above a backup's root there is much that the snapshot never saw.
+        if self.delete == Delete::Extra && matches!(folder.entry.body, Body::Folder) {
+            self.remove_extra(folder);
+        }
+        if self.intent == Intent::Write
+            && let Err(error) = self.target.finish_folder(&folder.path, &folder.entry)
+        {
+            self.report.problem(&folder.entry.path, Fault::Target, &error);
+        }
+    }
+
+    fn remove_extra(&self, folder: &OpenFolder) {
+        let removed = self.target.names(&folder.path).and_then(|names| {
+            for name in names.into_iter().filter(|name| !folder.names.contains(name)) {
+                let Ok(path) = folder.path.join(&name) else { continue };
+                let removed = match self.intent {
+                    Intent::Write => self.target.remove(&path)?,
+                    Intent::DryRun => 1,
+                };
+                count(&self.report.deleted, removed);
+            }
+            Ok(())
+        });
+        if let Err(error) = removed {
+            self.report.problem(&folder.entry.path, Fault::Target, &error);
+        }
+    }
+
+    fn link(&self, path: &PathKey, first: &PathKey) -> Result<(), TargetError> {
+        let Some(first) = self.view.place(first) else { return Ok(()) };
+        if self.intent == Intent::DryRun {
+            count(&self.report.others, 1);
+            return Ok(());
+        }
+        match self.target.link(path, &first) {
+            Err(TargetError::InTheWay { .. }) if self.overwrite == Overwrite::Never => {
+                count(&self.report.files_skipped, 1);
+                return Ok(());
+            }
+            Err(TargetError::InTheWay { .. }) if self.overwrite != Overwrite::Refuse => {
+                self.target.remove(path)?;
+                self.target.link(path, &first)?;
+            }
+            linked => {
+                linked?;
+            }
+        }
+        count(&self.report.others, 1);
+        Ok(())
+    }
+}
