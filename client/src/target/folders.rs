@@ -15,8 +15,10 @@ use farkeep_codec::tree::PathKey;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 
-/// Folders that are kept open.
+/// Folders that are kept open, at most.
 const KEPT_MAX: usize = 256;
+/// What their paths take in memory, at most: one alone may have a million bytes.
+const KEPT_PATHS_BYTES_MAX: usize = 4 << 20;
 
 /// The access list that new files in a folder get, as an attribute of the folder.
 pub(super) const ACL_DEFAULT: &str = "system.posix_acl_default";
@@ -48,6 +50,7 @@ struct Kept {
     folders: HashMap<PathKey, Arc<OpenFolder>>,
     /// In the order in which they were opened.
     order: VecDeque<PathKey>,
+    paths_bytes: usize,
 }
 
 impl Folders {
@@ -107,11 +110,13 @@ impl Folders {
 impl Kept {
     fn keep(&mut self, path: PathKey, folder: &Arc<OpenFolder>) {
         if self.folders.insert(path.clone(), Arc::clone(folder)).is_none() {
+            self.paths_bytes += path.as_bytes().len();
             self.order.push_back(path);
         }
-        while self.order.len() > KEPT_MAX {
-            let oldest = self.order.pop_front();
-            oldest.and_then(|oldest| self.folders.remove(&oldest));
+        while self.order.len() > KEPT_MAX || self.paths_bytes > KEPT_PATHS_BYTES_MAX {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.paths_bytes -= oldest.as_bytes().len();
+            self.folders.remove(&oldest);
         }
     }
 }
