@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use rustix::fs::FallocateFlags;
 use rustix::fs::fallocate;
 use rustix::io::Errno;
+use rustix::io::retry_on_intr;
 
 use super::buffer::Buffer;
 use super::buffer::Load;
@@ -109,7 +110,6 @@ impl RealAppend {
     /// Hands the current load over, which is whole blocks, and begins the next one. Waits only when there is no buffer
     /// for that.
     fn submit(&mut self) -> Result<(), DiskError> {
-        let error = |path: &Path, error| DiskError::new(Act::Write, path, error);
         let offset = self.current().offset;
         // A small load is the last one before a sync, which would have to give the room back at once; and that costs as
         // much as the sync itself.
@@ -124,7 +124,8 @@ impl RealAppend {
         let end = load.end();
         self.current = Some(Load::new(next, end));
         self.visible_bytes = self.visible_bytes.max(end);
-        self.carrier.send(&mut self.target, load).map_err(|source| error(&self.path, source))
+        let sent = self.carrier.send(&mut self.target, load);
+        sent.map_err(|source| DiskError::new(Act::Write, &self.path, source))
     }
 
     /// A buffer that has been written; waits for it.
@@ -140,9 +141,8 @@ impl RealAppend {
         let Some(bytes) = self.allocate_bytes.checked_sub(offset).filter(|bytes| *bytes > 0) else {
             return Ok(());
         };
-        match rustix::io::retry_on_intr(|| {
-            fallocate(&self.target.file, FallocateFlags::empty(), offset, bytes)
-        }) {
+        let reserve = || fallocate(&self.target.file, FallocateFlags::empty(), offset, bytes);
+        match retry_on_intr(reserve) {
             Ok(()) => self.visible_bytes = self.allocate_bytes,
             // Not every file system can; then the writes have to find their room themselves.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
