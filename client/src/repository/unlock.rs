@@ -73,6 +73,11 @@ impl Locked {
         Ok(Self { engine: Arc::new(engine), location: location.clone() })
     }
 
+    /// A repository whose engine somebody else has opened, on whatever disk; `location` is what messages call it.
+    pub fn over(engine: Engine, location: Location) -> Self {
+        Self { engine: Arc::new(engine), location }
+    }
+
     /// Computes the keys on a thread of its own.
     pub fn unlock(self, passphrase: Passphrase) -> Unlocking {
         let (engine, location) = (Arc::clone(&self.engine), self.location.clone());
