@@ -11,3 +11,5 @@ pub use cut::Tail;
 
 mod bundle;
 mod cut;
+#[cfg(test)]
+mod samples;

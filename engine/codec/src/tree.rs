@@ -43,3 +43,5 @@ mod cursor;
 mod walk;
 mod diff;
 mod digest;
+#[cfg(test)]
+mod samples;

@@ -53,13 +53,12 @@ impl BundleBorder {
     /// [`SMALL_FILE_BYTES_MAX`], and says whether the bundle ends behind it.
     pub fn after(&mut self, hash: &ContentHash, bytes: u32) -> Border {
         self.filled_bytes += u64::from(bytes);
-        if self.filled_bytes < self.shortest_bytes {
-            return Border::Continue;
-        }
-        // The hash as a fraction of 2^64 is below bytes / span.
+        // Bytes of this file that lie behind the shortest length: only there a border may be.
+        let open_bytes = u64::from(bytes).min(self.filled_bytes.saturating_sub(self.shortest_bytes));
+        // The hash as a fraction of 2^64 is below open bytes / span.
         let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
         let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let by_hash = u128::from(number) * u128::from(self.span_bytes) < u128::from(bytes) << 64;
+        let by_hash = u128::from(number) * u128::from(self.span_bytes) < u128::from(open_bytes) << 64;
         if by_hash || self.filled_bytes >= self.longest_bytes {
             self.filled_bytes = 0;
             return Border::Cut;

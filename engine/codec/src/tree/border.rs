@@ -28,16 +28,20 @@ pub(crate) struct BorderRule {
     generous: u64,
 }
 
-/// Leaves of the tree.
+/// Leaves of the tree: about 335 entries.
+///
+/// Measured with a million small files, compressed and with all that a node costs, in bytes per entry: first
+/// snapshot 4.3 at 235 entries a leaf, 3.6 at 335, 3.1 at 475; rewritten by 1 % of scattered edits 4.3, 3.8, 3.4; by
+/// 0.1 % 1.27, 1.31, 1.38, and there the larger leaf loses more on trees whose entries are less alike.
 pub(crate) const LEAF: BorderRule = BorderRule {
-    shortest: 96,
-    middle: 224,
+    shortest: 128,
+    middle: 320,
     longest: LEAF_ENTRIES_MAX,
-    strict: one_in(256),
-    generous: one_in(64),
+    strict: one_in(384),
+    generous: one_in(96),
 };
 
-/// Inner nodes of the tree, on every level.
+/// Inner nodes of the tree, on every level: about 60 children, whose 64 bytes of id and seed do not compress.
 pub(crate) const INNER: BorderRule = BorderRule {
     shortest: 24,
     middle: 56,
@@ -46,7 +50,7 @@ pub(crate) const INNER: BorderRule = BorderRule {
     generous: one_in(16),
 };
 
-/// Nodes of a content list, on every level.
+/// Nodes of a content list, on every level: about 120 pointers.
 pub(crate) const LIST: BorderRule = BorderRule {
     shortest: 48,
     middle: 112,

@@ -104,7 +104,7 @@ impl LeafWriter {
         match &entry.body {
             Body::Folder | Body::Ancestor | Body::Fifo | Body::Socket => {}
             Body::File { bytes, content } | Body::Image { bytes, content } => {
-                self.contents.push(*bytes, content)
+                self.contents.push(*bytes, content);
             }
             Body::Symlink { target } => {
                 self.targets.counted(target);

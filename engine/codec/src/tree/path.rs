@@ -45,7 +45,11 @@ impl PathKey {
     pub fn from_components<C: AsRef<[u8]>>(
         components: impl IntoIterator<Item = C>,
     ) -> Result<Self, NotAPath> {
-        components.into_iter().try_fold(Self::root(), |folder, name| folder.join(name.as_ref()))
+        let mut path = Self::root();
+        for name in components {
+            path.push(name.as_ref())?;
+        }
+        Ok(path)
     }
 
     /// The path written with slashes, as the system writes it. Slashes at the front, at the end and in a row
@@ -109,21 +113,27 @@ impl PathKey {
     /// # Errors
     /// [`NotAPath`] when `name` cannot be a component, or when the whole is longer than the format allows.
     pub fn join(&self, name: &[u8]) -> Result<Self, NotAPath> {
-        let bytes_joined = self.0.len() + 1 + name.len();
+        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
+        bytes.extend_from_slice(&self.0);
+        let mut path = Self(bytes);
+        path.push(name)?;
+        Ok(path)
+    }
+
+    /// Goes into the folder, or to the file, of this name.
+    fn push(&mut self, name: &[u8]) -> Result<(), NotAPath> {
         let fault = match component_fault(name) {
-            None if bytes_joined > PATH_BYTES_MAX => Some(TOO_LONG),
+            None if self.0.len() + 1 + name.len() > PATH_BYTES_MAX => Some(TOO_LONG),
             fault => fault,
         };
         if let Some(what) = fault {
             return Err(NotAPath { what, bytes: name.to_vec() });
         }
-        let mut bytes = Vec::with_capacity(bytes_joined);
-        bytes.extend_from_slice(&self.0);
-        if !bytes.is_empty() {
-            bytes.push(SEPARATOR);
+        if !self.0.is_empty() {
+            self.0.push(SEPARATOR);
         }
-        bytes.extend_from_slice(name);
-        Ok(Self(bytes))
+        self.0.extend_from_slice(name);
+        Ok(())
     }
 
     /// Whether the path is `folder` or lies anywhere below it.

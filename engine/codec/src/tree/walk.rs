@@ -20,14 +20,16 @@ pub struct Walk<F> {
     fetch: F,
     root: Pointer,
     cursor: Cursor,
-    /// Path of the entry that was handed out last.
+    /// Path of the entry that was handed out last, unless the walk was moved since.
     last: Option<PathKey>,
+    /// No key below this one lies ahead any more; no key at all if there is nothing here.
+    ahead: Option<Vec<u8>>,
 }
 
 impl<F> Walk<F> {
     /// Stands in front of the first entry.
     pub fn new(root: Pointer, fetch: F) -> Self {
-        Self { fetch, root, cursor: Cursor::new(root), last: None }
+        Self { fetch, root, cursor: Cursor::new(root), last: None, ahead: Some(Vec::new()) }
     }
 
     /// The next entry; nothing behind the last one.
@@ -64,10 +66,12 @@ impl<F> Walk<F> {
         F: FnMut(&Pointer) -> Result<Node, E>,
         E: From<Malformed>,
     {
-        if self.last.as_ref().is_some_and(|last| last >= path) {
+        let is_ahead = self.ahead.as_ref().is_some_and(|ahead| ahead.as_slice() <= path.as_bytes());
+        if !is_ahead || self.last.as_ref().is_some_and(|last| last >= path) {
             self.cursor = Cursor::new(self.root);
         }
         self.last = None;
+        self.ahead = Some(path.as_bytes().to_vec());
         self.advance(path.as_bytes())
     }
 
@@ -84,15 +88,14 @@ impl<F> Walk<F> {
         let Some(last) = &self.last else {
             return Ok(());
         };
-        match last.end_of_folder() {
-            Some(end) => self.advance(&end),
-            None => {
-                while !matches!(self.cursor.head(), Head::End) {
-                    self.cursor.skip_node();
-                }
-                Ok(())
-            }
+        self.ahead = last.end_of_folder();
+        if let Some(end) = self.ahead.clone() {
+            return self.advance(&end);
         }
+        while !matches!(self.cursor.head(), Head::End) {
+            self.cursor.skip_node();
+        }
+        Ok(())
     }
 
     /// Moves forward to the first entry whose key is not below `bound`, as far as that is known without opening
@@ -109,7 +112,7 @@ impl<F> Walk<F> {
                 Head::Entry(_) => drop(self.cursor.take_entry()),
                 Head::Node(node) if node.child.first.as_bytes() >= bound => return Ok(()),
                 Head::Node(node) if node.end.is_some_and(|end| end.as_bytes() <= bound) => {
-                    self.cursor.skip_node()
+                    self.cursor.skip_node();
                 }
                 Head::Root(_) | Head::Node(_) => self.cursor.open(&mut self.fetch)?,
             }
