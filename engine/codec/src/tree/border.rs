@@ -3,8 +3,8 @@
 //! Borders are decided by the keyed hash of what would stand first behind them, so the same entries always fall into
 //! the same nodes and a local edit moves few borders. Two thresholds, a strict one before the middle and a generous
 //! one behind it, keep the sizes together; the idea is the normalized chunking of FastCDC (Xia et al., "The
-//! Design of Fast Content-Defined Chunking for Data Deduplication Based Storage Systems", IEEE TPDS 31(9), 2020,
-//! section 3.4), for a list of keys where theirs is for bytes.
+//! Design of Fast Content-Defined Chunking for Data Deduplication Based Storage Systems", IEEE TPDS 31(9), 2020),
+//! for a list of keys where theirs is for bytes.
 
 use crate::limits::INNER_CHILDREN_MAX;
 use crate::limits::LEAF_ENTRIES_MAX;

@@ -133,6 +133,40 @@ fn odd_parameters_count_as_even_ones() {
 }
 
 #[test]
+fn the_masks_are_the_documented_ones() {
+    let documented: [u64; 20] = [
+        0x0000_0000_0180_3110,
+        0x0000_0000_1803_5100,
+        0x0000_0018_0003_5300,
+        0x0000_0190_0035_3000,
+        0x0000_5900_0353_0000,
+        0x0000_d900_0353_0000,
+        0x0000_d901_0353_0000,
+        0x0000_d903_0353_0000,
+        0x0000_d903_1353_0000,
+        0x0000_d90f_0353_0000,
+        0x0000_d903_0353_7000,
+        0x0000_d907_0353_7000,
+        0x0000_d907_0753_7000,
+        0x0000_d917_0753_7000,
+        0x0000_d917_4753_7000,
+        0x0000_d917_6753_7000,
+        0x0000_d937_6753_7000,
+        0x0000_d937_7753_7000,
+        0x0000_d937_7757_7000,
+        0x0000_db37_7757_7000,
+    ];
+    for bits in 8..=23_usize {
+        let average = 1_u32 << bits;
+        let chunker = Chunker::new(&keys(), &parameters([64, average, 8 << 20]));
+        assert_eq!(chunker.mask_strict, documented[bits + 2 - 6], "strict mask of 2^{bits}");
+        assert_eq!(chunker.mask_generous, documented[bits - 2 - 6], "generous mask of 2^{bits}");
+    }
+    let rounded = Chunker::new(&keys(), &parameters([64, 100_000, 8 << 20]));
+    assert_eq!(rounded.mask_strict, documented[17 + 2 - 6], "log2 of 100000 is 16.6");
+}
+
+#[test]
 fn images_are_cut_at_multiples() {
     let chunker = ImageChunker::new(&parameters([256, 1024, 4096]));
     assert_eq!(chunker.bytes_wanted(), 4096);
