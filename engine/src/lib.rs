@@ -1,7 +1,230 @@
 //! The store of Farkeep: what is durable, and in which order.
 //!
 //! Blocking, with threads of its own, and keyless: it never sees a key or a plaintext. Modules stand in the order in
-//! which they may use one another.
+//! which they may use one another. [`Engine`] is the whole of it for callers.
+
+use std::sync::Arc;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::parameters::Parameters;
+
+use disk::Disk;
+use store::Store;
+
+pub use index::IndexError;
+pub use journal::ChainHash;
+pub use journal::JournalError;
+pub use journal::Position;
+pub use journal::SlotId;
+pub use pack::PackError;
+pub use scrub::Damage;
+pub use scrub::Notice;
+pub use scrub::Progress;
+pub use scrub::Report;
+pub use scrub::Share;
+pub use snapshot::CommitError;
+pub use snapshot::Committed;
+pub use snapshot::ForgetError;
+pub use snapshot::Listed;
+pub use store::Access;
+pub use store::Clock;
+pub use store::IndexKind;
+pub use store::ManualClock;
+pub use store::ObjectError;
+pub use store::Options;
+pub use store::Place;
+pub use store::Presence;
+pub use store::Put;
+pub use store::PutError;
+pub use store::Recovery;
+pub use store::StoreError;
+pub use store::SystemClock;
+pub use store::Usage;
 
 pub mod limits;
 pub mod disk;
+mod pack;
+mod index;
+mod journal;
+mod store;
+mod snapshot;
+mod scrub;
+
+/// An open repository. Shared by threads.
+///
+/// Memory: about 100 bytes per pack of 64 MiB and 60 per extent, 100 bytes per snapshot, and fixed tables and caches
+/// of some 40 MB at most.
+pub struct Engine {
+    store: Store,
+}
+
+impl Engine {
+    /// Makes a repository in the root folder of the disk, and opens it for writing. The bytes are those of
+    /// [`Parameters::encode`] and of a key slot.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the folder holds something already.
+    pub fn create(
+        disk: Arc<dyn Disk>,
+        parameters: &[u8],
+        first_slot: (SlotId, &[u8]),
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        store::create(&*disk, parameters, first_slot, &options)?;
+        let access = Access::Write { holder: "the program that made it".to_owned() };
+        Self::open(disk, access, options)
+    }
+
+    /// Opens the repository in the root folder of the disk. What a writer before left unfinished, a writer puts in
+    /// order ([`recovery`](Self::recovery)); a reader changes nothing, and sees what was acknowledged until now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotThere`], [`StoreError::InUse`], [`StoreError::NewerFormat`], [`StoreError::Damaged`].
+    pub fn open(disk: Arc<dyn Disk>, access: Access, options: Options) -> Result<Self, StoreError> {
+        Ok(Self { store: Store::open(disk, &access, options)? })
+    }
+
+    /// What every writer of the repository does alike.
+    pub fn parameters(&self) -> &Parameters {
+        self.store.parameters()
+    }
+
+    /// What the opening had to put in order.
+    pub fn recovery(&self) -> Recovery {
+        self.store.recovery()
+    }
+
+    /// The end of the acknowledged history. A client that remembers it notices a repository that was rolled back.
+    pub fn head(&self) -> Position {
+        self.store.head()
+    }
+
+    /// All key slots that are intact, in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if none is.
+    pub fn slots(&self) -> Result<Vec<(SlotId, Vec<u8>)>, StoreError> {
+        self.store.slots()
+    }
+
+    /// Adds a key slot.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the name is taken.
+    pub fn add_slot(&self, slot: SlotId, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.add_slot(slot, bytes)
+    }
+
+    /// Removes a key slot.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownSlot`]; [`StoreError::LastSlot`] if nobody could open the repository any more.
+    pub fn remove_slot(&self, slot: SlotId) -> Result<(), StoreError> {
+        self.store.remove_slot(slot)
+    }
+
+    /// For each id, whether the object is there: durable, or put in this run.
+    ///
+    /// # Errors
+    /// If the index does not answer.
+    pub fn probe(&self, ids: &[ObjectId]) -> Result<Vec<Presence>, StoreError> {
+        self.store.probe(ids)
+    }
+
+    /// Stores an object, if it is not there yet, after everything that it refers to. It can be read at once, and is
+    /// durable after the next [`flush`](Self::flush) or [`commit`](Self::commit), or when its pack is full.
+    ///
+    /// # Errors
+    /// [`PutError::Tampered`] if the bytes have another id, [`PutError::MissingReferences`]. After
+    /// [`StoreError::Full`] or [`StoreError::Lost`], objects that were put and not durable yet are not there any
+    /// more: put them again.
+    pub fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
+        self.store.put(id, object)
+    }
+
+    /// Makes everything durable that was put before. One sync covers the objects of all threads.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Poisoned`].
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+
+    /// Makes a snapshot durable, and everything that was put before it. `record` holds the bytes of
+    /// [`Snapshot::encode`](farkeep_codec::snapshot::Snapshot::encode). The same record again gets the same answer.
+    ///
+    /// # Errors
+    /// [`CommitError::MissingRoot`], [`CommitError::OutOfOrder`]; as [`flush`](Self::flush).
+    pub fn commit(&self, record: &[u8]) -> Result<Committed, CommitError> {
+        snapshot::commit(&self.store, record)
+    }
+
+    /// All snapshots that are not forgotten, in the order in which they were received.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if the journal changed since it was opened.
+    pub fn snapshots(&self) -> Result<Vec<Listed>, StoreError> {
+        snapshot::list(&self.store)
+    }
+
+    /// Takes a snapshot off the list. Once more changes nothing.
+    ///
+    /// # Errors
+    /// [`ForgetError::Unknown`].
+    pub fn forget(&self, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
+        snapshot::forget(&self.store, id, reason)
+    }
+
+    /// Where an object lies.
+    ///
+    /// # Errors
+    /// If the index does not answer.
+    pub fn locate(&self, id: &ObjectId) -> Result<Option<Place>, StoreError> {
+        self.store.locate(id)
+    }
+
+    /// Reads an object into `object`, whose former contents are lost. Its id is verified before it is returned.
+    ///
+    /// # Errors
+    /// [`ObjectError::Missing`], [`ObjectError::Tampered`].
+    pub fn object(&self, id: &ObjectId, object: &mut Vec<u8>) -> Result<(), ObjectError> {
+        self.store.object(id, object)
+    }
+
+    /// Reads objects whose places are known, neighbours with one read of up to
+    /// [`READ_SPAN_BYTES`](limits::READ_SPAN_BYTES), and shows each with its index in `wanted`, verified. Best in the
+    /// order of places. `buffer` is reused.
+    pub fn objects(
+        &self,
+        wanted: &[(ObjectId, Place)],
+        buffer: &mut Vec<u8>,
+        show: &mut dyn FnMut(usize, Result<&[u8], ObjectError>),
+    ) {
+        self.store.objects(wanted, buffer, show);
+    }
+
+    /// Checks the repository, and reports what is not as it was written. Tells `progress` after each pack.
+    ///
+    /// # Errors
+    /// If it cannot be checked at all; damage is no error.
+    pub fn verify(&self, share: Share, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, StoreError> {
+        scrub::verify(&self.store, share, progress)
+    }
+
+    /// What the repository takes, as far as it is durable.
+    ///
+    /// # Errors
+    /// If the disk does not answer.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        self.store.usage()
+    }
+
+    /// Builds the index anew from the packs, and makes it complete.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`], [`StoreError::ReadOnly`].
+    pub fn rebuild_index(&self) -> Result<(), StoreError> {
+        self.store.rebuild_index()
+    }
+}

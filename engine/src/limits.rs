@@ -21,6 +21,76 @@ pub const LOCK_OWNER_BYTES_MAX: u64 = 4096;
 /// Small files that are being read at a time. Cold, the disk answers that many at once; and each is an open file.
 pub const FETCH_FILES_OPEN: usize = 64;
 
+/// Most bytes of a pack. Large enough that a repository of a terabyte is 16,000 files, small enough that compacting
+/// one is quick, and that every offset in a pack fits 32 bits.
+pub const PACK_BYTES_MAX: u64 = 64 << 20;
+
+/// Most objects of one extent: more than the smallest possible objects could fill a pack with.
+pub const EXTENT_OBJECTS_MAX: u32 = 1 << 20;
+
+/// Most extents that one journal event makes durable together: one per open pack, and room for more of them.
+pub const EXTENTS_PER_EVENT_MAX: usize = 16;
+
+/// Bytes at which a new journal segment is begun.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
+
+/// Most bytes of the payload of one journal record, the largest being a snapshot record.
+pub const JOURNAL_PAYLOAD_BYTES_MAX: usize = 2 << 20;
+
+/// Most bytes of a text in the journal, such as the reason for which a snapshot was forgotten.
+pub const JOURNAL_TEXT_BYTES_MAX: usize = 1024;
+
+/// Most bytes of the parameters, and of one key slot.
+pub const SETTINGS_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of the file system that no pack takes, so that journal and index can still be written, and what was
+/// forgotten can still be collected, when it is full.
+pub const RESERVE_BYTES: u64 = 32 << 20;
+
+/// Least room in bytes for which a new pack is begun on a disk that is nearly full.
+pub const PACK_ROOM_BYTES_MIN: u64 = 1 << 20;
+
+/// Most objects that RocksDB may lag behind the journal. They are in memory meanwhile, at about 80 bytes each, and
+/// a run that adds less than this never opens RocksDB to write.
+pub const INDEX_LAG_OBJECTS: u64 = 64 << 10;
+
+/// Most extents that RocksDB may lag behind the journal: each costs the next opening one small read.
+pub const INDEX_LAG_EXTENTS: u64 = 64;
+
+/// Objects by which RocksDB may lag while it cannot be written, for example because the disk is full. Beyond this
+/// the engine takes no more objects, so that its memory stays bounded.
+pub const INDEX_LAG_OBJECTS_MAX: u64 = 16 * INDEX_LAG_OBJECTS;
+
+/// Places of objects that were found in RocksDB and are remembered: nodes refer to the same objects again and again.
+pub const FOUND_OBJECTS_MAX: usize = 64 << 10;
+
+/// Entries that are sorted in memory at a time when the index is rebuilt, at 44 bytes each.
+pub const INDEX_RUN_OBJECTS: usize = 512 << 10;
+
+/// Most bytes of one read that fetches several objects.
+pub const READ_SPAN_BYTES: u32 = 1 << 20;
+
+/// Most bytes that nobody asked for between two objects that are fetched with one read.
+pub const READ_GAP_BYTES: u32 = 64 << 10;
+
+/// Packs that are held open for reading.
+pub const OPEN_PACKS_MAX: usize = 64;
+
+/// Size of one read of a scrub, in bytes: stays in the second-level cache until it is hashed.
+pub const SCRUB_READ_BYTES: usize = 512 << 10;
+
+/// Threads of a scrub.
+pub const SCRUB_THREADS: usize = 2;
+
+/// Most ids, damages and notices that a report lists; beyond them it counts.
+pub const REPORT_LINES_MAX: usize = 10_000;
+
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(SECTOR_BYTES), "a block is whole sectors");
 const _: () = assert!(APPEND_BUFFER_BYTES.is_multiple_of(BLOCK_BYTES), "a buffer is whole blocks");
 const _: () = assert!(APPEND_BUFFERS >= 2, "one buffer is filled while another is written");
+const _: () = assert!(PACK_BYTES_MAX <= u32::MAX as u64, "offsets in a pack fit 32 bits");
+const _: () = assert!(PACK_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "a pack is whole blocks");
+const _: () = assert!(
+    2 * farkeep_codec::limits::OBJECT_BYTES_MAX as u64 <= PACK_BYTES_MAX,
+    "the largest object fits a pack, with its header, summary and padding"
+);

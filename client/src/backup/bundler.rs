@@ -72,7 +72,14 @@ impl Bundler {
             CacheUse::Ignore => Known::empty(folder, "slices", keys),
         };
         let numbers = bundles.stored().map(|(number, stored, _)| (prefix(stored), number)).collect();
-        Self { border: BundleBorder::new(parameters), filling: None, fresh: HashMap::new(), slices, numbers, avoided: HashSet::new() }
+        Self {
+            border: BundleBorder::new(parameters),
+            filling: None,
+            fresh: HashMap::new(),
+            slices,
+            numbers,
+            avoided: HashSet::new(),
+        }
     }
 
     /// Takes over the place of a file whose contents are those that the last snapshot had at the same path.
@@ -87,7 +94,9 @@ impl Bundler {
         piece: Piece,
         bundles: &mut Bundles,
     ) -> (Placement, Option<FullBundle>) {
-        if let Some((bundle, offset)) = self.stored_slice(&hash).filter(|(bundle, _)| !self.avoided.contains(bundle)) {
+        if let Some((bundle, offset)) =
+            self.stored_slice(&hash).filter(|(bundle, _)| !self.avoided.contains(bundle))
+        {
             return (Placement { bundle, offset, borrowed: true }, None);
         }
         let bytes = u32::try_from(piece.range.len()).expect("a small file has at most 128 KiB");

@@ -40,11 +40,7 @@ impl Caches {
     }
 
     /// What earlier runs left of the series, as far as the repository still has it.
-    pub(super) fn previous(
-        &self,
-        repository: &Repository,
-        cache: CacheUse,
-    ) -> Result<Previous, BackupError> {
+    pub(super) fn previous(&self, repository: &Repository, cache: CacheUse) -> Result<Previous, BackupError> {
         let nothing = Previous::nothing(repository.keys());
         if cache == CacheUse::Ignore {
             return Ok(nothing);

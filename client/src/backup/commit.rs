@@ -140,9 +140,10 @@ impl<'a> Capture<'a> {
         let record = Snapshot::sign(draft, &private, reader, agent, random)?;
         match failed {
             None => Ok(record),
-            Some(error) => {
-                Err(BackupError::Io { doing: "draw random numbers".to_owned(), source: std::io::Error::other(error) })
-            }
+            Some(error) => Err(BackupError::Io {
+                doing: "draw random numbers".to_owned(),
+                source: std::io::Error::other(error),
+            }),
         }
     }
 }
@@ -156,8 +157,11 @@ fn default_series(host: &str, paths: &[PathKey]) -> String {
     if name.len() <= DEFAULT_SERIES_BYTES_MAX {
         return name;
     }
-    let front: String =
-        name.char_indices().take_while(|(at, _)| *at < DEFAULT_SERIES_BYTES_MAX).map(|(_, char)| char).collect();
+    let front: String = name
+        .char_indices()
+        .take_while(|(at, _)| *at < DEFAULT_SERIES_BYTES_MAX)
+        .map(|(_, char)| char)
+        .collect();
     format!("{front}~{:.16}", blake3::hash(name.as_bytes()).to_hex())
 }
 

@@ -22,7 +22,6 @@ use crate::source::Rules;
 use crate::source::Walker;
 use crate::source::path_of;
 
-
 /// Rows that are held while the files among them are looked for.
 const WINDOW_ROWS: usize = 8 << 10;
 

@@ -27,7 +27,7 @@ const KEY_BYTES: usize = 32;
 /// Bytes of a record's check.
 const CHECK_BYTES: usize = 8;
 /// Records that are read around the place where one is expected.
-const WINDOW_RECORDS: u64 = 32;
+const WINDOW_RECORDS: usize = 32;
 /// Runs on disk before they are merged into one.
 const RUNS_MAX: usize = 4;
 /// Entries in memory before they are written as a run.
@@ -46,20 +46,13 @@ impl<const V: usize> Known<V> {
     /// Opens the map `name` in `folder` with the runs that are there.
     pub(crate) fn open(folder: &Path, name: &'static str, keys: &DomainKeys) -> Self {
         let mut known = Self::empty(folder, name, keys);
-        known.runs =
-            (0..=RUNS_MAX).filter_map(|number| Run::open(&known.run_path(number)).ok()).collect();
+        known.runs = (0..=RUNS_MAX).filter_map(|number| Run::open(&known.run_path(number)).ok()).collect();
         known
     }
 
     /// The map without what earlier runs of the program knew. What it learns takes the place of that.
     pub(crate) fn empty(folder: &Path, name: &'static str, keys: &DomainKeys) -> Self {
-        Self {
-            keys: keys.clone(),
-            folder: folder.to_owned(),
-            name,
-            memory: HashMap::new(),
-            runs: Vec::new(),
-        }
+        Self { keys: keys.clone(), folder: folder.to_owned(), name, memory: HashMap::new(), runs: Vec::new() }
     }
 
     /// The value of `key`.
@@ -150,13 +143,14 @@ fn decode<const V: usize>(record: &[u8], keys: &DomainKeys) -> Option<([u8; KEY_
 struct Run<const V: usize> {
     path: PathBuf,
     file: File,
-    records: u64,
+    records: usize,
 }
 
 impl<const V: usize> Run<V> {
     fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        let records = file.metadata()?.len() / record_bytes::<V>() as u64;
+        let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let records = bytes / record_bytes::<V>();
         Ok(Self { path: path.to_owned(), file, records })
     }
 
@@ -164,14 +158,13 @@ impl<const V: usize> Run<V> {
     fn find(&self, key: &[u8; KEY_BYTES], keys: &DomainKeys) -> io::Result<Option<[u8; V]>> {
         let (mut low, mut high) = (0, self.records);
         let mut expected = place_of(key, self.records);
-        let mut window = vec![0; WINDOW_RECORDS as usize * record_bytes::<V>()];
+        let mut window = vec![0; WINDOW_RECORDS * record_bytes::<V>()];
         while low < high {
             let start = expected.saturating_sub(WINDOW_RECORDS / 2).clamp(low, high - 1);
             let end = (start + WINDOW_RECORDS).min(high);
-            let read = window
-                .get_mut(..(end - start) as usize * record_bytes::<V>())
-                .expect("a window holds WINDOW_RECORDS");
-            self.file.read_exact_at(read, start * record_bytes::<V>() as u64)?;
+            let read =
+                window.get_mut(..(end - start) * record_bytes::<V>()).expect("a window holds WINDOW_RECORDS");
+            self.file.read_exact_at(read, (start * record_bytes::<V>()) as u64)?;
             let (first, last) = (&read[..KEY_BYTES], &read[read.len() - record_bytes::<V>()..][..KEY_BYTES]);
             if key.as_slice() < first {
                 high = start;
@@ -188,10 +181,10 @@ impl<const V: usize> Run<V> {
 }
 
 /// Where a key is expected among `records` sorted ones.
-fn place_of(key: &[u8; KEY_BYTES], records: u64) -> u64 {
+fn place_of(key: &[u8; KEY_BYTES], records: usize) -> usize {
     let [a, b, c, d, e, f, g, h, ..] = *key;
     let fraction = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-    u64::try_from((fraction * u128::from(records)) >> 64).expect("less than the number of records")
+    usize::try_from((fraction * records as u128) >> 64).expect("less than the number of records")
 }
 
 struct RunWriter {

@@ -290,7 +290,8 @@ impl<'a> Line<'a> {
 
     fn settle_small(&mut self, fresh: Fresh, ticket: u64, index: usize) -> Result<(), BackupError> {
         let batch = self.batches.get_mut(&ticket).expect("settle saw that it is there");
-        let outcome = batch.outcomes.get_mut(index).and_then(Option::take).expect("one outcome for each file");
+        let outcome =
+            batch.outcomes.get_mut(index).and_then(Option::take).expect("one outcome for each file");
         let buffer = batch.buffer.clone();
         if index + 1 == batch.outcomes.len() {
             self.batches.remove(&ticket);
@@ -314,7 +315,9 @@ impl<'a> Line<'a> {
             return self.emit_read(fresh, &file.read, None, RowContent::None);
         }
         let before = match &fresh.purpose {
-            Purpose::Backup(Some((hash, RowContent::Slice(place)))) if *hash == Some(file.hash) => Some(*place),
+            Purpose::Backup(Some((hash, RowContent::Slice(place)))) if *hash == Some(file.hash) => {
+                Some(*place)
+            }
             Purpose::Rebundle(row) if row.hash != Some(file.hash) => match row.content {
                 RowContent::Slice(place) => Some(place),
                 _ => None,

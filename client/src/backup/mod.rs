@@ -45,9 +45,6 @@ use crate::source::Roots;
 use crate::source::Rules;
 use catalogue::CatalogueError;
 
-#[cfg(test)]
-mod tests;
-
 /// What is backed up.
 #[derive(Debug, Clone)]
 pub enum Sources {
@@ -189,7 +186,7 @@ pub enum BackupError {
     },
     /// The cache cannot be written.
     #[error("cannot use the cache; --no-cache does without what it holds")]
-    Cache(#[from] CatalogueError),
+    Cache(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// An entry does not fit the format.
     #[error("cannot build the tree")]
     Tree(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -213,6 +210,12 @@ pub enum BackupError {
     /// Names of users and groups cannot be read.
     #[error("cannot read this host's users and groups")]
     Accounts(#[from] std::io::Error),
+}
+
+impl From<CatalogueError> for BackupError {
+    fn from(error: CatalogueError) -> Self {
+        Self::Cache(Box::new(error))
+    }
 }
 
 impl From<BuildError<BackupError>> for BackupError {

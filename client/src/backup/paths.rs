@@ -56,11 +56,11 @@ pub(super) fn run(
         if outcome.is_err() {
             keep(&mut line, &previous);
         }
-        let ended = outcome.and_then(|(summary, trailer)| {
+        let ended = outcome.map(|(summary, trailer)| {
             if request.intent == Intent::Store && !line.writer.is_unchanged() {
                 remember(line, &trailer);
             }
-            Ok(summary)
+            summary
         });
         caches.end();
         ended

@@ -138,7 +138,7 @@ pub(super) fn work(shared: &Shared<'_>, jobs: &Receiver<Job>, chunks: &Chunks, d
                 continue;
             }
             Err(Err(_)) | Ok(Err(_)) => return,
-            Ok(Ok(Job::Batch(batch))) => Ok(Done::Batch(reader.read(batch, shared.keys()))),
+            Ok(Ok(Job::Batch(batch))) => Ok(Done::Batch(reader.read(&batch, shared.keys()))),
             Ok(Ok(Job::Large(file))) => file.store(&mut writer, chunks).map(Done::Large),
             Ok(Ok(Job::Bundle(bundle))) => seal_bundle(&bundle, &mut plain, &mut writer),
         };

@@ -71,7 +71,8 @@ impl<'a, 'b> Scan<'a, 'b> {
         if is_unchanged(row, &found, first.as_ref()) && self.is_stored(row)? {
             self.keep(&found)?;
         } else {
-            let before = (row.hash, if self.is_stored(row)? { row.content.clone() } else { RowContent::None });
+            let before =
+                (row.hash, if self.is_stored(row)? { row.content.clone() } else { RowContent::None });
             self.take(found, first.as_ref(), Some(before))?;
         }
         self.rows.advance();

@@ -76,10 +76,9 @@ impl SmallReader {
     }
 
     /// Reads and hashes all files of a batch.
-    pub(super) fn read(&mut self, batch: Batch, keys: &DomainKeys) -> BatchDone {
+    pub(super) fn read(&mut self, batch: &Batch, keys: &DomainKeys) -> BatchDone {
         let mut buffer = Vec::with_capacity(usize::try_from(batch.bytes).unwrap_or(0));
-        let outcomes =
-            batch.files.iter().map(|file| Some(read_small(file, &mut buffer, keys))).collect();
+        let outcomes = batch.files.iter().map(|file| Some(read_small(file, &mut buffer, keys))).collect();
         BatchDone { ticket: batch.ticket, buffer: Arc::new(buffer), outcomes }
     }
 }

@@ -108,7 +108,8 @@ fn paths_of(request: &Request) -> Result<Vec<PathKey>, BackupError> {
         }
         Sources::Images(paths) => {
             // Links are followed, since that is how devices are named.
-            let resolved: Result<Vec<PathBuf>, BackupError> = paths.iter().map(|path| resolve(path)).collect();
+            let resolved: Result<Vec<PathBuf>, BackupError> =
+                paths.iter().map(|path| resolve(path)).collect();
             Ok(Roots::new(&resolved?, Missing::Refuse)?.paths().to_vec())
         }
         Sources::Paths(roots) => Ok(roots.paths().to_vec()),
@@ -116,7 +117,8 @@ fn paths_of(request: &Request) -> Result<Vec<PathKey>, BackupError> {
 }
 
 fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
-    path.canonicalize().map_err(|source| BackupError::Io { doing: format!("find {}", path.display()), source })
+    path.canonicalize()
+        .map_err(|source| BackupError::Io { doing: format!("find {}", path.display()), source })
 }
 
 /// The sources on their way into a tree.
@@ -134,7 +136,9 @@ struct Streams<'a, 'b> {
 impl Streams<'_, '_> {
     fn add_sources(&mut self, paths: &[PathKey]) -> Result<(), BackupError> {
         match &self.request.sources {
-            Sources::Stdin { .. } => paths.iter().try_for_each(|path| self.add_stream(path, &mut io::stdin().lock())),
+            Sources::Stdin { .. } => {
+                paths.iter().try_for_each(|path| self.add_stream(path, &mut io::stdin().lock()))
+            }
             Sources::Command { line, .. } => paths.iter().try_for_each(|path| self.add_command(path, line)),
             Sources::Images(_) | Sources::Paths(_) => self.add_images(paths),
         }
@@ -235,9 +239,8 @@ impl Streams<'_, '_> {
         body: Body,
         hash: Option<ContentHash>,
     ) -> Result<(), BackupError> {
-        let (uid, gid) = owner.unwrap_or_else(|| {
-            (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
-        });
+        let (uid, gid) = owner
+            .unwrap_or_else(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
         let owner = self.accounts.owner(uid, gid);
         let flags = Flags { inconsistent: false };
         let entry = Entry { path, mode, owner, modified, attributes: Vec::new(), flags, body };

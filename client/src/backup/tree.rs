@@ -24,8 +24,7 @@ pub(super) fn build(
     let mut builder = Builder::new(&keys);
     let mut digest = ContentDigest::new(&keys);
     let mut entries = Entries::default();
-    let mut sink =
-        |node: NodePlain<'_>| writer.write(Kind::Node, node.references, node.plain);
+    let mut sink = |node: NodePlain<'_>| writer.write(Kind::Node, node.references, node.plain);
     while let Some(row) = rows.peek() {
         let entry = entries.entry(row, bundles)?;
         digest.entry(&entry, row.hash.as_ref());

@@ -131,12 +131,7 @@ impl Writing<'_> {
     }
 
     /// Writes chunks of a large file, each at its offset in bytes.
-    pub(super) fn stretch(
-        &self,
-        file: Arc<LargeFile>,
-        chunks: &[(Pointer, u64)],
-        fetcher: &mut Fetcher<'_>,
-    ) {
+    pub(super) fn stretch(&self, file: Arc<LargeFile>, chunks: &[(Pointer, u64)], fetcher: &mut Fetcher<'_>) {
         if let Err(failure) = self.try_stretch(&file, chunks, fetcher) {
             match failure {
                 Failure::Repository(error) => file.fail(Fault::Repository, &error),

@@ -224,7 +224,9 @@ impl FirstPass<'_> {
     /// A further name of a file whose first name is not restored: it becomes a file of its own.
     fn lone_link(&mut self, path: PathKey, entry: Entry, first: &PathKey) -> Result<(), TargetError> {
         match self.repository.entry(self.root, first) {
-            Ok(Some(first)) => self.file(path, Entry { body: first.body, attributes: first.attributes, ..entry }),
+            Ok(Some(first)) => {
+                self.file(path, Entry { body: first.body, attributes: first.attributes, ..entry })
+            }
             Ok(None) => {
                 let why = format!("the snapshot has no {first}, which it is a link to");
                 self.writing.report.problem_because(&entry.path, Fault::Repository, why);
@@ -256,7 +258,7 @@ impl FirstPass<'_> {
     }
 
     /// Where an object lies; nothing when that cannot be told, which fetching it will say.
-    fn place(&self, id: &ObjectId) -> Option<(PackId, u64)> {
+    fn place(&self, id: &ObjectId) -> Option<(PackId, u32)> {
         let place = self.repository.engine().locate(id).ok()??;
         Some((place.pack, place.offset))
     }

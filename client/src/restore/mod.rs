@@ -42,9 +42,6 @@ use report::Report;
 use second::SecondPass;
 use view::View;
 
-#[cfg(test)]
-mod tests;
-
 /// What happens to files that the target already has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overwrite {

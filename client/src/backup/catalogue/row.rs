@@ -212,7 +212,5 @@ fn encode_holes(holes: &[Hole], out: &mut Writer) {
 
 fn decode_holes(reader: &mut Reader<'_>) -> Result<Vec<Hole>, Malformed> {
     let count = reader.count(reader.remaining(), "holes")?;
-    (0..count)
-        .map(|_| Ok(Hole { offset: reader.varint("hole")?, bytes: reader.varint("hole")? }))
-        .collect()
+    (0..count).map(|_| Ok(Hole { offset: reader.varint("hole")?, bytes: reader.varint("hole")? })).collect()
 }

@@ -44,7 +44,9 @@ impl Bundles {
             }
             None => {
                 self.table.push(bundle);
-                BundleNumber(u32::try_from(self.table.len() - 1).expect("four thousand million bundles are 2 PiB"))
+                BundleNumber(
+                    u32::try_from(self.table.len() - 1).expect("four thousand million bundles are 2 PiB"),
+                )
             }
         }
     }
@@ -86,7 +88,9 @@ impl Bundles {
     /// The bundles that are used, but less than half: their files are to be bundled anew.
     pub(crate) fn wasteful(&self) -> Vec<BundleNumber> {
         self.stored()
-            .filter(|(_, stored, live_bytes)| *live_bytes > 0 && live_bytes * 2 < u64::from(stored.plain_bytes))
+            .filter(|(_, stored, live_bytes)| {
+                *live_bytes > 0 && live_bytes * 2 < u64::from(stored.plain_bytes)
+            })
             .map(|(number, _, _)| number)
             .collect()
     }
@@ -123,7 +127,8 @@ impl Bundles {
     }
 
     pub(super) fn refresh_free(&mut self) {
-        self.free = (0_u32..).zip(&self.table).filter(|(_, b)| b.is_none()).map(|(number, _)| number).collect();
+        self.free =
+            (0_u32..).zip(&self.table).filter(|(_, b)| b.is_none()).map(|(number, _)| number).collect();
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {

@@ -31,8 +31,8 @@ use super::reader::GROWING;
 use super::reader::GROWING_BUNDLES;
 use super::reader::Position;
 use super::reader::Previous;
-use super::reader::head;
 use super::reader::Rows;
+use super::reader::head;
 use super::reader::read_head;
 use super::row::Row;
 use super::table::BundleNumber;
@@ -61,10 +61,8 @@ impl Trailer {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        let trailer = Self {
-            root: pointer(&mut reader)?,
-            content: ContentId::from_bytes(reader.array("content id")?),
-        };
+        let trailer =
+            Self { root: pointer(&mut reader)?, content: ContentId::from_bytes(reader.array("content id")?) };
         reader.finish()?;
         Ok(trailer)
     }

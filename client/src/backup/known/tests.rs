@@ -14,7 +14,7 @@ fn keys() -> DomainKeys {
 }
 
 fn key(number: u16) -> [u8; 32] {
-    *farkeep_codec::key::DomainKeys::file_hash(&keys(), &number.to_le_bytes()).as_bytes()
+    *keys().file_hash(&number.to_le_bytes()).as_bytes()
 }
 
 proptest! {

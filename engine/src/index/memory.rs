@@ -1,0 +1,56 @@
+//! The index as a table in memory, built anew at every opening.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+
+use farkeep_codec::id::ObjectId;
+
+use super::Index;
+use super::IndexError;
+use super::Mark;
+use super::Spot;
+
+/// A map from object ids to spots that is gone with the process.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryIndex {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    spots: HashMap<ObjectId, Spot>,
+    mark: Option<Mark>,
+}
+
+impl MemoryIndex {
+    /// Adds entries, replacing those of the same id.
+    pub(crate) fn add(&self, entries: &[(ObjectId, Spot)]) {
+        self.table().spots.extend(entries.iter().copied());
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().expect("nothing panics while it holds the table")
+    }
+}
+
+impl Index for MemoryIndex {
+    fn find(&self, id: &ObjectId) -> Result<Option<Spot>, IndexError> {
+        Ok(self.table().spots.get(id).copied())
+    }
+
+    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Mark) -> Result<(), IndexError> {
+        self.add(entries);
+        self.table().mark = Some(mark);
+        Ok(())
+    }
+
+    fn mark(&self) -> Result<Option<Mark>, IndexError> {
+        Ok(self.table().mark)
+    }
+
+    fn scan(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), IndexError> {
+        self.table().spots.iter().for_each(|(id, spot)| show(id, *spot));
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The index: object id -> where it lies. Derived from packs and journal, so losing it costs time only.
+//!
+//! Two implementations stand behind [`Index`]: RocksDB, which holds more than memory can, and a table in memory for
+//! the simulated disk. An index may lag behind the journal, and says how far it is by a mark that is written
+//! together with the entries; what it lacks, the store adds from the summaries of the packs. The place of an object
+//! that lies in several packs is the one that was journalled last.
+
+use std::path::PathBuf;
+
+use farkeep_codec::id::ObjectId;
+use thiserror::Error;
+
+pub(crate) use memory::MemoryIndex;
+pub(crate) use rocks::Files;
+pub(crate) use rocks::RocksBuilder;
+pub(crate) use rocks::RocksIndex;
+
+mod memory;
+mod rocks;
+
+#[cfg(test)]
+mod tests;
+
+/// Where an object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spot {
+    /// Number of the pack, by its first appearance in the journal.
+    pub(crate) ordinal: u32,
+    /// Of the object's record, in bytes from the start of the pack.
+    pub(crate) offset: u32,
+    /// Of the object, without the header of its record.
+    pub(crate) bytes: u32,
+}
+
+/// How far in the journal an index is, in the words of whoever wrote it. The index does not look inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(pub(crate) [u8; Mark::BYTES]);
+
+impl Mark {
+    /// Bytes of a mark.
+    pub(crate) const BYTES: usize = 40;
+}
+
+/// A map from object ids to spots.
+pub(crate) trait Index: Send + Sync {
+    /// Where the object lies.
+    fn find(&self, id: &ObjectId) -> Result<Option<Spot>, IndexError>;
+
+    /// Adds entries, replacing those of the same id, and then the mark. After a crash the mark is there only if all
+    /// entries are.
+    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Mark) -> Result<(), IndexError>;
+
+    /// The mark that was written last.
+    fn mark(&self) -> Result<Option<Mark>, IndexError>;
+
+    /// Shows every entry once, in the order of ids or in any other.
+    fn scan(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), IndexError>;
+}
+
+/// Why the index did not answer. It can always be built anew.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// RocksDB refuses.
+    #[error("cannot {act} the index {}", path.display())]
+    Rocks {
+        /// What was being done.
+        act: &'static str,
+        /// The folder of the index.
+        path: PathBuf,
+        /// RocksDB's own error.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// It holds something that this program did not write.
+    #[error("the index {} holds {what} that this program did not write", path.display())]
+    Foreign {
+        /// The folder of the index.
+        path: PathBuf,
+        /// What was being read.
+        what: &'static str,
+    },
+    /// The folder cannot be made or removed.
+    #[error("cannot {act} the folder of the index {}", path.display())]
+    Folder {
+        /// What was being done.
+        act: &'static str,
+        /// The folder of the index.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: std::sync::Arc<std::io::Error>,
+    },
+}

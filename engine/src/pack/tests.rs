@@ -1,0 +1,212 @@
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::object::Kind;
+use farkeep_codec::object::object_id;
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::prop_assert;
+use proptest::prop_assert_eq;
+use proptest::proptest;
+
+use super::Extent;
+use super::Flaw;
+use super::PackError;
+use super::PackHeader;
+use super::PackReader;
+use super::PackWriter;
+use super::RecordHeader;
+use super::Summary;
+use super::check;
+use super::extent_end;
+use super::folder;
+use super::path;
+use crate::disk::Advice;
+use crate::disk::Disk;
+use crate::disk::SimulatedDisk;
+use crate::limits::BLOCK_BYTES;
+
+const PACK: PackId = PackId::from_bytes([0xab; 32]);
+const HEADER: PackHeader =
+    PackHeader { repository: RepositoryId::from_bytes([0x22; 32]), pack: PACK, kind: Kind::Node };
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn golden_pack_header() {
+    let block = HEADER.encode();
+    assert_eq!(block.len(), BLOCK_BYTES);
+    let (table, zeros) = block.split_at(104);
+    assert_eq!(
+        hex(table),
+        [
+            "464b706b01000200",
+            "2222222222222222222222222222222222222222222222222222222222222222",
+            "abababababababababababababababababababababababababababababababab",
+            "65878390f9831d125a3fce91dcb2245167f66caa007305798bf585cee0121fa8",
+        ]
+        .concat()
+    );
+    assert!(zeros.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn golden_object_record_header() {
+    let header = RecordHeader { id: ObjectId::from_bytes([0x0f; 32]), bytes: 0x1234 };
+    assert_eq!(
+        hex(&header.encode(&PACK, 4096)),
+        [
+            "464b6f7234120000",
+            "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f",
+            "e42f3a566d684d8d",
+        ]
+        .concat()
+    );
+}
+
+#[test]
+fn golden_extent_summary() {
+    let objects = vec![(ObjectId::from_bytes([1; 32]), 100), (ObjectId::from_bytes([2; 32]), 0x0001_0203)];
+    let (bytes, hash) = Summary { pack: PACK, start: 8192, objects }.encode();
+    assert_eq!(
+        hex(&bytes),
+        [
+            "464b657802000000",
+            "abababababababababababababababababababababababababababababababab",
+            "00200000",
+            "010101010101010101010101010101010101010101010101010101010101010164000000",
+            "020202020202020202020202020202020202020202020202020202020202020203020100",
+            "61c42c0a76f81ff593517a0e77244e415ca1933ea6f65f7f3e16ec134d454faa",
+        ]
+        .concat()
+    );
+    assert_eq!(bytes[bytes.len() - 32..], *hash.as_bytes());
+}
+
+#[test]
+fn a_pack_lies_in_the_folder_of_its_first_byte() {
+    assert_eq!(folder(&PACK).to_str(), Some("packs/ab"));
+    assert_eq!(path(&PACK).to_str(), Some(&*format!("packs/ab/{}", "ab".repeat(32))));
+}
+
+/// A pack with these objects in each of its extents.
+fn write(disk: &SimulatedDisk, extents: &[Vec<Vec<u8>>]) -> Vec<Extent> {
+    disk.create_folder("packs".as_ref()).expect("made");
+    disk.create_folder(&folder(&PACK)).expect("made");
+    let file = disk.append(&path(&PACK), 1 << 20).expect("made");
+    let mut writer = PackWriter::begin(file, HEADER, 1 << 20).expect("begun");
+    let mut closed = Vec::new();
+    for objects in extents {
+        for object in objects {
+            writer.add(&object_id(object), object).expect("added");
+        }
+        closed.extend(writer.close_extent().expect("closed"));
+        assert_eq!(writer.close_extent().expect("closed"), None, "there is nothing new");
+        writer.sync().expect("synced");
+    }
+    let bytes = writer.finish().expect("finished");
+    assert_eq!(bytes, closed.last().map_or(4096, |extent| u64::from(extent.end())));
+    closed
+}
+
+fn flaws(disk: &SimulatedDisk, extents: &[Extent], buffer_bytes: usize) -> Vec<Flaw> {
+    let reader = PackReader::open(disk, &PACK, Advice::Sequential).expect("opened");
+    let mut flaws = Vec::new();
+    let mut buffer = vec![0; buffer_bytes];
+    check(&reader, &HEADER, extents, &mut buffer, &mut |_| {}, &mut |flaw| flaws.push(flaw));
+    flaws
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_listed_read_back_and_sound(
+        extents in vec(vec(vec(any::<u8>(), 1..3000), 1..5), 1..4),
+        buffer_blocks in 1_usize..4,
+    ) {
+        let disk = SimulatedDisk::new(1);
+        let closed = write(&disk, &extents);
+        let reader = PackReader::open(&disk, &PACK, Advice::Random).expect("opened");
+        let mut start = 4096;
+        for (extent, objects) in closed.iter().zip(&extents) {
+            prop_assert_eq!(extent.start, start);
+            start = extent.end();
+            let summary = reader.summary(extent).expect("read");
+            let entries: Vec<_> = summary.entries().collect();
+            prop_assert_eq!(&entries, &reader.salvage(extent).expect("read"));
+            for (entry, object) in entries.iter().zip(objects) {
+                let mut back = vec![0; entry.bytes as usize];
+                reader.read(entry.offset + 48, &mut back).expect("read");
+                prop_assert_eq!(&back, object);
+                prop_assert_eq!(entry.id, object_id(object));
+            }
+            prop_assert_eq!(entries.len(), objects.len());
+        }
+        prop_assert!(flaws(&disk, &closed, buffer_blocks * BLOCK_BYTES).is_empty());
+    }
+}
+
+#[test]
+fn a_flaw_names_the_object_that_it_costs() {
+    let disk = SimulatedDisk::new(1);
+    let objects: Vec<_> = (0..5_u8).map(|byte| vec![byte; 3000]).collect();
+    let closed = write(&disk, &[objects.clone()]);
+    let at = 4096 + 2 * 3048 + 1500;
+    disk.mutate(&path(&PACK), |pack| pack[at] ^= 1).expect("there");
+    let found = flaws(&disk, &closed, BLOCK_BYTES);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].offset, found[0].what), (4096 + 2 * 3048, "object bytes"));
+    assert_eq!(found[0].objects, [object_id(&objects[2])]);
+
+    disk.mutate(&path(&PACK), |pack| pack.truncate(at)).expect("there");
+    let found = flaws(&disk, &closed, 2 * BLOCK_BYTES);
+    assert_eq!(found[0].unnamed, Some(closed[0]), "the summary is behind the cut");
+}
+
+#[test]
+fn a_full_pack_says_so_before_it_is_too_large() {
+    let disk = SimulatedDisk::new(1);
+    disk.create_folder("packs".as_ref()).expect("made");
+    disk.create_folder(&folder(&PACK)).expect("made");
+    let file = disk.append(&path(&PACK), 16 << 10).expect("made");
+    let mut writer = PackWriter::begin(file, HEADER, 16 << 10).expect("begun");
+    assert!(writer.fits(1 << 20), "the first object always fits");
+    while writer.fits(700) {
+        writer.add(&ObjectId::from_bytes([1; 32]), &[0; 700]).expect("added");
+    }
+    assert!(writer.fits(1), "a smaller one may fit still");
+    assert!(!writer.fits(1 << 20));
+    let extent = writer.close_extent().expect("closed").expect("not empty");
+    assert_eq!(extent.end(), 16 << 10);
+}
+
+#[test]
+fn extents_that_cannot_be_are_refused() {
+    let hash = blake3::hash(b"");
+    assert!(Extent::new(4096, 4096 + 48, 1, hash).is_some());
+    assert!(Extent::new(0, 48, 1, hash).is_none(), "the header is there");
+    assert!(Extent::new(4097, 4097 + 48, 1, hash).is_none(), "not a whole block");
+    assert!(Extent::new(4096, 4096 + 47, 1, hash).is_none(), "less than one record");
+    assert!(Extent::new(4096, 4096, 0, hash).is_none(), "empty");
+    assert!(Extent::new(4096, 4096 + 48, u32::MAX, hash).is_none());
+    assert!(Extent::new(u32::MAX - 4095, u32::MAX, 1, hash).is_none());
+    assert!(Extent::new(4096, 64 << 20, 1, hash).is_none(), "beyond the largest pack");
+    assert_eq!(extent_end(4096 + 48, 1), 8192);
+}
+
+#[test]
+fn a_summary_is_that_of_its_extent_only() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write(&disk, &[vec![vec![1; 10]], vec![vec![2; 10]]]);
+    let reader = PackReader::open(&disk, &PACK, Advice::Random).expect("opened");
+    let moved = Extent { summary: closed[1].summary, ..closed[0] };
+    assert!(matches!(reader.summary(&moved), Err(PackError::Damaged { .. })));
+    let renamed = Extent { hash: closed[1].hash, ..closed[0] };
+    assert!(matches!(reader.summary(&renamed), Err(PackError::Damaged { .. })));
+    let other = PackId::from_bytes([0xac; 32]);
+    let (bytes, hash) = Summary { pack: other, start: 4096, objects: vec![(object_id(&[1; 10]), 10)] }.encode();
+    let extent = Extent { hash, ..closed[0] };
+    assert!(Summary::parse(&bytes, &other, &extent).is_ok());
+    assert!(Summary::parse(&bytes, &PACK, &extent).is_err());
+}

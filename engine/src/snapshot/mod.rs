@@ -1,0 +1,208 @@
+//! Snapshots: committed once everything that they reach is stored, listed, forgotten.
+//!
+//! That everything is there needs no walk: an object is taken in only after those that it refers to, so a root that is
+//! there proves the rest.
+
+use farkeep_codec::envelope::EnvelopeError;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::snapshot::Series;
+use farkeep_codec::snapshot::Snapshot;
+use farkeep_codec::time::Time;
+use thiserror::Error;
+
+use crate::journal::Event;
+use crate::journal::Payloads;
+use crate::limits::JOURNAL_PAYLOAD_BYTES_MAX;
+use crate::limits::JOURNAL_TEXT_BYTES_MAX;
+use crate::store::Catalogue;
+use crate::store::Name;
+use crate::store::SnapshotAt;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::layout;
+
+/// The answer to a commit: the snapshot is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Name of the record.
+    pub id: SnapshotId,
+    /// Number of the journal record that holds it.
+    pub sequence: u64,
+    /// When the store received it, by its own clock.
+    pub received: Time,
+}
+
+/// A snapshot of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Name of the record.
+    pub id: SnapshotId,
+    /// The record.
+    pub record: Snapshot,
+    /// When the store received it, by its own clock. Never before the one in front of it in a list.
+    pub received: Time,
+    /// Number of the journal record that holds it.
+    pub sequence: u64,
+}
+
+/// Why a snapshot was not committed.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The bytes are no snapshot record.
+    #[error("the snapshot record cannot be read")]
+    Malformed {
+        /// What is wrong with it.
+        #[from]
+        source: EnvelopeError,
+    },
+    /// The agent that the record names did not sign it.
+    #[error("the signature of snapshot {id} does not fit")]
+    Forged {
+        /// Name of the record.
+        id: SnapshotId,
+    },
+    /// The record is of another repository.
+    #[error("snapshot {id} belongs to repository {repository}")]
+    Foreign {
+        /// Name of the record.
+        id: SnapshotId,
+        /// The repository that the record names.
+        repository: RepositoryId,
+    },
+    /// The root of the snapshot is not stored.
+    #[error("the root {root} of snapshot {id} is not stored")]
+    MissingRoot {
+        /// Name of the record.
+        id: SnapshotId,
+        /// Root of its tree.
+        root: ObjectId,
+    },
+    /// The record does not follow the newest one of its series: somebody else has added to the series meanwhile.
+    #[error("snapshot {id} does not follow the newest of the series {series}")]
+    OutOfOrder {
+        /// Name of the record.
+        id: SnapshotId,
+        /// The series.
+        series: Series,
+        /// The newest record of the series, and its number in it, if there is any.
+        newest: Option<(SnapshotId, u64)>,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a snapshot was not forgotten.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ForgetError {
+    /// There is no such snapshot.
+    #[error("there is no snapshot {id}")]
+    Unknown {
+        /// Name of the record.
+        id: SnapshotId,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a snapshot durable, and everything that was put before it. The same record again gets the same answer.
+pub(crate) fn commit(store: &Store, record: &[u8]) -> Result<Committed, CommitError> {
+    let before = store.moment()?;
+    let snapshot = Snapshot::parse(record)?;
+    let id = SnapshotId::from_bytes(*blake3::hash(record).as_bytes());
+    if let Some(known) = store.catalogue().snapshot(&id) {
+        return Ok(committed(known));
+    }
+    snapshot.verify().map_err(|_| CommitError::Forged { id })?;
+    if snapshot.repository != store.parameters().repository {
+        return Err(CommitError::Foreign { id, repository: snapshot.repository });
+    }
+    if !store.has(&snapshot.root)? {
+        return Err(CommitError::MissingRoot { id, root: snapshot.root });
+    }
+    let before = before.until(store.moment()?);
+    store.persist(before, |catalogue| decide(catalogue, &id, &snapshot, record))?;
+    let catalogue = store.catalogue();
+    Ok(committed(catalogue.snapshot(&id).expect("its event has just been taken into the catalogue")))
+}
+
+/// All snapshots that are not forgotten, in the order in which they were received.
+pub(crate) fn list(store: &Store) -> Result<Vec<Listed>, StoreError> {
+    let known: Vec<SnapshotAt> = store.catalogue().snapshots().to_vec();
+    let mut payloads = Payloads::new(store.disk());
+    let mut listed = Vec::new();
+    for at in known.into_iter().filter(|at| !at.forgotten) {
+        let bytes = payloads.read(at.payload, at.payload_bytes)?;
+        let changed = || StoreError::Damaged {
+            path: layout::path(Name::Journal).into(),
+            offset: at.payload.offset,
+            what: "a snapshot record: it changed since the journal was opened",
+        };
+        if blake3::hash(&bytes) != *at.id.as_bytes() {
+            return Err(changed());
+        }
+        let record = Snapshot::parse(&bytes).map_err(|_| changed())?;
+        listed.push(Listed { id: at.id, record, received: at.received, sequence: at.sequence });
+    }
+    Ok(listed)
+}
+
+/// Takes a snapshot off the list. Its objects stay until they are collected. Once more changes nothing.
+pub(crate) fn forget(store: &Store, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
+    let before = store.moment()?;
+    let by = store.holder()?;
+    for (what, text) in [("the reason", reason), ("the name of the writer", by)] {
+        let (bytes, bytes_max) = (text.len() as u64, JOURNAL_TEXT_BYTES_MAX as u64);
+        if bytes > bytes_max {
+            return Err(StoreError::TooLarge { what, bytes, bytes_max }.into());
+        }
+    }
+    store.persist(before, |catalogue| match catalogue.snapshot(id) {
+        None => Err(ForgetError::Unknown { id: *id }),
+        Some(at) if at.forgotten => Ok(None),
+        Some(_) => Ok(Some(Event::SnapshotForgotten { id: *id, by: by.into(), reason: reason.into() })),
+    })?;
+    Ok(())
+}
+
+/// The event of a commit, in view of everything that happened before.
+fn decide(
+    catalogue: &Catalogue,
+    id: &SnapshotId,
+    snapshot: &Snapshot,
+    record: &[u8],
+) -> Result<Option<Event>, CommitError> {
+    if catalogue.snapshot(id).is_some() {
+        return Ok(None);
+    }
+    let newest = catalogue.newest(&snapshot.series);
+    let follows = match newest {
+        None => snapshot.previous.is_none() && snapshot.sequence == 0,
+        Some(newest) => {
+            snapshot.previous == Some(newest.id) && newest.sequence.checked_add(1) == Some(snapshot.sequence)
+        }
+    };
+    match follows {
+        true => Ok(Some(Event::SnapshotCommitted { record: record.to_vec() })),
+        false => Err(CommitError::OutOfOrder {
+            id: *id,
+            series: snapshot.series.clone(),
+            newest: newest.map(|newest| (newest.id, newest.sequence)),
+        }),
+    }
+}
+
+fn committed(at: &SnapshotAt) -> Committed {
+    Committed { id: at.id, sequence: at.sequence, received: at.received }
+}
+
+const _: () = assert!(
+    farkeep_codec::limits::SERIES_BYTES_MAX + farkeep_codec::limits::PRIVATE_BYTES_MAX + (64 << 10)
+        <= JOURNAL_PAYLOAD_BYTES_MAX,
+    "a snapshot record fits a journal record",
+);

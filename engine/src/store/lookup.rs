@@ -1,0 +1,454 @@
+//! Where objects are ([`Lookup`]): a table in memory in front of an index that may lag behind.
+//!
+//! The table holds every object that is not in the index: those of this run, and those of earlier runs that the
+//! index lacks, read from the summaries of their extents. So RocksDB is opened only when an id is asked for that the
+//! table does not have, and written only when the table has grown; in a small repository that is never. A
+//! repository all of whose objects are in the table answers "surely new" from it alone.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
+use std::sync::RwLockWriteGuard;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use farkeep_codec::id::ObjectId;
+
+use super::Store;
+use super::catalogue::Catalogue;
+use super::error::StoreError;
+use super::options::IndexKind;
+use crate::index::Files;
+use crate::index::Index;
+use crate::index::IndexError;
+use crate::index::Mark;
+use crate::index::MemoryIndex;
+use crate::index::RocksBuilder;
+use crate::index::RocksIndex;
+use crate::index::Spot;
+use crate::limits::FOUND_OBJECTS_MAX;
+use crate::limits::INDEX_LAG_OBJECTS_MAX;
+use crate::limits::INDEX_RUN_OBJECTS;
+
+/// Where objects are.
+pub(super) struct Lookup {
+    index: RwLock<State>,
+    recent: RwLock<Recent>,
+    /// What was found in the index, because nodes refer to the same objects again and again.
+    found: RwLock<HashMap<ObjectId, Spot>>,
+    /// The index gave a wrong answer: its files are not opened again before it is built anew.
+    is_distrusted: AtomicBool,
+    /// Why the index was not written.
+    failure: Mutex<Option<IndexError>>,
+}
+
+/// What the index lacks.
+struct Recent {
+    spots: HashMap<ObjectId, Spot>,
+    /// Every extent from this one on, in the order of the journal, has its objects in `spots`.
+    from_extent: usize,
+}
+
+enum State {
+    /// Nobody has asked yet.
+    Unopened,
+    /// There is none, and everything is in the table.
+    Absent,
+    Open {
+        index: Box<dyn Index>,
+        access: IndexAccess,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IndexAccess {
+    Read,
+    Write,
+}
+
+impl Lookup {
+    /// For a repository that has that many extents.
+    pub(super) fn new(extents: usize) -> Self {
+        Self {
+            index: RwLock::new(State::Unopened),
+            recent: RwLock::new(Recent { spots: HashMap::new(), from_extent: extents }),
+            found: RwLock::default(),
+            is_distrusted: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        }
+    }
+
+    /// Remembers where a new object is.
+    pub(super) fn insert(&self, id: &ObjectId, spot: Spot) {
+        self.recent_mut().spots.insert(*id, spot);
+    }
+
+    /// Looks into the table alone.
+    pub(super) fn recent_spot(&self, id: &ObjectId) -> Option<Spot> {
+        self.recent().spots.get(id).copied()
+    }
+
+    /// The outer nothing: the table does not know, but somebody else may.
+    fn surely(&self, id: &ObjectId) -> Option<Option<Spot>> {
+        let recent = self.recent();
+        let spot = recent.spots.get(id).copied();
+        (spot.is_some() || recent.from_extent == 0).then_some(spot)
+    }
+
+    fn remember(&self, id: &ObjectId, spot: Spot) {
+        let mut found = self.found.write().expect(UNBROKEN);
+        if found.len() >= FOUND_OBJECTS_MAX {
+            found.clear();
+        }
+        found.insert(*id, spot);
+    }
+
+    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+        self.recent.read().expect(UNBROKEN)
+    }
+
+    fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
+        self.recent.write().expect(UNBROKEN)
+    }
+
+    fn index(&self) -> RwLockReadGuard<'_, State> {
+        self.index.read().expect(UNBROKEN)
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.index.write().expect(UNBROKEN)
+    }
+}
+
+const UNBROKEN: &str = "nothing panics while it holds a table";
+
+impl Store {
+    /// Where the object is, be it durable or not.
+    pub(crate) fn find(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
+        let lookup = &self.lookup;
+        if let Some(known) = lookup.surely(id) {
+            return Ok(known);
+        }
+        if let Some(spot) = lookup.found.read().expect(UNBROKEN).get(id) {
+            return Ok(Some(*spot));
+        }
+        loop {
+            match &*lookup.index() {
+                State::Unopened => {}
+                State::Absent => return Ok(lookup.recent_spot(id)),
+                State::Open { index, .. } => match index.find(id) {
+                    Ok(Some(spot)) => {
+                        lookup.remember(id, spot);
+                        return Ok(Some(spot));
+                    }
+                    Ok(None) => return Ok(lookup.recent_spot(id)),
+                    Err(error) if lookup.is_distrusted.load(Ordering::SeqCst) => return Err(error.into()),
+                    Err(error) => {
+                        tracing::warn!(%error, "the index is built anew");
+                        lookup.is_distrusted.store(true, Ordering::SeqCst);
+                    }
+                },
+            }
+            self.prepare_index()?;
+        }
+    }
+
+    /// Shows every object that is durable once, from the index and from the table.
+    pub(crate) fn scan_index(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), StoreError> {
+        self.prepare_index()?;
+        let state = self.lookup.index();
+        let recent = self.lookup.recent();
+        if let State::Open { index, .. } = &*state {
+            index.scan(&mut |id, spot| {
+                if !recent.spots.contains_key(id) {
+                    show(id, spot);
+                }
+            })?;
+        }
+        let catalogue = self.catalogue();
+        let durable = recent.spots.iter().filter(|(_, spot)| catalogue.is_durable(spot));
+        durable.for_each(|(id, spot)| show(id, *spot));
+        Ok(())
+    }
+
+    /// Builds the index anew from the packs alone, and makes it complete.
+    pub(crate) fn rebuild_index(&self) -> Result<(), StoreError> {
+        let _durable = self.writer()?.durable();
+        let mut state = self.lookup.index_mut();
+        *state = State::Unopened;
+        let extents = self.catalogue().extents().len();
+        let index = self.build_index(extents, self.index_path(), Files::Stay)?;
+        self.settled(extents);
+        *state = State::Open { index, access: IndexAccess::Write };
+        Ok(())
+    }
+
+    /// Bytes that the index takes on the disk.
+    pub(super) fn index_bytes(&self) -> u64 {
+        match &self.options.index {
+            IndexKind::Memory => 0,
+            IndexKind::Rocks(path) => RocksIndex::disk_bytes(path),
+        }
+    }
+
+    /// Forgets objects that are not durable.
+    pub(super) fn forget_recent(&self) {
+        let mut recent = self.lookup.recent_mut();
+        let catalogue = self.catalogue();
+        recent.spots.retain(|_, spot| catalogue.is_durable(spot));
+    }
+
+    /// Refuses to let the table grow beyond all bounds when the index cannot be written.
+    pub(super) fn expect_index_room(&self) -> Result<(), StoreError> {
+        let failure = self.lookup.failure.lock().expect(UNBROKEN);
+        match &*failure {
+            Some(error) if self.lookup.recent().spots.len() as u64 > INDEX_LAG_OBJECTS_MAX => {
+                Err(error.clone().into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the table into the index when it has grown. What cannot be written stays in the table: the index is
+    /// derived, and nothing that was acknowledged waits for it.
+    pub(super) fn settle_index(&self) {
+        let from = self.lookup.recent().from_extent;
+        let (objects, extents) = lag(&self.catalogue(), from);
+        let small = objects <= self.options.index_lag_objects && extents <= self.options.index_lag_extents;
+        if small {
+            return;
+        }
+        let written = self.write_index();
+        if let Err(error) = &written {
+            tracing::warn!(%error, "the index was not written and stays behind");
+        }
+        let failure = written.err().and_then(|error| match error {
+            StoreError::Index(error) => Some(error),
+            _ => None,
+        });
+        *self.lookup.failure.lock().expect(UNBROKEN) = failure;
+    }
+
+    fn write_index(&self) -> Result<(), StoreError> {
+        let mut state = loop {
+            self.prepare_index()?;
+            let state = self.lookup.index_mut();
+            if !matches!(*state, State::Unopened) {
+                break state;
+            }
+        };
+        let extents = self.catalogue().extents().len();
+        let mark = self.mark(extents);
+        let mut entries: Vec<(ObjectId, Spot)> = {
+            let recent = self.lookup.recent();
+            let catalogue = self.catalogue();
+            let durable = recent.spots.iter().filter(|(_, spot)| catalogue.is_durable(spot));
+            durable.map(|(id, spot)| (*id, *spot)).collect()
+        };
+        entries.sort_unstable();
+        // An index that fails while it is written is opened anew by the next one who needs it.
+        let index = match std::mem::replace(&mut *state, State::Unopened) {
+            State::Open { index, access: IndexAccess::Write } => index,
+            State::Open { index, access: IndexAccess::Read } => {
+                drop(index);
+                self.open_index_to_write()?
+            }
+            // Everything is in the table. Files that may lie there belong to another history.
+            State::Absent | State::Unopened => Build::begin(self.index_path(), Files::Stay)?.finish(None)?,
+        };
+        index.apply(&entries, mark)?;
+        self.settled(extents);
+        *state = State::Open { index, access: IndexAccess::Write };
+        Ok(())
+    }
+
+    /// Notes that the index holds that many extents.
+    fn settled(&self, extents: usize) {
+        let mut recent = self.lookup.recent_mut();
+        let catalogue = self.catalogue();
+        recent.spots.retain(|_, spot| !catalogue.is_durable(spot));
+        recent.from_extent = extents;
+        self.lookup.found.write().expect(UNBROKEN).clear();
+        self.lookup.is_distrusted.store(false, Ordering::SeqCst);
+    }
+
+    /// Makes index and table complete together.
+    fn prepare_index(&self) -> Result<(), StoreError> {
+        let mut state = self.lookup.index_mut();
+        let distrusted = self.lookup.is_distrusted.load(Ordering::SeqCst);
+        if !matches!(*state, State::Unopened) && !distrusted {
+            return Ok(());
+        }
+        *state = State::Unopened;
+        let existing = if distrusted { None } else { self.open_index_to_read() };
+        let covered = existing.as_ref().map_or(0, |(_, covered)| *covered);
+        let end = match self.writer {
+            Some(_) => self.lookup.recent().from_extent,
+            None => self.catalogue().extents().len(),
+        };
+        let missing = covered..end.max(covered);
+        let (objects, extents) = lag_of(&self.catalogue(), missing.clone());
+        if objects <= self.options.index_lag_objects && extents <= self.options.index_lag_extents {
+            self.load(missing)?;
+            self.lookup.is_distrusted.store(false, Ordering::SeqCst);
+            *state = match existing {
+                Some((index, _)) => State::Open { index, access: IndexAccess::Read },
+                None => State::Absent,
+            };
+            return Ok(());
+        }
+        let index = match (existing, &self.writer) {
+            (Some((index, _)), Some(_)) => {
+                drop(index);
+                let index = self.open_index_to_write()?;
+                self.add_extents(missing.clone(), &mut |run, mark| Ok(index.apply(run, mark)?))?;
+                index
+            }
+            (_, Some(_)) => self.build_index(end, self.index_path(), Files::Stay)?,
+            (_, None) => {
+                self.build_index(end, self.private_index_path().as_deref(), Files::GoWithTheIndex)?
+            }
+        };
+        self.lookup.recent_mut().from_extent = end;
+        self.lookup.is_distrusted.store(false, Ordering::SeqCst);
+        *state = State::Open { index, access: IndexAccess::Write };
+        Ok(())
+    }
+
+    /// Opens the index that is there, if it belongs to this history, and says how many extents it holds.
+    fn open_index_to_read(&self) -> Option<(Box<dyn Index>, usize)> {
+        let path = self.index_path().filter(|path| RocksIndex::exists(path))?;
+        let opened = RocksIndex::open_to_read(path).and_then(|index| Ok((index.mark()?, index)));
+        let (mark, index) = match opened {
+            Ok((mark, index)) => (mark?, index),
+            Err(error) => {
+                tracing::warn!(%error, "the index does not open and is not used");
+                return None;
+            }
+        };
+        if self.writer.is_none() && self.catalogue().is_ahead(mark) {
+            self.catch_up().ok()?;
+        }
+        let covered = self.catalogue().extents_at(mark)?;
+        Some((Box::new(index), covered))
+    }
+
+    fn open_index_to_write(&self) -> Result<Box<dyn Index>, StoreError> {
+        let path = self.index_path().expect("an index that was opened to be read has a path");
+        Ok(Box::new(RocksIndex::open_to_write(path)?))
+    }
+
+    /// Reads the objects of those extents into the table. What the table has already is newer.
+    fn load(&self, extents: Range<usize>) -> Result<(), StoreError> {
+        let from = extents.start;
+        let mut loaded = HashMap::new();
+        self.add_extents(extents, &mut |run, _| {
+            loaded.extend(run.iter().copied());
+            Ok(())
+        })?;
+        let mut recent = self.lookup.recent_mut();
+        for (id, spot) in loaded {
+            recent.spots.entry(id).or_insert(spot);
+        }
+        recent.from_extent = recent.from_extent.min(from);
+        Ok(())
+    }
+
+    fn build_index(
+        &self,
+        extents: usize,
+        path: Option<&Path>,
+        files: Files,
+    ) -> Result<Box<dyn Index>, StoreError> {
+        let mut build = Build::begin(path, files)?;
+        self.add_extents(0..extents, &mut |run, _| build.add(run))?;
+        Ok(build.finish(self.catalogue().mark(extents))?)
+    }
+
+    /// Shows the objects of those extents in runs, each with the mark of the event that it ends with.
+    fn add_extents(
+        &self,
+        extents: Range<usize>,
+        add: &mut dyn FnMut(&mut Vec<(ObjectId, Spot)>, Mark) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut run = Vec::new();
+        for at in extents.clone() {
+            let Some((number, extent)) = self.catalogue().extents().get(at).copied() else { break };
+            let entries = self.extent_entries(number, &extent)?;
+            run.extend(
+                entries.into_iter().map(|entry| {
+                    (entry.id, Spot { ordinal: number, offset: entry.offset, bytes: entry.bytes })
+                }),
+            );
+            let mark = self.catalogue().mark(at + 1);
+            let ends = at + 1 == extents.end || run.len() >= INDEX_RUN_OBJECTS;
+            if let Some(mark) = mark.filter(|_| ends) {
+                add(&mut run, mark)?;
+                run.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn mark(&self, extents: usize) -> Mark {
+        self.catalogue().mark(extents).expect("the catalogue ends with a whole event")
+    }
+
+    fn index_path(&self) -> Option<&Path> {
+        match &self.options.index {
+            IndexKind::Rocks(path) => Some(path),
+            IndexKind::Memory => None,
+        }
+    }
+
+    /// Where a reader builds an index of its own, when the shared one cannot be used and the table would grow too
+    /// large.
+    fn private_index_path(&self) -> Option<PathBuf> {
+        let name = format!("farkeep-index-{}", blake3::hash(&self.options.seed).to_hex());
+        self.index_path().map(|_| std::env::temp_dir().join(name))
+    }
+}
+
+/// An index that is being built.
+enum Build {
+    Rocks(RocksBuilder),
+    Memory(MemoryIndex),
+}
+
+impl Build {
+    fn begin(path: Option<&Path>, files: Files) -> Result<Self, IndexError> {
+        match path {
+            Some(path) => RocksBuilder::begin(path, files).map(Self::Rocks),
+            None => Ok(Self::Memory(MemoryIndex::default())),
+        }
+    }
+
+    fn add(&mut self, run: &mut Vec<(ObjectId, Spot)>) -> Result<(), StoreError> {
+        match self {
+            Self::Rocks(builder) => Ok(builder.add(run)?),
+            Self::Memory(index) => Ok(index.add(run)),
+        }
+    }
+
+    fn finish(self, mark: Option<Mark>) -> Result<Box<dyn Index>, IndexError> {
+        match self {
+            Self::Rocks(builder) => Ok(Box::new(builder.finish(mark)?)),
+            Self::Memory(index) => Ok(Box::new(index)),
+        }
+    }
+}
+
+/// Objects and extents behind the first `from` extents.
+fn lag(catalogue: &Catalogue, from: usize) -> (u64, u64) {
+    lag_of(catalogue, from..catalogue.extents().len())
+}
+
+fn lag_of(catalogue: &Catalogue, extents: Range<usize>) -> (u64, u64) {
+    let extents = catalogue.extents().get(extents).unwrap_or_default();
+    let objects = extents.iter().map(|(_, extent)| u64::from(extent.objects)).sum();
+    (objects, extents.len() as u64)
+}

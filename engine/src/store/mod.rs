@@ -1,0 +1,228 @@
+//! The store: packs, journal and index as one thing, and the only place that knows the order of durability.
+//!
+//! What is acknowledged was made durable in this order, in [`persist`]: the bytes of packs, the names of packs, the
+//! journal record that commits to them, the head that commits to the record. What was forgotten is first forgotten in
+//! the journal. Everything else follows from packs and journal alone: the catalogue is replayed at every opening,
+//! the index is derived.
+//!
+//! Memory: the catalogue takes about 100 bytes per pack, 60 per extent and 100 per snapshot. Nothing else grows with
+//! the repository.
+//!
+//! Locks, in the order in which one thread may hold several: `durable`, `intake`, the index, its tables, the
+//! catalogue.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::OnceLock;
+use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use farkeep_codec::parameters::Parameters;
+
+use crate::disk::Disk;
+use crate::disk::DiskError;
+use crate::disk::Lock;
+use crate::journal::Heads;
+use crate::journal::JournalWriter;
+use crate::journal::Position;
+use crate::journal::Replayed;
+use crate::journal::Tail;
+use crate::journal::replay;
+use crate::limits::PACK_BYTES_MAX;
+
+pub(crate) use catalogue::Catalogue;
+pub(crate) use catalogue::Pack;
+pub(crate) use catalogue::SnapshotAt;
+pub use clock::Clock;
+pub use clock::ManualClock;
+pub use clock::SystemClock;
+pub(crate) use create::create;
+pub use error::ObjectError;
+pub use error::PutError;
+pub use error::StoreError;
+pub(crate) use layout::Name;
+pub use options::Access;
+pub use options::IndexKind;
+pub use options::Options;
+pub(crate) use persist::Moment;
+pub use put::Presence;
+pub use put::Put;
+pub use read::Place;
+pub use recover::Recovery;
+pub use usage::Usage;
+
+mod catalogue;
+mod clock;
+mod create;
+mod error;
+mod intake;
+pub(crate) mod layout;
+mod lookup;
+mod options;
+mod persist;
+mod put;
+mod read;
+mod recover;
+mod slots;
+mod usage;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// A repository that is open.
+pub(crate) struct Store {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    parameters: Parameters,
+    catalogue: RwLock<Catalogue>,
+    lookup: lookup::Lookup,
+    readers: read::PackReaders,
+    recovery: Recovery,
+    writer: Option<Writer>,
+}
+
+/// What only the one writer has.
+struct Writer {
+    durable: Mutex<JournalWriter>,
+    intake: Mutex<intake::Intake>,
+    /// Counts how often objects that were not durable yet were given up.
+    generation: AtomicU64,
+    /// Counts the objects that were taken in.
+    objects: AtomicU64,
+    /// How many of them are durable: a flush that finds its own among them has nothing to do.
+    objects_durable: AtomicU64,
+    /// The failed sync after which nobody knows what is durable.
+    poison: OnceLock<DiskError>,
+    /// What others are told about this writer.
+    holder: String,
+    /// Last, so that it is dropped last.
+    _lock: Box<dyn Lock>,
+}
+
+impl Store {
+    /// Opens the repository on that disk.
+    ///
+    /// # Errors
+    /// [`StoreError::NotThere`], [`StoreError::InUse`], [`StoreError::NewerFormat`], [`StoreError::Damaged`].
+    pub(crate) fn open(disk: Arc<dyn Disk>, access: &Access, options: Options) -> Result<Self, StoreError> {
+        layout::expect_repository(&*disk)?;
+        let lock = match access {
+            Access::Read => None,
+            Access::Write { holder } => Some((disk.lock(layout::path(Name::Lock), holder)?, holder)),
+        };
+        let (parameters, parameters_hash) = layout::read_parameters(&*disk)?;
+        let tail = if lock.is_some() { Tail::IsStill } else { Tail::MayGrow };
+        let (catalogue, heads, at) = read_journal(&*disk, &parameters, tail)?;
+        if catalogue.parameters() != Some(&parameters_hash) {
+            return Err(layout::damaged(Name::Parameters, "they are not those that the journal names"));
+        }
+        let options = Options { pack_bytes: options.pack_bytes.min(PACK_BYTES_MAX), ..options };
+        let lookup = lookup::Lookup::new(catalogue.extents().len());
+        let (writer, recovery) = match lock {
+            None => (None, Recovery::default()),
+            Some((lock, holder)) => {
+                let (durable, recovery) =
+                    recover::recover(&disk, &parameters, &options, &catalogue, &heads, at)?;
+                let intake = intake::Intake::new(&options, catalogue.packs());
+                let writer = Writer {
+                    durable: Mutex::new(durable),
+                    intake: Mutex::new(intake),
+                    generation: AtomicU64::new(0),
+                    objects: AtomicU64::new(0),
+                    objects_durable: AtomicU64::new(0),
+                    poison: OnceLock::new(),
+                    holder: holder.clone(),
+                    _lock: lock,
+                };
+                (Some(writer), recovery)
+            }
+        };
+        let (catalogue, readers) = (RwLock::new(catalogue), read::PackReaders::default());
+        Ok(Self { disk, options, parameters, catalogue, lookup, readers, recovery, writer })
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// What the opening had to put in order.
+    pub(crate) fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    /// The end of the acknowledged history.
+    pub(crate) fn head(&self) -> Position {
+        self.catalogue().at().position
+    }
+
+    /// What the journal says.
+    pub(crate) fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+        self.catalogue.read().expect("nothing panics while it holds the catalogue")
+    }
+
+    /// What the writer says about itself.
+    pub(crate) fn holder(&self) -> Result<&str, StoreError> {
+        Ok(&self.writer()?.holder)
+    }
+
+    /// Takes in what a writer has added to the journal since.
+    fn catch_up(&self) -> Result<(), StoreError> {
+        let mut catalogue = self.catalogue.write().expect("nothing panics while it holds the catalogue");
+        let heads = Heads::read(self.disk())?;
+        let (from, repository) = (catalogue.at(), self.parameters.repository);
+        let learn = &mut |entry| catalogue.apply(&entry);
+        let at = replay(self.disk(), repository, &heads, from, Tail::MayGrow, learn)?;
+        catalogue.pass(at);
+        Ok(())
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        match writer.poison.get() {
+            None => Ok(writer),
+            Some(source) => Err(StoreError::Poisoned { source: source.clone() }),
+        }
+    }
+}
+
+impl Writer {
+    fn durable(&self) -> MutexGuard<'_, JournalWriter> {
+        self.durable.lock().expect("nothing panics while it writes the journal")
+    }
+
+    fn intake(&self) -> MutexGuard<'_, intake::Intake> {
+        self.intake.lock().expect("nothing panics while it takes objects in")
+    }
+
+    fn moment(&self) -> Moment {
+        let generation = self.generation.load(Ordering::SeqCst);
+        Moment { generation, objects: self.objects.load(Ordering::SeqCst) }
+    }
+
+    /// Remembers the failed sync, and says so from then on.
+    fn poison(&self, source: DiskError) -> StoreError {
+        let source = self.poison.get_or_init(|| source).clone();
+        StoreError::Poisoned { source }
+    }
+}
+
+/// Replays the whole journal.
+pub(crate) fn read_journal(
+    disk: &dyn Disk,
+    parameters: &Parameters,
+    tail: Tail,
+) -> Result<(Catalogue, Heads, Replayed), StoreError> {
+    let heads = Heads::read(disk)?;
+    let mut catalogue = Catalogue::new(parameters.repository);
+    let from = Replayed::GENESIS;
+    let at = replay(disk, parameters.repository, &heads, from, tail, &mut |entry| catalogue.apply(&entry))?;
+    catalogue.pass(at);
+    Ok((catalogue, heads, at))
+}

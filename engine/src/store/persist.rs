@@ -1,0 +1,183 @@
+//! The order of durability, and what happens when a step of it fails.
+
+use std::path::Path;
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+
+use super::Catalogue;
+use super::Store;
+use super::Writer;
+use super::error::StoreError;
+use super::intake::Intake;
+use super::recover;
+use crate::disk::Act;
+use crate::disk::DiskError;
+use crate::journal::Entry;
+use crate::journal::Event;
+use crate::journal::JournalWriter;
+use crate::journal::WriteError;
+use crate::limits::PACK_ROOM_BYTES_MIN;
+
+/// A moment in the life of a store that is open for writing: what was put before it is there, or was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// How often objects that were not durable yet were given up before. Who checked that an object is there finds
+    /// out by it whether it still is.
+    pub(super) generation: u64,
+    /// How many objects were put before.
+    pub(super) objects: u64,
+}
+
+impl Moment {
+    /// The moment up to which things were looked at that began to be looked at here.
+    pub(crate) fn until(self, end: Self) -> Self {
+        Self { generation: self.generation, objects: end.objects }
+    }
+}
+
+impl Store {
+    /// Now.
+    pub(crate) fn moment(&self) -> Result<Moment, StoreError> {
+        Ok(self.writer()?.moment())
+    }
+
+    /// Makes durable what was put before. Whoever comes while another one does this waits, and finds it done.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        let before = self.moment()?;
+        self.persist(before, |_| Ok(None)).map(|_: Vec<Entry>| ())
+    }
+
+    /// Makes durable what was put before that moment and, after it, the event that `decide` finds right in view of
+    /// all events before. Returns what was added to the journal.
+    ///
+    /// The order: bytes of packs, names of packs, journal record, head. Nothing is acknowledged before the last.
+    pub(crate) fn persist<E: From<StoreError>>(
+        &self,
+        before: Moment,
+        decide: impl FnOnce(&Catalogue) -> Result<Option<Event>, E>,
+    ) -> Result<Vec<Entry>, E> {
+        let writer = self.writer()?;
+        let mut journal = writer.durable();
+        self.writer()?;
+        let event = decide(&self.catalogue())?;
+
+        let (stored, objects) = self.persist_packs(writer, before)?;
+        let events: Vec<Event> = stored.into_iter().chain(event).collect();
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entries = self.persist_events(writer, &mut journal, &events)?;
+        writer.objects_durable.store(objects, Ordering::SeqCst);
+        self.learn(&journal, &entries)?;
+        self.settle_index();
+        Ok(entries)
+    }
+
+    /// Closes the extents of all packs, and makes their bytes and their names durable. Returns the event that says
+    /// so, and how many objects are durable with it.
+    fn persist_packs(&self, writer: &Writer, before: Moment) -> Result<(Option<Event>, u64), StoreError> {
+        let mut intake = writer.intake();
+        let now = writer.moment();
+        if now.generation != before.generation {
+            return Err(StoreError::Lost);
+        }
+        let durable = writer.objects_durable.load(Ordering::SeqCst);
+        if durable >= before.objects && intake.failed.is_none() {
+            return Ok((None, durable));
+        }
+        if let Some(error) = intake.failed.take() {
+            return Err(self.fail(writer, &mut intake, error));
+        }
+        let extents = match intake.close_extents() {
+            Ok(extents) => extents,
+            Err(error) => return Err(self.fail(writer, &mut intake, error)),
+        };
+        if extents.is_empty() {
+            return Ok((None, durable));
+        }
+        if let Err(error) = intake.sync() {
+            return Err(self.fail(writer, &mut intake, error));
+        }
+        let new_names = intake.take_new_names();
+        drop(intake);
+        for folder in new_names {
+            self.disk.sync_folder(&folder).map_err(|error| writer.poison(error))?;
+        }
+        Ok((Some(Event::Stored { extents }), now.objects))
+    }
+
+    /// Adds the events to the journal, and acknowledges them.
+    fn persist_events(
+        &self,
+        writer: &Writer,
+        journal: &mut MutexGuard<'_, JournalWriter>,
+        events: &[Event],
+    ) -> Result<Vec<Entry>, StoreError> {
+        let needed_bytes = JournalWriter::room_bytes(events);
+        let free_bytes = self.free_bytes()?;
+        let written = if free_bytes < needed_bytes {
+            Err(StoreError::Full { needed_bytes, free_bytes })
+        } else {
+            match journal.write(events, self.options.clock.now()) {
+                Ok(written) => Ok(written),
+                Err(WriteError::TakenBack(error)) => Err(self.disk_error(error, needed_bytes)),
+                Err(WriteError::Stuck(error)) => Err(writer.poison(error)),
+            }
+        };
+        let written = written.inspect_err(|_| {
+            // The extents are on the disk and not in the journal, so nothing may be appended behind them.
+            if events.iter().any(|event| matches!(event, Event::Stored { .. })) {
+                self.give_up(writer, &mut writer.intake());
+            }
+        })?;
+        journal.sync(&written).map_err(|error| writer.poison(error))?;
+        journal.publish(written).map_err(|error| writer.poison(error))
+    }
+
+    /// Takes acknowledged events into the catalogue.
+    fn learn(&self, journal: &JournalWriter, entries: &[Entry]) -> Result<(), StoreError> {
+        let mut catalogue = self.catalogue.write().expect("nothing panics while it holds the catalogue");
+        entries.iter().try_for_each(|entry| catalogue.apply(entry))?;
+        catalogue.pass(*journal.at());
+        Ok(())
+    }
+
+    /// What a failed write or sync of a pack comes to. A sync that failed poisons the store, since nobody knows what
+    /// it made durable; bytes that did not find room, or were not written, concern only what is not durable yet.
+    fn fail(&self, writer: &Writer, intake: &mut Intake, error: DiskError) -> StoreError {
+        let error = match error {
+            DiskError::Full { act: Act::Sync, .. } | DiskError::Io { act: Act::Sync, .. } => {
+                writer.poison(error)
+            }
+            error => self.disk_error(error, self.options.reserve_bytes + PACK_ROOM_BYTES_MIN),
+        };
+        self.give_up(writer, intake);
+        error
+    }
+
+    /// Gives everything up that is not durable: objects that were put and not flushed are not there any more.
+    pub(super) fn give_up(&self, writer: &Writer, intake: &mut Intake) {
+        writer.generation.fetch_add(1, Ordering::SeqCst);
+        intake.abandon(self.catalogue().packs().len());
+        self.forget_recent();
+        if writer.poison.get().is_none() {
+            // So that their room is free at once; otherwise it is when the next pack is begun.
+            let swept = recover::sweep_packs(&*self.disk, &self.catalogue());
+            intake.is_swept = swept.is_ok();
+        }
+    }
+
+    /// The store's error for what the disk said, where that many bytes were needed.
+    pub(super) fn disk_error(&self, error: DiskError, needed_bytes: u64) -> StoreError {
+        match error {
+            DiskError::Full { .. } => {
+                StoreError::Full { needed_bytes, free_bytes: self.free_bytes().unwrap_or_default() }
+            }
+            other => other.into(),
+        }
+    }
+
+    pub(super) fn free_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.disk.free_bytes(Path::new(""))?)
+    }
+}

@@ -1,0 +1,160 @@
+//! Taking objects in: verified, stored once, children before parents.
+
+use std::sync::atomic::Ordering;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::object::Kind;
+use farkeep_codec::object::ObjectView;
+use farkeep_codec::object::object_id;
+
+use super::Store;
+use super::Writer;
+use super::error::PutError;
+use super::error::StoreError;
+use super::intake;
+use super::intake::Added;
+use super::intake::Intake;
+use super::persist::Moment;
+use super::recover;
+use crate::limits::REPORT_LINES_MAX;
+
+/// What became of an object that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It was not there before.
+    New,
+    /// It was there already, and is not stored twice.
+    Known,
+}
+
+/// Whether an object is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is: durable, or put in this run.
+    Known,
+    /// It is not.
+    Unknown,
+}
+
+impl Store {
+    /// For each id, whether the object is there.
+    pub(crate) fn probe(&self, ids: &[ObjectId]) -> Result<Vec<Presence>, StoreError> {
+        let presence = |id| Ok(if self.has(id)? { Presence::Known } else { Presence::Unknown });
+        ids.iter().map(presence).collect()
+    }
+
+    /// Whether the object is there: durable, or put in this run.
+    pub(crate) fn has(&self, id: &ObjectId) -> Result<bool, StoreError> {
+        Ok(self.find(id)?.is_some())
+    }
+
+    /// Stores an object, if it is not there yet. It is durable after the next flush or commit.
+    ///
+    /// Everything that an object refers to must be there before it. So whoever finds an object finds everything
+    /// that can be reached from it.
+    pub(crate) fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
+        let store_error = |source| PutError::Store { id: *id, source };
+        let writer = self.writer().map_err(store_error)?;
+        let view = ObjectView::parse(object).map_err(|source| PutError::Malformed { id: *id, source })?;
+        let actual = object_id(object);
+        if actual != *id {
+            return Err(PutError::Tampered { claimed: *id, actual });
+        }
+        self.expect_index_room().map_err(store_error)?;
+        loop {
+            let checked = writer.moment();
+            if self.find(id).map_err(store_error)?.is_some() {
+                return Ok(Put::Known);
+            }
+            self.expect_references(id, &view)?;
+            let taken = self.take_in(writer, checked, view.kind(), id, object).map_err(store_error)?;
+            if let Some(put) = taken {
+                return Ok(put);
+            }
+        }
+    }
+
+    fn expect_references(&self, id: &ObjectId, view: &ObjectView<'_>) -> Result<(), PutError> {
+        let mut missing = Vec::new();
+        let mut count = 0;
+        for reference in view.references() {
+            let found = self.find(&reference).map_err(|source| PutError::Store { id: *id, source })?;
+            if found.is_none() {
+                count += 1;
+                missing.extend((missing.len() < REPORT_LINES_MAX).then_some(reference));
+            }
+        }
+        match count {
+            0 => Ok(()),
+            _ => Err(PutError::MissingReferences { id: *id, count, missing }),
+        }
+    }
+
+    /// Appends the object to a pack. Nothing, if what was checked before must be checked again.
+    fn take_in(
+        &self,
+        writer: &Writer,
+        checked: Moment,
+        kind: Kind,
+        id: &ObjectId,
+        object: &[u8],
+    ) -> Result<Option<Put>, StoreError> {
+        let mut intake = writer.intake();
+        loop {
+            if writer.moment().generation != checked.generation {
+                return Ok(None);
+            }
+            if self.lookup.recent_spot(id).is_some() {
+                return Ok(Some(Put::Known));
+            }
+            let added = match intake.failed {
+                Some(_) => Ok(Added::NoRoom),
+                None => intake.add(kind, id, object),
+            };
+            match added {
+                Ok(Added::At(spot)) => {
+                    // Counted first: who finds the object must find it counted.
+                    writer.objects.fetch_add(1, Ordering::SeqCst);
+                    self.lookup.insert(id, spot);
+                    return Ok(Some(Put::New));
+                }
+                Ok(Added::NoPack) => self.begin_pack(writer, &mut intake, kind, object)?,
+                Ok(Added::NoRoom) => {
+                    drop(intake);
+                    self.flush()?;
+                    return Ok(None);
+                }
+                Err(error) => {
+                    intake.failed = Some(error);
+                    drop(intake);
+                    self.flush()?;
+                    return Err(StoreError::Lost);
+                }
+            }
+        }
+    }
+
+    /// Begins a pack, after what earlier runs left behind was removed.
+    fn begin_pack(
+        &self,
+        writer: &Writer,
+        intake: &mut Intake,
+        kind: Kind,
+        object: &[u8],
+    ) -> Result<(), StoreError> {
+        if !intake.is_swept {
+            recover::sweep_packs(&*self.disk, &self.catalogue())?;
+            intake.is_swept = true;
+        }
+        let object_bytes = u32::try_from(object.len()).expect("an object has a limit");
+        let free_bytes = self.free_bytes()?;
+        let room_bytes = intake::pack_room_bytes(&self.options, object_bytes, free_bytes)
+            .map_err(|needed_bytes| StoreError::Full { needed_bytes, free_bytes })?;
+        let begun = intake.begin(&*self.disk, self.parameters.repository, kind, room_bytes);
+        begun.map_err(|error| {
+            let error = self.disk_error(error, self.options.reserve_bytes + u64::from(room_bytes));
+            self.give_up(writer, intake);
+            error
+        })
+    }
+}

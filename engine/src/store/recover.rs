@@ -1,0 +1,111 @@
+//! What a writer puts in order before it writes: traces of runs that did not end. Doing it twice does no harm.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use farkeep_codec::id::PackId;
+use farkeep_codec::object::Kind;
+use farkeep_codec::parameters::Parameters;
+
+use super::catalogue::Catalogue;
+use super::error::StoreError;
+use super::layout;
+use super::layout::Name;
+use super::options::Options;
+use crate::disk::Disk;
+use crate::disk::DiskError;
+use crate::disk::Mode;
+use crate::journal::Heads;
+use crate::journal::JournalWriter;
+use crate::journal::Replayed;
+use crate::journal::SlotId;
+use crate::pack;
+
+/// What an opening had to put in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Bytes behind the head of the journal, which were promised to nobody, and are gone.
+    pub journal_bytes_cut: u64,
+    /// What was wrong with a slot of the head, which is written anew.
+    pub head_slot_mended: Option<&'static str>,
+    /// Key slots that were never added, or were removed, and files that were never finished.
+    pub leftovers_removed: u64,
+}
+
+/// Puts the journal, the head and the key slots in order. Packs come when the first is begun: what lies behind the
+/// journalled extents is in nobody's way till then.
+///
+/// What a process that died has left in the memory of the system alone is made durable before anything is built on
+/// it: the name of the parameters, without which there is no repository, and the head.
+pub(super) fn recover(
+    disk: &Arc<dyn Disk>,
+    parameters: &Parameters,
+    options: &Options,
+    catalogue: &Catalogue,
+    heads: &Heads,
+    at: Replayed,
+) -> Result<(JournalWriter, Recovery), StoreError> {
+    disk.sync_folder(Path::new(""))?;
+    let segment_bytes = options.journal_segment_bytes;
+    let (journal, journal_bytes_cut) =
+        JournalWriter::resume(Arc::clone(disk), parameters.repository, segment_bytes, heads, at)?;
+    let head_slot_mended = heads.bad().map(|(_, what)| what);
+    let leftovers_removed = remove_leftovers(&**disk, catalogue)?;
+    Ok((journal, Recovery { journal_bytes_cut, head_slot_mended, leftovers_removed }))
+}
+
+/// Removes packs that the journal does not know, and cuts what lies behind its extents off those that were under
+/// construction. Only the newest pack of each kind can have been: a pack is ended before the next is begun.
+pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), DiskError> {
+    let known: BTreeSet<PackId> = catalogue.packs().iter().map(|pack| pack.id).collect();
+    for folder in disk.list(layout::path(Name::Packs))? {
+        let folder = layout::path(Name::Packs).join(folder);
+        for name in disk.list(&folder)? {
+            let path = folder.join(&name);
+            let pack = name.to_str().and_then(|name| name.parse::<PackId>().ok());
+            if pack.is_some_and(|pack| pack::path(&pack) == path && !known.contains(&pack)) {
+                disk.remove(&path)?;
+            }
+        }
+    }
+    for kind in [Kind::Data, Kind::Node] {
+        if let Some(newest) = catalogue.packs().iter().rfind(|pack| pack.kind == kind) {
+            cut(disk, &pack::path(&newest.id), u64::from(newest.bytes))?;
+        }
+    }
+    Ok(())
+}
+
+fn cut(disk: &dyn Disk, path: &Path, bytes: u64) -> Result<(), DiskError> {
+    let file = match disk.open(path, Mode::Write) {
+        // A pack that is gone is damage, which is reported when something is read from it.
+        Err(DiskError::NotFound { .. }) => return Ok(()),
+        file => file?,
+    };
+    if file.len()? > bytes { file.truncate(bytes) } else { Ok(()) }
+}
+
+fn remove_leftovers(disk: &dyn Disk, catalogue: &Catalogue) -> Result<u64, DiskError> {
+    let mut removed = 0;
+    for name in disk.list(Path::new(""))? {
+        if layout::is_leftover(&name) {
+            disk.remove(Path::new(&name))?;
+            removed += 1;
+        }
+    }
+    let folder = layout::path(Name::Slots);
+    let before = removed;
+    for name in disk.list(folder)? {
+        let slot = name.to_str().and_then(|name| name.parse::<SlotId>().ok());
+        let unknown = slot.is_some_and(|slot| !catalogue.slots().contains_key(&slot));
+        if unknown || layout::is_leftover(&name) {
+            disk.remove(&folder.join(&name))?;
+            removed += 1;
+        }
+    }
+    if removed > before {
+        disk.sync_folder(folder)?;
+    }
+    Ok(removed)
+}

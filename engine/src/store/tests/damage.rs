@@ -1,0 +1,249 @@
+//! Every byte of a small repository flipped, every file cut at every length: always detected, and never a wrong byte
+//! returned.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::path::PathBuf;
+
+use farkeep_codec::id::ObjectId;
+
+use super::Recorder;
+use super::create;
+use super::data;
+use super::node;
+use super::open;
+use super::read;
+use crate::ObjectError;
+use crate::Report;
+use crate::Share;
+use crate::StoreError;
+use crate::disk::SimulatedDisk;
+
+struct Small {
+    disk: SimulatedDisk,
+    objects: BTreeMap<ObjectId, Vec<u8>>,
+    snapshots: usize,
+}
+
+fn small() -> Small {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let mut recorder = Recorder::new("host:/a");
+    let mut objects = BTreeMap::new();
+    for round in 0..2 {
+        let leaves: Vec<_> = (0..3).map(|number| data(round * 10 + number, 300)).collect();
+        let ids: Vec<_> = leaves.iter().map(|(id, _)| *id).collect();
+        let root = node(round, &ids);
+        for (id, bytes) in leaves.into_iter().chain([root.clone()]) {
+            engine.put(&id, &bytes).expect("put");
+            objects.insert(id, bytes);
+        }
+        let record = recorder.record(root.0);
+        engine.commit(&record).expect("committed");
+        recorder.taken(&record);
+    }
+    drop(engine);
+    Small { disk, objects, snapshots: 2 }
+}
+
+/// What is found in the repository: by opening it, or by checking it. `None` if all is well.
+enum Found {
+    AtOpening(StoreError),
+    ByCheck(Report),
+}
+
+/// Opens and checks; proves that no wrong byte is returned, and that the objects which cannot be read are named.
+fn find(small: &Small) -> Option<Found> {
+    let engine = match read(&small.disk) {
+        Ok(engine) => engine,
+        Err(error) => return Some(Found::AtOpening(error)),
+    };
+    let mut lost = BTreeSet::new();
+    let mut bytes = Vec::new();
+    for (id, wanted) in &small.objects {
+        match engine.object(id, &mut bytes) {
+            Ok(()) => assert_eq!(bytes, *wanted, "wrong bytes were returned"),
+            Err(ObjectError::Io { source, .. }) => panic!("{source}"),
+            Err(_) => {
+                lost.insert(*id);
+            }
+        }
+    }
+    assert_eq!(engine.snapshots().expect("listed").len(), small.snapshots, "a snapshot is lost silently");
+    let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+    let named: BTreeSet<_> = report.damage.iter().flat_map(|damage| damage.objects.clone()).collect();
+    let located: BTreeSet<_> =
+        lost.iter().filter(|id| engine.locate(id).expect("answered").is_some()).copied().collect();
+    assert!(named.is_superset(&located), "objects are lost and not named");
+    (!report.damage.is_empty()).then_some(Found::ByCheck(report))
+}
+
+fn expect_same_file(found: &Found, path: &Path) {
+    match found {
+        Found::AtOpening(StoreError::Damaged { path: named, .. }) => assert!(
+            named == path || (path.starts_with("head") && named.starts_with("journal")),
+            "{} is said to be damaged, it is {}",
+            named.display(),
+            path.display()
+        ),
+        Found::AtOpening(error) => {
+            assert!(path.starts_with("parameters") || path.starts_with("journal"), "{error}");
+        }
+        Found::ByCheck(report) => assert!(
+            report.damage.iter().any(|damage| damage.path == path),
+            "{:?} instead of {}",
+            report.damage,
+            path.display()
+        ),
+    }
+}
+
+fn files(small: &Small) -> Vec<(PathBuf, usize)> {
+    let mut files = small.disk.files();
+    files.retain(|(path, _)| !path.starts_with("lock"));
+    assert!(files.len() >= 6, "{files:?}");
+    files
+}
+
+#[test]
+fn every_flipped_byte_is_found() {
+    let small = small();
+    assert!(find(&small).is_none());
+    let mut flips = 0;
+    for (path, bytes) in files(&small) {
+        for at in 0..bytes {
+            let bit = 1 << ((at * 7) % 8);
+            small.disk.mutate(&path, |file| file[at] ^= bit).expect("there");
+            let found = find(&small);
+            let found = found.unwrap_or_else(|| panic!("byte {at} of {} changed unnoticed", path.display()));
+            expect_same_file(&found, &path);
+            small.disk.mutate(&path, |file| file[at] ^= bit).expect("there");
+            flips += 1;
+        }
+    }
+    assert!(flips > 30_000, "{flips}");
+    assert!(find(&small).is_none());
+}
+
+#[test]
+fn every_truncation_is_found() {
+    let small = small();
+    for (path, bytes) in files(&small) {
+        for length in 0..bytes {
+            let mut rest = Vec::new();
+            small.disk.mutate(&path, |file| rest = file.split_off(length)).expect("there");
+            let found = find(&small);
+            let found = found.unwrap_or_else(|| panic!("{} cut to {length} unnoticed", path.display()));
+            expect_same_file(&found, &path);
+            small.disk.mutate(&path, |file| file.append(&mut rest)).expect("there");
+        }
+    }
+    assert!(find(&small).is_none());
+}
+
+#[test]
+fn every_missing_or_swapped_file_is_found() {
+    let small = small();
+    for (path, _) in files(&small) {
+        let elsewhere = PathBuf::from("elsewhere");
+        crate::disk::Disk::rename(&small.disk, &path, &elsewhere).expect("there");
+        let found = find(&small).unwrap_or_else(|| panic!("{} is gone unnoticed", path.display()));
+        match found {
+            Found::AtOpening(StoreError::NotThere) => assert_eq!(path, Path::new("parameters")),
+            found => expect_same_file(&found, &path),
+        }
+        crate::disk::Disk::rename(&small.disk, &elsewhere, &path).expect("there");
+    }
+    let packs: Vec<_> = files(&small).into_iter().filter(|(path, _)| path.starts_with("packs")).collect();
+    let [(first, _), (second, _)] = packs.as_slice() else { panic!("{packs:?}") };
+    let mut bytes = Vec::new();
+    small.disk.mutate(first, |file| bytes = file.clone()).expect("there");
+    small.disk.mutate(second, |file| std::mem::swap(file, &mut bytes)).expect("there");
+    small.disk.mutate(first, |file| std::mem::swap(file, &mut bytes)).expect("there");
+    let Some(Found::ByCheck(report)) = find(&small) else { panic!("two packs are swapped unnoticed") };
+    let named: BTreeSet<_> = report.damage.iter().flat_map(|damage| damage.objects.clone()).collect();
+    assert_eq!(named.len(), small.objects.len(), "all objects of both packs are lost");
+}
+
+#[test]
+fn a_writer_mends_a_slot_of_the_head_and_says_so_and_loses_nothing() {
+    for slot in [0, 1] {
+        let small = small();
+        small.disk.mutate(Path::new("head"), |file| file[slot * 4096 + 20] ^= 1).expect("there");
+        let engine = open(&small.disk, 2).expect("the other slot tells enough");
+        assert!(engine.recovery().head_slot_mended.is_some());
+        assert_eq!(engine.recovery().journal_bytes_cut, 0);
+        assert_eq!(engine.snapshots().expect("listed").len(), small.snapshots);
+        drop(engine);
+        assert!(find(&small).is_none());
+        assert_eq!(open(&small.disk, 3).expect("opened").recovery(), crate::Recovery::default());
+    }
+    let small = small();
+    small.disk.mutate(Path::new("head"), |file| file.iter_mut().for_each(|byte| *byte ^= 1)).expect("there");
+    assert!(matches!(open(&small.disk, 2), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn an_acknowledged_record_is_not_taken_for_a_torn_tail() {
+    // The newest slot of the head and the record that it names are both damaged: nothing intact says that the
+    // record was acknowledged, except that the other slot cannot be the newest.
+    let small = small();
+    let newest = {
+        let engine = read(&small.disk).expect("opened");
+        engine.head().sequence
+    };
+    let journal = files(&small).into_iter().rfind(|(path, _)| path.starts_with("journal")).expect("there").0;
+    for slot in [0, 1] {
+        let other = super::super::tests::damage::small();
+        other.disk.mutate(Path::new("head"), |file| file[slot * 4096 + 20] ^= 1).expect("there");
+        other.disk.mutate(&journal, |file| *file.last_mut().expect("not empty") ^= 1).expect("there");
+        match open(&other.disk, 2) {
+            Err(StoreError::Damaged { .. }) => {}
+            Ok(engine) => panic!("record {newest} was cut: {:?}", engine.recovery()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_sample_reads_whole_packs_and_another_seed_reads_others() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    for number in 0..60 {
+        let (id, bytes) = data(number, 9_000);
+        engine.put(&id, &bytes).expect("put");
+    }
+    engine.flush().expect("flushed");
+    let packs = engine.usage().expect("counted").packs;
+    assert!(packs >= 20, "{packs}");
+    let check = |share| engine.verify(share, &|_| {}).expect("checked");
+    assert_eq!(check(Share::Everything).packs, packs);
+    assert_eq!(check(Share::Summaries).packs, 0);
+    assert_eq!(check(Share::Sample { part: 0.1, seed: 1 }).packs, packs.div_ceil(10));
+    let path = disk.files().into_iter().find(|(path, _)| path.starts_with("packs")).expect("there").0;
+    disk.mutate(&path, |pack| pack[5_000] ^= 1).expect("there");
+    let found = (0..40).filter(|seed| check(Share::Sample { part: 0.5, seed: *seed }).damage_count > 0).count();
+    assert!((5..35).contains(&found), "half of the samples should meet the damaged pack: {found} of 40");
+    assert_eq!(check(Share::Everything).damage.len(), 1);
+    assert_eq!(check(Share::Summaries).damage, []);
+}
+
+#[test]
+fn foreign_files_are_noticed() {
+    let small = small();
+    for path in ["notes.txt", "packs/00", "packs/zz", "slots/x", "journal/y", "slots/1.new~"] {
+        let disk: &dyn crate::disk::Disk = &small.disk;
+        match path.starts_with("packs") {
+            true => {
+                let _ = disk.create_folder(Path::new(path));
+                disk.open(&Path::new(path).join("stray"), crate::disk::Mode::CreateNew).map(|_| ())
+            }
+            false => disk.open(Path::new(path), crate::disk::Mode::CreateNew).map(|_| ()),
+        }
+        .expect("made");
+    }
+    let engine = read(&small.disk).expect("opened");
+    let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+    assert_eq!((report.damage.as_slice(), report.notice_count), (&[][..], 6));
+}

@@ -1,0 +1,311 @@
+//! The index is a function of packs and journal: deleted, rolled back, damaged or foreign, the answers are the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::time::Time;
+use tempfile::TempDir;
+
+use super::SLOT;
+use super::SLOT_BYTES;
+use super::data;
+use super::node;
+use super::parameters;
+use crate::Access;
+use crate::Engine;
+use crate::IndexKind;
+use crate::ManualClock;
+use crate::Options;
+use crate::Presence;
+use crate::Share;
+use crate::disk::Backend;
+use crate::disk::RealDisk;
+use crate::index::Spot;
+
+/// A repository on the real disk, whose index is written at every flush.
+struct Real {
+    folder: TempDir,
+    objects: BTreeMap<ObjectId, Vec<u8>>,
+    openings: u8,
+}
+
+impl Real {
+    fn create() -> Self {
+        let folder = tempfile::tempdir().expect("there is room");
+        let real = Self { folder, objects: BTreeMap::new(), openings: 1 };
+        drop(
+            Engine::create(real.disk(), &parameters(), (SLOT, SLOT_BYTES), real.options(0)).expect("made"),
+        );
+        real
+    }
+
+    fn disk(&self) -> Arc<RealDisk> {
+        Arc::new(RealDisk::open(self.folder.path(), Backend::Sync).expect("it is there"))
+    }
+
+    fn index(&self) -> PathBuf {
+        self.folder.path().join("index")
+    }
+
+    /// Objects and extents that the index may lag behind.
+    fn options(&self, lag: u64) -> Options {
+        let clock = Arc::new(ManualClock::new(Time::from_nanoseconds(1)));
+        let seed = [self.openings; 32];
+        Options {
+            pack_bytes: 64 << 10,
+            reserve_bytes: 0,
+            index_lag_objects: lag,
+            index_lag_extents: lag,
+            ..Options::seeded(IndexKind::Rocks(self.index()), clock, seed)
+        }
+    }
+
+    fn open(&mut self, lag: u64) -> Engine {
+        self.openings += 1;
+        let access = Access::Write { holder: "a test".to_owned() };
+        Engine::open(self.disk(), access, self.options(lag)).expect("opened")
+    }
+
+    fn read(&self, lag: u64) -> Engine {
+        Engine::open(self.disk(), Access::Read, self.options(lag)).expect("opened")
+    }
+
+    /// Adds a few objects, in two events.
+    fn grow(&mut self, engine: &Engine, numbers: std::ops::Range<u64>) {
+        let mut ids = Vec::new();
+        for number in numbers.clone() {
+            let (id, bytes) = data(number, 4_000);
+            engine.put(&id, &bytes).expect("put");
+            ids.push(id);
+            self.objects.insert(id, bytes);
+        }
+        engine.flush().expect("flushed");
+        let (id, bytes) = node(numbers.start, &ids);
+        engine.put(&id, &bytes).expect("put");
+        self.objects.insert(id, bytes);
+        engine.flush().expect("flushed");
+    }
+
+    fn expect_answers(&self, engine: &Engine) {
+        super::expect_readable(engine, &self.objects);
+        let unknown: Vec<_> = (5_000..5_020).map(|number| data(number, 50).0).collect();
+        assert!(engine.probe(&unknown).expect("answered").iter().all(|presence| *presence == Presence::Unknown));
+        let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+        assert_eq!(report.damage, []);
+        assert_eq!(report.objects, self.objects.len() as u64);
+    }
+}
+
+fn contents(engine: &Engine) -> BTreeMap<ObjectId, Spot> {
+    let mut contents = BTreeMap::new();
+    engine
+        .store
+        .scan_index(&mut |id, spot| assert!(contents.insert(*id, spot).is_none(), "{id} is shown twice"))
+        .expect("scanned");
+    contents
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("there") {
+        let entry = entry.expect("there");
+        if entry.file_type().expect("there").is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn a_small_repository_does_without_rocksdb() {
+    let mut real = Real::create();
+    let engine = real.open(1_000);
+    real.grow(&engine, 0..20);
+    real.expect_answers(&engine);
+    drop(engine);
+    real.expect_answers(&real.read(1_000));
+    let engine = real.open(1_000);
+    real.expect_answers(&engine);
+    assert!(!real.index().exists());
+}
+
+#[test]
+fn the_index_that_was_built_equals_the_one_that_grew() {
+    let mut real = Real::create();
+    for round in 0..3 {
+        let engine = real.open(0);
+        real.grow(&engine, round * 100..round * 100 + 30);
+        assert!(real.index().join("CURRENT").exists());
+        real.expect_answers(&engine);
+    }
+    let grown = contents(&real.read(0));
+    assert_eq!(grown.len(), real.objects.len());
+    let engine = real.open(0);
+    engine.rebuild_index().expect("built");
+    assert_eq!(contents(&engine), grown);
+    drop(engine);
+    let engine = real.open(0);
+    assert_eq!(contents(&engine), grown);
+    real.expect_answers(&engine);
+}
+
+#[test]
+fn an_index_that_is_deleted_or_rolled_back_costs_time_only() {
+    let mut real = Real::create();
+    let engine = real.open(0);
+    real.grow(&engine, 0..30);
+    drop(engine);
+    let old = real.folder.path().join("old");
+    copy(&real.index(), &old);
+    let engine = real.open(0);
+    real.grow(&engine, 100..130);
+    drop(engine);
+    for lag in [0, 3, 1_000] {
+        // A reader and a writer, an old index and none.
+        std::fs::remove_dir_all(real.index()).expect("removed");
+        copy(&old, &real.index());
+        real.expect_answers(&real.read(lag));
+        let engine = real.open(lag);
+        real.expect_answers(&engine);
+        drop(engine);
+        std::fs::remove_dir_all(real.index()).expect("removed");
+        real.expect_answers(&real.read(lag));
+        assert!(!real.index().exists(), "a reader changes nothing");
+        let engine = real.open(lag);
+        real.expect_answers(&engine);
+        real.grow(&engine, 200 + lag..210 + lag);
+        real.expect_answers(&engine);
+        drop(engine);
+        let engine = real.open(0);
+        real.expect_answers(&engine);
+    }
+}
+
+#[test]
+fn an_index_of_another_history_is_not_believed() {
+    let mut real = Real::create();
+    let engine = real.open(0);
+    real.grow(&engine, 0..10);
+    drop(engine);
+    let foreign = {
+        let mut other = Real::create();
+        other.openings = 50;
+        let engine = other.open(0);
+        other.grow(&engine, 500..540);
+        drop(engine);
+        other
+    };
+    for lag in [0, 1_000] {
+        std::fs::remove_dir_all(real.index()).expect("removed");
+        copy(&foreign.index(), &real.index());
+        real.expect_answers(&real.read(lag));
+        let engine = real.open(lag);
+        real.expect_answers(&engine);
+        real.grow(&engine, 20 + lag..25 + lag);
+        assert_eq!(contents(&engine).len(), real.objects.len());
+        drop(engine);
+        let engine = real.open(0);
+        real.expect_answers(&engine);
+    }
+}
+
+#[test]
+fn a_damaged_index_is_built_anew() {
+    let mut real = Real::create();
+    let engine = real.open(0);
+    real.grow(&engine, 0..40);
+    drop(engine);
+    let intact = real.folder.path().join("intact");
+    copy(&real.index(), &intact);
+    let files: Vec<_> = std::fs::read_dir(&intact).expect("there").flatten().map(|file| file.file_name()).collect();
+    for name in files {
+        let bytes = std::fs::read(intact.join(&name)).expect("read");
+        for part in 0..6 {
+            std::fs::remove_dir_all(real.index()).expect("removed");
+            copy(&intact, &real.index());
+            let mut damaged = bytes.clone();
+            match (part, damaged.len()) {
+                (_, 0) => damaged.push(7),
+                (5, length) => damaged.truncate(length / 2),
+                (part, length) => damaged[(length - 1) * part / 4] ^= 0x10,
+            }
+            std::fs::write(real.index().join(&name), damaged).expect("written");
+            let reader = real.read(0);
+            super::expect_readable(&reader, &real.objects);
+            drop(reader);
+            let engine = real.open(0);
+            super::expect_readable(&engine, &real.objects);
+            engine.rebuild_index().expect("built");
+            real.expect_answers(&engine);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_index_is_reported() {
+    let mut real = Real::create();
+    let engine = real.open(0);
+    real.grow(&engine, 0..10);
+    drop(engine);
+    let (lost, wrong) = {
+        let mut ids = real.objects.keys();
+        (*ids.next().expect("many"), *ids.next().expect("many"))
+    };
+    {
+        let options = rocksdb::Options::default();
+        let db = rocksdb::DB::open(&options, real.index()).expect("opened");
+        db.delete(lost.as_bytes()).expect("deleted");
+        db.put(wrong.as_bytes(), [0, 0, 0, 0, 0, 16, 0, 0, 1, 0, 0, 0]).expect("put");
+    }
+    let reader = real.read(1_000);
+    let report = reader.verify(Share::Summaries, &|_| {}).expect("checked");
+    let mut named: Vec<_> = report.damage.iter().flat_map(|damage| damage.objects.clone()).collect();
+    named.sort_unstable();
+    assert_eq!(named, [lost, wrong]);
+    assert!(report.damage.iter().all(|damage| damage.path == Path::new("index")));
+    drop(reader);
+    let engine = real.open(1_000);
+    engine.rebuild_index().expect("built");
+    real.expect_answers(&engine);
+}
+
+#[test]
+fn a_reader_beside_a_writer_sees_the_moment_of_its_opening() {
+    let mut real = Real::create();
+    let engine = real.open(0);
+    real.grow(&engine, 0..10);
+    let reader = real.read(1_000);
+    let before = real.objects.clone();
+    // The writer moves its index on before the reader has opened it.
+    real.grow(&engine, 100..150);
+    super::expect_readable(&reader, &before);
+    let later = real.read(0);
+    real.expect_answers(&later);
+    real.grow(&engine, 200..250);
+    super::expect_readable(&later, &before);
+}
+
+#[test]
+fn objects_survive_a_damaged_summary_when_the_index_is_built_anew() {
+    let mut real = Real::create();
+    let engine = real.open(1_000);
+    real.grow(&engine, 0..5);
+    let spot = contents(&engine)[&data(0, 4_000).0];
+    drop(engine);
+    let packs = std::fs::read_dir(real.folder.path().join("packs")).expect("there").flatten();
+    let files: Vec<_> =
+        packs.flat_map(|folder| std::fs::read_dir(folder.path()).expect("there").flatten()).collect();
+    let data_pack = files.iter().max_by_key(|file| file.metadata().expect("there").len()).expect("there").path();
+    let mut bytes = std::fs::read(&data_pack).expect("read");
+    let summary = bytes.windows(4).rposition(|magic| magic == b"FKex").expect("there");
+    bytes[summary + 60] ^= 1;
+    std::fs::write(&data_pack, bytes).expect("written");
+    let engine = real.open(1_000);
+    assert_eq!(contents(&engine)[&data(0, 4_000).0], spot);
+    super::expect_readable(&engine, &real.objects);
+    let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+    let named: Vec<_> = report.damage.iter().flat_map(|damage| damage.objects.clone()).collect();
+    assert_eq!(named.len(), 5, "a damaged summary names the objects that it listed");
+}
