@@ -55,13 +55,16 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     let row = (any::<[u64; 2]>(), any::<bool>(), content(), 0..40_000_usize);
     btree_map(vec(b'a'..b'd', 1..6), row, 0..24).prop_map(|rows| {
         rows.into_iter()
-            .map(|(path, ([inode, bytes], settled, content, detail))| Row {
-                hash: (content != RowContent::None).then_some(ContentHash::from_bytes([inode as u8; 32])),
-                path,
-                stamp: Stamp { inode, bytes, ..Stamp::default() },
-                settled,
-                detail: vec![inode as u8; detail],
-                content,
+            .map(|(path, ([inode, bytes], settled, content, detail))| {
+                let [byte, ..] = inode.to_le_bytes();
+                Row {
+                    hash: (content != RowContent::None).then_some(ContentHash::from_bytes([byte; 32])),
+                    path,
+                    stamp: Stamp { inode, bytes, ..Stamp::default() },
+                    settled,
+                    detail: vec![byte; detail],
+                    content,
+                }
             })
             .collect()
     })
