@@ -123,7 +123,14 @@ pub(super) fn workers() -> usize {
 /// One worker: does jobs until there are none.
 pub(super) fn work(shared: &Shared<'_>, jobs: &Receiver<Job>, chunks: &Chunks, done: &Sender<Done>) {
     let mut writer = ObjectWriter::new(shared);
-    let mut reader = SmallReader::new();
+    let mut reader = match SmallReader::new() {
+        Ok(reader) => reader,
+        Err(error) => {
+            // Nobody listens any more when another worker failed before.
+            let _ = done.send(Done::Failed(error));
+            return;
+        }
+    };
     let mut plain = Vec::new();
     loop {
         chunks.idle.fetch_add(1, Ordering::Relaxed);

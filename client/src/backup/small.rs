@@ -3,13 +3,11 @@
 //! A file that changes while it is read is read once more; when it changes again, what was read is kept and the entry is
 //! marked inconsistent.
 
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use farkeep_codec::id::ContentHash;
 use farkeep_codec::key::DomainKeys;
-use farkeep_codec::limits::SMALL_FILE_BYTES_MAX;
 use farkeep_codec::tree::Attribute;
 
 use super::BackupError;
@@ -20,8 +18,9 @@ use super::objects::ObjectWriter;
 use super::pool::Chunks;
 use crate::source::Contents;
 use crate::source::Found;
-use crate::source::Piece;
 use crate::source::ReadError;
+use crate::source::Small;
+use crate::source::SmallFiles;
 use crate::source::Stat;
 use crate::source::Steadiness;
 use crate::source::attributes;
@@ -68,78 +67,39 @@ pub(super) struct ReadFile {
 }
 
 /// Reads batches of small files.
-pub(super) struct SmallReader;
+pub(super) struct SmallReader {
+    files: SmallFiles,
+}
 
 impl SmallReader {
-    pub(super) fn new() -> Self {
-        Self
+    /// # Errors
+    /// When the system has no way to read files in batches.
+    pub(super) fn new() -> Result<Self, BackupError> {
+        let failed = |source| BackupError::Io { doing: "prepare to read files".to_owned(), source };
+        Ok(Self { files: SmallFiles::new().map_err(failed)? })
     }
 
     /// Reads and hashes all files of a batch.
     pub(super) fn read(&mut self, batch: &Batch, keys: &DomainKeys) -> BatchDone {
         let mut buffer = Vec::with_capacity(usize::try_from(batch.bytes).unwrap_or(0));
-        let outcomes = batch.files.iter().map(|file| Some(read_small(file, &mut buffer, keys))).collect();
+        let read = self.files.read(&batch.files, &mut buffer);
+        let outcomes = read.into_iter().map(|small| Some(outcome(small, &buffer, keys))).collect();
         BatchDone { ticket: batch.ticket, buffer: Arc::new(buffer), outcomes }
     }
 }
 
-fn read_small(file: &Found, buffer: &mut Vec<u8>, keys: &DomainKeys) -> Outcome {
-    let start = buffer.len();
-    match try_read_small(file, buffer) {
-        Ok(Some(read)) => {
-            let range = start..buffer.len();
-            let hash = keys.file_hash(buffer.get(range.clone()).unwrap_or_default());
-            Outcome::Read(SmallFile { range, hash, read })
-        }
-        Ok(None) => {
-            buffer.truncate(start);
-            Outcome::NotSmall
-        }
-        Err(error) => {
-            buffer.truncate(start);
-            Outcome::Failed(error)
+fn outcome(small: Small, buffer: &[u8], keys: &DomainKeys) -> Outcome {
+    match small {
+        Small::NotSmall => Outcome::NotSmall,
+        Small::Failed(error) => Outcome::Failed(error),
+        Small::Read(file) => {
+            let contents =
+                buffer.get(file.range.clone()).expect("the range lies in the buffer it was read into");
+            let inconsistent = file.steadiness == Steadiness::Changed;
+            let read = ReadFile { stat: file.stat, attributes: file.attributes, inconsistent };
+            Outcome::Read(SmallFile { hash: keys.file_hash(contents), range: file.range, read })
         }
     }
-}
-
-/// Appends the file's bytes to the buffer. `None` when the file is not a small one.
-fn try_read_small(file: &Found, buffer: &mut Vec<u8>) -> Result<Option<ReadFile>, ReadError> {
-    let start = buffer.len();
-    let mut contents = file.open()?;
-    for reading in 1.. {
-        let size = contents.stat().size;
-        if size > SMALL_FILE_BYTES_MAX {
-            return Ok(None);
-        }
-        let end = start + usize::try_from(size).expect("a small file has at most 128 KiB");
-        buffer.resize(end, 0);
-        if !fill(&mut contents, buffer, start)? {
-            return Ok(None);
-        }
-        let steadiness = contents.finish()?;
-        if steadiness == Steadiness::Steady || reading == READINGS_MAX {
-            let inconsistent = steadiness == Steadiness::Changed;
-            let attributes = attributes::of_open(&contents)?;
-            return Ok(Some(ReadFile { stat: *contents.stat(), attributes, inconsistent }));
-        }
-        buffer.truncate(start);
-        contents.begin_again()?;
-    }
-    unreachable!("the last reading returns")
-}
-
-/// Reads all data behind `start`; `false` when there is a hole. The buffer is cut where the file ended.
-fn fill(contents: &mut Contents, buffer: &mut Vec<u8>, start: usize) -> io::Result<bool> {
-    let mut filled = start;
-    while filled < buffer.len() {
-        match contents.read(buffer.get_mut(filled..).unwrap_or_default())? {
-            Piece::Data { bytes } => filled += bytes,
-            Piece::Hole(_) => return Ok(false),
-            Piece::End => break,
-        }
-    }
-    buffer.truncate(filled);
-    Ok(true)
 }
 
 /// A file whose contents are cut into chunks.
