@@ -29,6 +29,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
 use self::session::Global;
+use self::session::LogLevels;
 use self::session::Session;
 use crate::output::Format;
 use crate::output::Output;
@@ -106,7 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
-    observe(cli.global.log.as_deref());
+    observe(cli.global.log.as_ref().map(LogLevels::filter));
     let output = output(&cli);
     perform(cli, output)
 }
@@ -155,10 +156,9 @@ fn output(cli: &Cli) -> Output {
 }
 
 /// Logs to standard error, if that was asked for.
-fn observe(levels: Option<&str>) {
+fn observe(levels: Option<EnvFilter>) {
     if let Some(levels) = levels {
-        let filter = EnvFilter::builder().parse_lossy(levels);
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+        tracing_subscriber::fmt().with_env_filter(levels).with_writer(io::stderr).init();
     }
 }
 

@@ -3,8 +3,11 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use super::failure::Failure;
 use crate::config::Location;
@@ -40,7 +43,28 @@ pub(super) struct Global {
     pub(super) quiet: bool,
     /// Log to standard error: error, warn, info, debug or trace, also by module
     #[arg(long, global = true, value_name = "LEVEL", env = "FARKEEP_LOG", hide_env_values = true)]
-    pub(super) log: Option<String>,
+    pub(super) log: Option<LogLevels>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone)]
+pub(super) struct LogLevels {
+    text: String,
+}
+
+impl LogLevels {
+    /// The filter that lets just this through.
+    pub(super) fn filter(&self) -> EnvFilter {
+        EnvFilter::builder().parse_lossy(&self.text)
+    }
+}
+
+impl FromStr for LogLevels {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        EnvFilter::builder().parse(text).map(|_| Self { text: text.to_owned() })
+    }
 }
 
 /// One run of the program.

@@ -40,6 +40,7 @@ fn what_makes_no_sense_is_refused_by_its_own_code() {
         "farkeep check --read-data=0%",
         "farkeep check --read-data 10%",
         "farkeep init --bundle many",
+        "farkeep stats --log farkeep=loud",
     ];
     for line in lines {
         assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
@@ -195,6 +196,37 @@ fn a_story_from_the_first_backup_to_the_last_check() {
     assert_eq!((&stats["snapshots"], &stats["series"]), (&2.into(), &1.into()));
     let check = place.run(&["check", "--read-data"]).expect(Exit::Done).line("check");
     assert_eq!((&check["result"], &check["content_ids"]), (&"good".into(), &2.into()));
+}
+
+#[test]
+fn a_restore_brings_back_what_was_there() {
+    let place = Place::new();
+    place.init();
+    place.backup();
+    fs::write(place.path("source/a.conf"), "second!").expect("it can be written");
+    place.backup();
+    let target = place.path("target");
+    let restore = |snapshot: &str, more: &[&str]| {
+        let subject = format!("{snapshot}:{}", place.path("source").to_string_lossy());
+        let target = target.to_string_lossy();
+        place.run(&[&["restore", &subject, "--target", &target], more].concat())
+    };
+    let dry = restore("latest~1", &["--dry-run"]).expect(Exit::Done).line("restore");
+    assert_eq!((&dry["dry_run"], &dry["files"]), (&true.into(), &2.into()));
+    assert!(!target.exists());
+
+    let line = restore("latest~1", &["--verify"]).expect(Exit::Done).line("restore");
+    assert_eq!((&line["files"], &line["others"], &line["verified"]), (&2.into(), &1.into(), &2.into()));
+    assert_eq!(fs::read(target.join("a.conf")).expect("it is there"), b"first");
+    assert_eq!(fs::read(target.join("sub/b.txt")).expect("it is there"), vec![b'b'; 300_000]);
+
+    let refused = restore("latest", &[]).expect(Exit::Failed).line("error");
+    assert!(refused["message"].to_string().contains("is not empty"), "{refused}");
+    let line =
+        restore("latest", &["--overwrite", "always", "--exclude", "sub"]).expect(Exit::Done).line("restore");
+    assert_eq!((&line["files"], &line["written_bytes"]), (&1.into(), &7.into()));
+    assert_eq!(fs::read(target.join("a.conf")).expect("it is there"), b"second!");
+    restore("latest", &["--include", "[a", "--overwrite", "never"]).expect(Exit::Usage);
 }
 
 #[test]
