@@ -18,6 +18,7 @@ use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 
 use super::CacheUse;
+use super::buffers::Buffer;
 use super::catalogue::BundleNumber;
 use super::catalogue::Bundles;
 use super::catalogue::Placement;
@@ -31,7 +32,7 @@ const FRESH_SLICES_MAX: usize = 512 << 10;
 /// Bytes of one small file within the buffer that it was read into.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
-    pub(super) buffer: Arc<Vec<u8>>,
+    pub(super) buffer: Arc<Buffer>,
     pub(super) range: Range<usize>,
 }
 

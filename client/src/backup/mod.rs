@@ -5,6 +5,7 @@
 //! built from the rows in path order, and the snapshot record is committed. Memory stays the same whatever the size of
 //! the source: the rows pass through, and only the table of bundles is held.
 
+mod buffers;
 mod known;
 mod catalogue;
 mod objects;

@@ -21,6 +21,7 @@ use super::BackupError;
 use super::CacheUse;
 use super::Intent;
 use super::Request;
+use super::buffers::Buffers;
 use super::known::Known;
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -34,6 +35,8 @@ pub(super) struct Shared<'a> {
     pub(super) progress: &'a Progress,
     pub(super) intent: Intent,
     pub(super) cancel: Arc<AtomicBool>,
+    /// Buffers of read files.
+    pub(super) buffers: Arc<Buffers>,
     seeds: Mutex<Known<ID_BYTES>>,
     stored_bytes: AtomicU64,
     stored_objects: AtomicU64,
@@ -56,6 +59,7 @@ impl<'a> Shared<'a> {
             progress,
             intent: request.intent,
             cancel: Arc::clone(&request.cancel),
+            buffers: Arc::default(),
             seeds: Mutex::new(seeds),
             stored_bytes: AtomicU64::new(0),
             stored_objects: AtomicU64::new(0),

@@ -123,7 +123,7 @@ pub(super) fn workers() -> usize {
 /// One worker: does jobs until there are none.
 pub(super) fn work(shared: &Shared<'_>, jobs: &Receiver<Job>, chunks: &Chunks, done: &Sender<Done>) {
     let mut writer = ObjectWriter::new(shared);
-    let mut reader = match SmallReader::new() {
+    let mut reader = match SmallReader::new(&shared.buffers) {
         Ok(reader) => reader,
         Err(error) => {
             // Nobody listens any more when another worker failed before.

@@ -11,6 +11,8 @@ use farkeep_codec::key::DomainKeys;
 use farkeep_codec::tree::Attribute;
 
 use super::BackupError;
+use super::buffers::Buffer;
+use super::buffers::Buffers;
 use super::catalogue::RowContent;
 use super::chunks::ChunkStream;
 use super::chunks::Cutting;
@@ -39,7 +41,7 @@ pub(super) struct Batch {
 /// What became of a batch: one outcome for each file, in order.
 pub(super) struct BatchDone {
     pub(super) ticket: u64,
-    pub(super) buffer: Arc<Vec<u8>>,
+    pub(super) buffer: Arc<Buffer>,
     pub(super) outcomes: Vec<Option<Outcome>>,
 }
 
@@ -69,22 +71,23 @@ pub(super) struct ReadFile {
 /// Reads batches of small files.
 pub(super) struct SmallReader {
     files: SmallFiles,
+    buffers: Arc<Buffers>,
 }
 
 impl SmallReader {
     /// # Errors
     /// When the system has no way to read files in batches.
-    pub(super) fn new() -> Result<Self, BackupError> {
+    pub(super) fn new(buffers: &Arc<Buffers>) -> Result<Self, BackupError> {
         let failed = |source| BackupError::Io { doing: "prepare to read files".to_owned(), source };
-        Ok(Self { files: SmallFiles::new().map_err(failed)? })
+        Ok(Self { files: SmallFiles::new().map_err(failed)?, buffers: Arc::clone(buffers) })
     }
 
     /// Reads and hashes all files of a batch.
     pub(super) fn read(&mut self, batch: &Batch, keys: &DomainKeys) -> BatchDone {
-        let mut buffer = Vec::with_capacity(usize::try_from(batch.bytes).unwrap_or(0));
+        let mut buffer = self.buffers.take();
         let read = self.files.read(&batch.files, &mut buffer);
         let outcomes = read.into_iter().map(|small| Some(outcome(small, &buffer, keys))).collect();
-        BatchDone { ticket: batch.ticket, buffer: Arc::new(buffer), outcomes }
+        BatchDone { ticket: batch.ticket, buffer: self.buffers.share(buffer), outcomes }
     }
 }
 
