@@ -1,6 +1,7 @@
 //! Buffers that are used again: fresh memory costs the system more than what is read into it.
 
 use std::ops::Deref;
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -27,6 +28,15 @@ impl Buffers {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
+    /// A buffer of at least `bytes` bytes, for one user.
+    pub(super) fn lend(self: &Arc<Self>, bytes: usize) -> Buffer {
+        let mut buffer = self.take();
+        if buffer.len() < bytes {
+            buffer.resize(bytes, 0);
+        }
+        Buffer { bytes: buffer, home: Arc::clone(self) }
+    }
+
     /// Shares a buffer that was filled.
     pub(super) fn share(self: &Arc<Self>, bytes: Vec<u8>) -> Arc<Buffer> {
         Arc::new(Buffer { bytes, home: Arc::clone(self) })
@@ -38,6 +48,12 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
     }
 }
 

@@ -20,6 +20,7 @@ use farkeep_codec::tree::ListBuilder;
 use farkeep_codec::tree::NodePlain;
 
 use super::BackupError;
+use super::buffers::Buffer;
 use super::catalogue::RowContent;
 use super::objects::ObjectWriter;
 use super::pool::Chunks;
@@ -69,7 +70,7 @@ pub(super) struct ChunkStream<'a, 'b> {
     chunks: &'a Chunks,
     cutter: Cutter,
     /// Bytes that were read and not cut yet lie in `window[cut..filled]`.
-    window: Vec<u8>,
+    window: Buffer,
     cut: usize,
     filled: usize,
     sealing: VecDeque<Sealing>,
@@ -88,7 +89,7 @@ impl<'a, 'b> ChunkStream<'a, 'b> {
         };
         Self {
             chunks,
-            window: vec![0; cutter.bytes_wanted() + READ_BYTES],
+            window: writer.shared.windows.lend(cutter.bytes_wanted() + READ_BYTES),
             cutter,
             cut: 0,
             filled: 0,

@@ -37,6 +37,8 @@ pub(super) struct Shared<'a> {
     pub(super) cancel: Arc<AtomicBool>,
     /// Buffers of read files.
     pub(super) buffers: Arc<Buffers>,
+    /// Windows over large files.
+    pub(super) windows: Arc<Buffers>,
     seeds: Mutex<Known<ID_BYTES>>,
     stored_bytes: AtomicU64,
     stored_objects: AtomicU64,
@@ -60,6 +62,7 @@ impl<'a> Shared<'a> {
             intent: request.intent,
             cancel: Arc::clone(&request.cancel),
             buffers: Arc::default(),
+            windows: Arc::default(),
             seeds: Mutex::new(seeds),
             stored_bytes: AtomicU64::new(0),
             stored_objects: AtomicU64::new(0),
