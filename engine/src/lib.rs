@@ -81,6 +81,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`StoreError::NotThere`], [`StoreError::InUse`], [`StoreError::NewerFormat`], [`StoreError::Damaged`].
+    #[expect(clippy::needless_pass_by_value, reason = "whoever opens has no further use for it")]
     pub fn open(disk: Arc<dyn Disk>, access: Access, options: Options) -> Result<Self, StoreError> {
         Ok(Self { store: Store::open(disk, &access, options)? })
     }

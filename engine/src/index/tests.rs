@@ -42,14 +42,14 @@ proptest! {
         let mut model = BTreeMap::new();
         let grown = RocksIndex::open_to_write(&grown_path).expect("made");
         let built = RocksBuilder::begin(&built_path, Files::Stay).expect("begun");
-        for (number, run) in runs.iter().enumerate() {
-            let mark = Mark([number as u8; Mark::BYTES]);
+        for (number, run) in (0_u8..).zip(&runs) {
+            let mark = Mark([number; Mark::BYTES]);
             model.extend(run.iter().copied());
             memory.apply(run, mark).expect("applied");
             grown.apply(run, mark).expect("applied");
             built.add(&mut run.clone()).expect("added");
         }
-        let mark = Mark([runs.len() as u8 - 1; Mark::BYTES]);
+        let mark = Mark([u8::try_from(runs.len()).expect("few runs") - 1; Mark::BYTES]);
         drop(grown);
         drop(built.finish(Some(mark)).expect("finished"));
         let opened = [&grown_path, &built_path].map(|path| RocksIndex::open_to_read(path).expect("opened"));

@@ -45,7 +45,7 @@ impl Heads {
             if heads.bad().is_none() {
                 break;
             }
-            std::thread::yield_now();
+            std::hint::spin_loop();
             heads = Self::look(&*file)?;
         }
         Ok(heads)
@@ -119,12 +119,12 @@ impl HeadFile {
 
 /// A whole slot.
 pub(super) fn encode(position: &Position) -> Vec<u8> {
-    let mut writer = Writer::onto(Vec::with_capacity(BLOCK_BYTES));
+    let mut writer = Writer::new();
     writer.bytes(&MAGIC).u16(VERSION).u16(0).u64(position.sequence).bytes(position.chain.as_bytes());
     let check = blake3::hash(writer.as_bytes());
     writer.bytes(check.as_bytes());
-    let mut slot = writer.into_bytes();
-    slot.resize(BLOCK_BYTES, 0);
+    let mut slot = vec![0; BLOCK_BYTES];
+    slot[..writer.len()].copy_from_slice(writer.as_bytes());
     slot
 }
 

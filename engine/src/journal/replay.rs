@@ -2,6 +2,8 @@
 //!
 //! The whole chain is verified at every opening: a few kilobytes per snapshot, at more than a gigabyte per second.
 
+use std::ops::Range;
+
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::time::Time;
 
@@ -20,7 +22,7 @@ use crate::disk::DiskError;
 use crate::disk::File;
 use crate::disk::Mode;
 
-const READ_BYTES: usize = 256 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// A place between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,17 +145,17 @@ struct Scan<'a> {
     /// Where the next byte is read. It stands in the next segment while `at` is still in the one before, because a
     /// segment without an intact record is not there.
     cursor: Place,
-    /// Bytes of the segment from `cursor` on.
     buffer: Vec<u8>,
-    used: usize,
+    /// Which bytes of the buffer are those of the segment from `cursor` on.
+    held: Range<usize>,
 }
 
 impl<'a> Scan<'a> {
     fn begin(disk: &'a dyn Disk, repository: RepositoryId, from: Replayed) -> Result<Self, JournalError> {
         let file = disk.open(&segment::path(from.place.segment), Mode::Read)?;
         file.advise(Advice::Sequential);
-        let (buffer, used) = (Vec::new(), 0);
-        let mut scan = Self { disk, repository, file, at: from, cursor: from.place, buffer, used };
+        let (buffer, held) = (vec![0; READ_BYTES], 0..0);
+        let mut scan = Self { disk, repository, file, at: from, cursor: from.place, buffer, held };
         if from == Replayed::GENESIS {
             scan.cursor.offset = 0;
             if let Some(error) = scan.pass_header()? {
@@ -207,8 +209,7 @@ impl<'a> Scan<'a> {
 
     /// Reads the header of the segment; an error means that it is not the one that must follow here.
     fn pass_header(&mut self) -> Result<Option<JournalError>, JournalError> {
-        self.buffer.clear();
-        self.used = 0;
+        self.held = 0..0;
         let previous = self.at.position;
         let wanted = SegmentHeader { repository: self.repository, number: self.cursor.segment, previous };
         let parsed = SegmentHeader::parse(self.ahead(segment::HEADER_BYTES)?);
@@ -225,21 +226,25 @@ impl<'a> Scan<'a> {
 
     /// The next `count` bytes, or fewer if the segment ends before.
     fn ahead(&mut self, count: usize) -> Result<&[u8], JournalError> {
-        if self.buffer.len() - self.used < count {
-            self.buffer.drain(..self.used);
-            self.used = 0;
-            let held = self.buffer.len();
-            self.buffer.resize(held + READ_BYTES.max(count), 0);
+        if self.held.len() < count {
+            let held = self.held.len();
+            if count > self.buffer.len() {
+                let mut larger = vec![0; count.next_power_of_two()];
+                larger[..held].copy_from_slice(&self.buffer[self.held.clone()]);
+                self.buffer = larger;
+            } else {
+                self.buffer.copy_within(self.held.clone(), 0);
+            }
             let offset = self.cursor.offset + held as u64;
             let read = self.file.read_at(offset, &mut self.buffer[held..])?;
-            self.buffer.truncate(held + read);
+            self.held = 0..held + read;
         }
-        let held = &self.buffer[self.used..];
+        let held = &self.buffer[self.held.clone()];
         Ok(&held[..held.len().min(count)])
     }
 
     fn pass(&mut self, count: usize) {
-        self.used += count;
+        self.held.start += count;
         self.cursor.offset += count as u64;
     }
 

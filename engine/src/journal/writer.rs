@@ -179,8 +179,8 @@ fn encode(
         let payload_offset = start + (writer.len() + record::HEADER_BYTES) as u64;
         at.position = Record::write(&at.position, at.time, event, &mut writer);
         let end = start + writer.len() as u64;
-        let payload_bytes = u32::try_from(end - payload_offset).expect("the limit of a payload fits 32 bits")
-            - record::CHAIN_BYTES as u32;
+        let payload_bytes = u32::try_from(end - payload_offset - record::CHAIN_BYTES as u64)
+            .expect("the limit of a payload fits 32 bits");
         let payload = Place { segment: at.place.segment, offset: payload_offset };
         let record = Record { position: at.position, time: at.time, event: event.clone() };
         entries.push(Entry { record, payload, payload_bytes });

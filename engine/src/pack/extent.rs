@@ -18,6 +18,7 @@ const MAGIC: [u8; 4] = *b"FKex";
 const HEADER_BYTES: u32 = 4 + 4 + 32 + 4;
 const ENTRY_BYTES: u32 = 32 + 4;
 const HASH_BYTES: u32 = 32;
+#[expect(clippy::cast_possible_truncation, reason = "a block has 4096 bytes")]
 const BLOCK: u32 = BLOCK_BYTES as u32;
 
 /// Where an extent lies in its pack, and the hash that everything in it hangs from. All offsets are in bytes from the

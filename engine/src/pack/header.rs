@@ -24,13 +24,13 @@ pub(crate) struct PackHeader {
 impl PackHeader {
     /// The whole block.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::onto(Vec::with_capacity(BLOCK_BYTES));
+        let mut writer = Writer::new();
         writer.bytes(&MAGIC).u16(VERSION).u16(self.kind.number());
         writer.bytes(self.repository.as_bytes()).bytes(self.pack.as_bytes());
         let check = blake3::hash(writer.as_bytes());
         writer.bytes(check.as_bytes());
-        let mut block = writer.into_bytes();
-        block.resize(BLOCK_BYTES, 0);
+        let mut block = vec![0; BLOCK_BYTES];
+        block[..writer.len()].copy_from_slice(writer.as_bytes());
         block
     }
 }

@@ -151,7 +151,7 @@ proptest! {
 fn a_flaw_names_the_object_that_it_costs() {
     let disk = SimulatedDisk::new(1);
     let objects: Vec<_> = (0..5_u8).map(|byte| vec![byte; 3000]).collect();
-    let closed = write(&disk, &[objects.clone()]);
+    let closed = write(&disk, std::slice::from_ref(&objects));
     let at = 4096 + 2 * 3048 + 1500;
     disk.mutate(&path(&PACK), |pack| pack[at] ^= 1).expect("there");
     let found = flaws(&disk, &closed, BLOCK_BYTES);

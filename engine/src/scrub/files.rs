@@ -20,10 +20,11 @@ const FOREIGN: &str = "not a file of Farkeep";
 
 /// Checks parameters and key slots, and looks for files that should not be there.
 pub(super) fn check(store: &Store, report: &mut Report) -> Result<(), StoreError> {
-    match layout::read_parameters(store.disk()) {
-        Ok((parameters, _)) if parameters == *store.parameters() => {}
+    let wanted = store.catalogue().parameters().copied();
+    match layout::read_small(store.disk(), layout::path(Name::Parameters)) {
+        Ok(bytes) if Some(blake3::hash(&bytes)) == wanted => {}
         Ok(_) => {
-            let what = "they changed since the repository was opened";
+            let what = "they are not those that the journal names";
             report.damage(Damage::new(layout::path(Name::Parameters), 0, what));
         }
         Err(error) => report.damage(Damage::new(layout::path(Name::Parameters), 0, error.to_string())),

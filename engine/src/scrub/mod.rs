@@ -232,9 +232,10 @@ fn name_lost_objects(store: &Store, outcome: &mut Outcome) {
         let what = format!("the index does not answer: {error}");
         outcome.report.damage(Damage::new(Path::new(layout::path(Name::Index)), 0, what));
     }
-    for (line, objects) in lost {
-        if let Some(damage) = outcome.report.damage.get_mut(line) {
-            damage.lose(objects);
+    for (_, extent, line) in &outcome.unnamed {
+        if let Some(damage) = outcome.report.damage.get_mut(*line) {
+            damage.lose(lost.remove(line).unwrap_or_default());
+            damage.object_count = damage.object_count.max(u64::from(extent.objects));
         }
     }
 }

@@ -430,7 +430,10 @@ impl Build {
     fn add(&mut self, run: &mut Vec<(ObjectId, Spot)>) -> Result<(), StoreError> {
         match self {
             Self::Rocks(builder) => Ok(builder.add(run)?),
-            Self::Memory(index) => Ok(index.add(run)),
+            Self::Memory(index) => {
+                index.add(run);
+                Ok(())
+            }
         }
     }
 

@@ -170,7 +170,7 @@ impl Store {
             return Err(Singly);
         };
         let number = self.catalogue().pack_number(&first.pack).ok_or(Singly)?;
-        if !self.catalogue().pack(number).is_some_and(|pack| end_of(last) <= u64::from(pack.bytes)) {
+        if self.catalogue().pack(number).is_none_or(|pack| end_of(last) > u64::from(pack.bytes)) {
             return Err(Singly);
         }
         buffer.resize(usize::try_from(end_of(last) - u64::from(first.offset)).map_err(|_| Singly)?, 0);
