@@ -1,3 +1,11 @@
 //! The integration tests of Farkeep: one binary, so that everything is linked once.
 
+mod world;
+
 mod tidy;
+
+mod laws;
+mod crash;
+mod damage;
+mod face;
+mod golden;

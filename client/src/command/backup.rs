@@ -25,6 +25,7 @@ use crate::config::cache_folder;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::output::line::Named;
+use crate::progress::Phase;
 use crate::progress::Progress;
 use crate::repository::Access;
 use crate::source::Accounts;
@@ -111,7 +112,9 @@ impl Backup {
         let unlocking = session.unlock(if self.dry_run { Access::Read } else { Access::Write })?;
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
-        let summary = backup::run(&unlocking.finish()?, &request, &progress)?;
+        let repository = unlocking.finish()?;
+        progress.begin(Phase::Storing, 0, 0);
+        let summary = backup::run(&repository, &request, &progress)?;
         drop(watch);
         self.report(session, &summary)
     }

@@ -19,11 +19,11 @@ use crate::progress::Sample;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-const KNOWN: &str =
-    "{spinner} {prefix} [{bar:24}] {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {msg}  {eta} left";
-const UNKNOWN: &str = "{spinner} {prefix} {bytes}  {bytes_per_sec}  {msg}  {elapsed}";
+const KNOWN: &str = "{spinner} {prefix} [{bar:24}] {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  \
+     {msg}  {eta} left";
+const UNKNOWN: &str = "{spinner} {prefix} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}  {elapsed}";
 const COUNTED: &str =
-    "{spinner} {prefix} [{bar:24}] {percent:>3}%  {human_pos}/{human_len}  {per_sec}  {eta} left";
+    "{spinner} {prefix} [{bar:24}] {percent:>3}%  {human_pos} of {human_len}  {per_sec}  {eta} left";
 
 /// A displayed operation; the display ends with it.
 pub struct Watch {
@@ -39,9 +39,13 @@ impl Watch {
         let (stop, stopped) = bounded(0);
         let ticker = spawn(move || {
             let mut display = Display::new();
+            let mut target = Some(ProgressDrawTarget::stderr());
             // Dropping the sender ends the wait at once, so a short run never lasts a tick longer for its bar.
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 display.show(&progress.sample());
+                if let Some(target) = target.take() {
+                    display.bar.set_draw_target(target);
+                }
             }
             display.bar.finish_and_clear();
         });
@@ -92,7 +96,8 @@ struct Display {
 
 impl Display {
     fn new() -> Self {
-        Self { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()), shown: None }
+        // Hidden until the first sample gives it a style.
+        Self { bar: ProgressBar::hidden(), shown: None }
     }
 
     fn show(&mut self, sample: &Sample) {

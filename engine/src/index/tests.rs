@@ -19,9 +19,8 @@ use super::Spot;
 
 /// Entries of which some have the same id.
 fn entries() -> impl Strategy<Value = Vec<(ObjectId, Spot)>> {
-    let entry = (0_u8..60, any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(id, ordinal, offset, bytes)| {
-        (object_id(&[id]), Spot { ordinal, offset, bytes })
-    });
+    let entry = (0_u8..60, any::<u32>(), any::<u32>(), any::<u32>())
+        .prop_map(|(id, ordinal, offset, bytes)| (object_id(&[id]), Spot { ordinal, offset, bytes }));
     vec(entry, 0..80)
 }
 
@@ -77,7 +76,8 @@ fn an_index_that_was_not_finished_has_no_mark() {
 fn the_files_of_a_private_index_go_with_it_and_others_stay() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("index");
-    let index = RocksBuilder::begin(&path, Files::GoWithTheIndex).expect("begun").finish(None).expect("finished");
+    let index =
+        RocksBuilder::begin(&path, Files::GoWithTheIndex).expect("begun").finish(None).expect("finished");
     assert!(RocksIndex::exists(&path) && RocksIndex::disk_bytes(&path) > 0);
     drop(index);
     assert!(!path.exists());

@@ -285,7 +285,8 @@ fn a_kind_of_a_later_program_in_an_intact_chain_stops_the_replay() {
     record[hashed..].copy_from_slice(&chain);
     let position = Position { sequence: 2, chain: ChainHash::from_bytes(chain) };
     disk.mutate(Path::new("journal/0000000000000000"), |file| file.extend(&record)).expect("there");
-    disk.mutate(Path::new("head"), |file| file[..4096].copy_from_slice(&head::encode(&position))).expect("there");
+    disk.mutate(Path::new("head"), |file| file[..4096].copy_from_slice(&head::encode(&position)))
+        .expect("there");
     let refused = entries(&disk, Tail::IsStill);
     assert!(matches!(refused, Err(JournalError::NewerFormat { found: 9, known: 6, .. })), "{refused:?}");
 }
@@ -309,7 +310,10 @@ fn what_lies_behind_the_head_is_cut_and_what_it_names_is_not() {
     let journal = disk.files().into_iter().rfind(|(path, _)| path.starts_with("journal")).expect("there").0;
     disk.mutate(&journal, |file| *file.last_mut().expect("not empty") ^= 1).expect("there");
     let refused = entries(&disk, Tail::IsStill);
-    assert!(matches!(refused, Err(JournalError::Damaged { ref path, .. }) if *path == journal), "{refused:?}");
+    assert!(
+        matches!(refused, Err(JournalError::Damaged { ref path, .. }) if *path == journal),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -205,7 +205,8 @@ fn a_summary_is_that_of_its_extent_only() {
     let renamed = Extent { hash: closed[1].hash, ..closed[0] };
     assert!(matches!(reader.summary(&renamed), Err(PackError::Damaged { .. })));
     let other = PackId::from_bytes([0xac; 32]);
-    let (bytes, hash) = Summary { pack: other, start: 4096, objects: vec![(object_id(&[1; 10]), 10)] }.encode();
+    let (bytes, hash) =
+        Summary { pack: other, start: 4096, objects: vec![(object_id(&[1; 10]), 10)] }.encode();
     let extent = Extent { hash, ..closed[0] };
     assert!(Summary::parse(&bytes, &other, &extent).is_ok());
     assert!(Summary::parse(&bytes, &PACK, &extent).is_err());

@@ -224,7 +224,8 @@ fn a_sample_reads_whole_packs_and_another_seed_reads_others() {
     assert_eq!(check(Share::Sample { part: 0.1, seed: 1 }).packs, packs.div_ceil(10));
     let path = disk.files().into_iter().find(|(path, _)| path.starts_with("packs")).expect("there").0;
     disk.mutate(&path, |pack| pack[5_000] ^= 1).expect("there");
-    let found = (0..40).filter(|seed| check(Share::Sample { part: 0.5, seed: *seed }).damage_count > 0).count();
+    let found =
+        (0..40).filter(|seed| check(Share::Sample { part: 0.5, seed: *seed }).damage_count > 0).count();
     assert!((5..35).contains(&found), "half of the samples should meet the damaged pack: {found} of 40");
     assert_eq!(check(Share::Everything).damage.len(), 1);
     assert_eq!(check(Share::Summaries).damage, []);

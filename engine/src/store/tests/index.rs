@@ -36,9 +36,7 @@ impl Real {
     fn create() -> Self {
         let folder = tempfile::tempdir().expect("there is room");
         let real = Self { folder, objects: BTreeMap::new(), openings: 1 };
-        drop(
-            Engine::create(real.disk(), &parameters(), (SLOT, SLOT_BYTES), real.options(0)).expect("made"),
-        );
+        drop(Engine::create(real.disk(), &parameters(), (SLOT, SLOT_BYTES), real.options(0)).expect("made"));
         real
     }
 
@@ -92,7 +90,9 @@ impl Real {
     fn expect_answers(&self, engine: &Engine) {
         super::expect_readable(engine, &self.objects);
         let unknown: Vec<_> = (5_000..5_020).map(|number| data(number, 50).0).collect();
-        assert!(engine.probe(&unknown).expect("answered").iter().all(|presence| *presence == Presence::Unknown));
+        assert!(
+            engine.probe(&unknown).expect("answered").iter().all(|presence| *presence == Presence::Unknown)
+        );
         let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
         assert_eq!(report.damage, []);
         assert_eq!(report.objects, self.objects.len() as u64);
@@ -219,7 +219,8 @@ fn a_damaged_index_is_built_anew() {
     drop(engine);
     let intact = real.folder.path().join("intact");
     copy(&real.index(), &intact);
-    let files: Vec<_> = std::fs::read_dir(&intact).expect("there").flatten().map(|file| file.file_name()).collect();
+    let files: Vec<_> =
+        std::fs::read_dir(&intact).expect("there").flatten().map(|file| file.file_name()).collect();
     for name in files {
         let bytes = std::fs::read(intact.join(&name)).expect("read");
         for part in 0..6 {
@@ -297,7 +298,8 @@ fn objects_survive_a_damaged_summary_when_the_index_is_built_anew() {
     let packs = std::fs::read_dir(real.folder.path().join("packs")).expect("there").flatten();
     let files: Vec<_> =
         packs.flat_map(|folder| std::fs::read_dir(folder.path()).expect("there").flatten()).collect();
-    let data_pack = files.iter().max_by_key(|file| file.metadata().expect("there").len()).expect("there").path();
+    let data_pack =
+        files.iter().max_by_key(|file| file.metadata().expect("there").len()).expect("there").path();
     let mut bytes = std::fs::read(&data_pack).expect("read");
     let summary = bytes.windows(4).rposition(|magic| magic == b"FKex").expect("there");
     bytes[summary + 60] ^= 1;

@@ -101,7 +101,9 @@ fn wrong_bytes_and_missing_references_are_refused() {
     );
     engine.put(&id, &bytes).expect("put");
     let refused = engine.put(&parent, &parent_bytes);
-    assert!(matches!(refused, Err(PutError::MissingReferences { count: 1, ref missing, .. }) if *missing == [other]));
+    assert!(
+        matches!(refused, Err(PutError::MissingReferences { count: 1, ref missing, .. }) if *missing == [other])
+    );
     let (other, other_bytes) = data(2, 100);
     engine.put(&other, &other_bytes).expect("put");
     assert_eq!(engine.put(&parent, &parent_bytes).expect("put"), Put::New);
@@ -126,7 +128,10 @@ fn a_commit_is_listed_and_repeated_with_the_same_answer() {
 
     let engine = open(&disk, 2).expect("opened");
     let listed = engine.snapshots().expect("listed");
-    assert_eq!(listed.iter().map(|listed| listed.record.encode()).collect::<Vec<_>>(), [first.clone(), second]);
+    assert_eq!(
+        listed.iter().map(|listed| listed.record.encode()).collect::<Vec<_>>(),
+        [first.clone(), second]
+    );
     assert_eq!(listed[0].id, committed.id);
     assert_eq!(engine.commit(&first).expect("committed"), committed);
     assert_eq!(read(&disk).expect("opened").snapshots().expect("listed"), listed);
@@ -210,10 +215,7 @@ fn key_slots_come_and_go_and_one_always_stays() {
     engine.add_slot(second, b"second").expect("added");
     drop(engine);
     let engine = open(&disk, 2).expect("opened");
-    assert_eq!(
-        engine.slots().expect("listed"),
-        [(SLOT, SLOT_BYTES.to_vec()), (second, b"second".to_vec())]
-    );
+    assert_eq!(engine.slots().expect("listed"), [(SLOT, SLOT_BYTES.to_vec()), (second, b"second".to_vec())]);
     engine.remove_slot(SLOT).expect("removed");
     assert_eq!(read(&disk).expect("opened").slots().expect("listed"), [(second, b"second".to_vec())]);
     assert!(!disk.files().iter().any(|(path, _)| path.ends_with(SLOT.to_string())));
@@ -274,10 +276,8 @@ fn neighbours_are_read_together_and_verified_one_by_one() {
     engine.put(&fresh, &fresh_bytes).expect("put, and not flushed");
     let mut wanted: Vec<_> = objects.iter().step_by(2).map(|(id, _)| *id).collect();
     wanted.push(fresh);
-    let mut wanted: Vec<_> = wanted
-        .into_iter()
-        .map(|id| (id, engine.locate(&id).expect("answered").expect("known")))
-        .collect();
+    let mut wanted: Vec<_> =
+        wanted.into_iter().map(|id| (id, engine.locate(&id).expect("answered").expect("known"))).collect();
     wanted.sort_by_key(|(_, place)| *place);
     let damaged = wanted[3];
     disk.mutate(&crate::pack::path(&damaged.1.pack), |pack| pack[damaged.1.offset as usize + 100] ^= 1)

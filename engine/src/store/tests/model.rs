@@ -100,7 +100,9 @@ impl Model {
         let lost: Vec<ObjectId> = self
             .objects
             .iter()
-            .filter(|(id, (_, durable))| !durable && engine.probe(&[**id]).expect("answered") == [Presence::Unknown])
+            .filter(|(id, (_, durable))| {
+                !durable && engine.probe(&[**id]).expect("answered") == [Presence::Unknown]
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in lost {
@@ -198,7 +200,11 @@ impl Model {
         expect_readable(self.engine(), &all);
         self.reopen();
         let stored: BTreeSet<_> = self.objects.keys().copied().collect();
-        assert_eq!(self.engine().usage().expect("counted").objects, stored.len() as u64, "nothing is stored twice");
+        assert_eq!(
+            self.engine().usage().expect("counted").objects,
+            stored.len() as u64,
+            "nothing is stored twice"
+        );
         self.act(&Act::Verify);
     }
 }
