@@ -1,0 +1,290 @@
+//! Damage to the files of a repository: always found, never a wrong byte restored, what is lost is named.
+//!
+//! The engine's own tests flip every byte of a repository of few objects. Here real snapshots are checked and restored by
+//! the client, which takes longer, so large files are sampled by a stride; what frames the rest (the first and last
+//! block of every file) is tried more densely.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use farkeep::check;
+use farkeep::check::Extent;
+use farkeep::check::Finding;
+use farkeep::config::size::Share;
+use farkeep::progress::Progress;
+use farkeep::repository::Access;
+use farkeep::repository::Repository;
+use farkeep::repository::RepositoryError;
+use farkeep::restore::RestoreError;
+use farkeep::source::key_of;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::tree::PathKey;
+use farkeep_engine::StoreError;
+use farkeep_engine::disk::DiskError;
+use tempfile::TempDir;
+
+use crate::world::Item;
+use crate::world::Link;
+use crate::world::Manifest;
+use crate::world::Place;
+use crate::world::Tree;
+use crate::world::make;
+use crate::world::restore;
+
+/// Bytes at both ends of a file that are tried more densely.
+const FRAME_BYTES: usize = 4096;
+/// Places that are tried in each frame, and between the frames.
+const PLACES: usize = 48;
+
+struct Small {
+    place: Place,
+    source: Manifest,
+    snapshot: SnapshotId,
+}
+
+/// What was found.
+enum Found {
+    /// The repository did not open, and said why.
+    AtOpening,
+    /// The check named damage, and these paths as lost.
+    ByCheck(Lost),
+    Nothing,
+}
+
+/// Paths that a check says are lost.
+#[derive(Default)]
+struct Lost {
+    paths: BTreeSet<PathKey>,
+    ranges: Vec<(PathKey, Option<PathKey>)>,
+}
+
+impl Lost {
+    fn names(&self, path: &PathKey) -> bool {
+        let inside = |(from, end): &(PathKey, Option<PathKey>)| {
+            from <= path && end.as_ref().is_none_or(|end| path < end)
+        };
+        self.paths.contains(path) || self.ranges.iter().any(inside)
+    }
+}
+
+impl Small {
+    fn new() -> Self {
+        let place = Place::new();
+        let small = (0..24).map(|at| (format!("{at}"), Item::noise(at, 1_200)));
+        let root = Item::folder([
+            ("small", Item::folder(small)),
+            ("large", Item::noise(100, 90_000)),
+            ("larger", Item::noise(101, 180_000)),
+            ("text", Item::text(&"words ".repeat(2_000))),
+        ]);
+        let links = vec![Link { file: 1, folder: 1, name: b"large too".to_vec() }];
+        make(&Tree { root, links }, &place.source());
+        let first = place.backup();
+        fs::write(place.source().join("small/3"), "changed").expect("it can be written");
+        let second = place.backup();
+        assert_ne!(first.snapshot, second.snapshot);
+        let source = Manifest::of(&place.source());
+        Self { place, source, snapshot: second.snapshot.expect("it was no dry run") }
+    }
+
+    /// Opens, checks and restores; fails if a wrong byte comes back or something is lost and not named.
+    fn find(&self) -> Found {
+        let repository = match self.place.try_open(Access::Read) {
+            Ok(repository) => repository,
+            Err(error) => {
+                expect_reason(&error);
+                return Found::AtOpening;
+            }
+        };
+        let request = check::Request { data: Some(Share::ALL), cancel: Arc::default() };
+        let mut findings = Vec::new();
+        let checked =
+            check::run(&repository, &request, &Progress::new(), &mut |finding| findings.push(finding));
+        let Ok(summary) = checked else {
+            let check::CheckError::Repository(error) = checked.expect_err("just seen") else {
+                panic!("not cancelled")
+            };
+            expect_reason(&error);
+            return Found::AtOpening;
+        };
+        assert_eq!(summary.damage_count == 0, findings.is_empty());
+        let lost = lost(&findings, self.snapshot);
+        self.expect_true_bytes(&repository, &lost);
+        if findings.is_empty() { Found::Nothing } else { Found::ByCheck(lost) }
+    }
+
+    /// What is restored is what was backed up; what is not was named, by the check and by the restore.
+    fn expect_true_bytes(&self, repository: &Repository, lost: &Lost) {
+        if repository.snapshots().is_ok_and(|points| points.iter().all(|point| point.id != self.snapshot)) {
+            let listing = repository.listing().expect("just listed");
+            assert!(
+                listing.refused.iter().any(|refused| refused.id == self.snapshot),
+                "a snapshot is gone silently"
+            );
+            return;
+        }
+        let target = TempDir::new().expect("a temporary folder can be made");
+        let summary = match restore(repository, self.snapshot, &self.place.source(), target.path()) {
+            Ok(summary) => summary,
+            Err(RestoreError::Repository(error)) => return expect_reason(&error),
+            Err(error) => panic!("{error}"),
+        };
+        let restored = Manifest::of(target.path());
+        let (restored, wanted) = (restored.files(), self.source.files());
+        let top = key_of(&self.place.source()).expect("it is a path");
+        let behind = summary.problems.iter().any(|problem| problem.why.starts_with("everything behind"));
+        for (path, wanted) in wanted {
+            let full = path
+                .iter()
+                .fold(top.clone(), |key, name| key.join(name.as_encoded_bytes()).expect("it is a name"));
+            match restored.get(path) {
+                Some(found) => assert_eq!(*found, wanted, "{} has wrong bytes", path.display()),
+                None => {
+                    let told = summary.problems.iter().any(|problem| problem.path == full) || behind;
+                    assert!(told, "{} is not restored and not named: {:?}", path.display(), summary.problems);
+                    assert!(lost.names(&full), "{} is lost and the check does not name it", path.display());
+                }
+            }
+        }
+    }
+}
+
+fn lost(findings: &[Finding], of: SnapshotId) -> Lost {
+    let mut lost = Lost::default();
+    for finding in findings {
+        match finding {
+            Finding::Lost { snapshot, path, extent } if *snapshot == of => match extent {
+                Extent::Path => drop(lost.paths.insert(path.clone())),
+                Extent::Range { end, .. } => lost.ranges.push((path.clone(), end.clone())),
+            },
+            _ => {}
+        }
+    }
+    lost
+}
+
+/// A damaged repository is refused as such, not by an error from which nothing can be learned.
+fn expect_reason(error: &RepositoryError) {
+    let by_store = match error.store() {
+        Some(StoreError::NotThere | StoreError::NewerFormat { .. } | StoreError::Unsupported { .. }) => true,
+        // A file that is gone is named.
+        Some(StoreError::Index { .. } | StoreError::Disk(DiskError::NotFound { .. })) => true,
+        _ => false,
+    };
+    assert!(by_store || error.is_damage(), "{error:?}");
+}
+
+/// The files of the repository, the lock aside, which is empty of meaning.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let manifest = Manifest::of(folder);
+    let files: Vec<PathBuf> = manifest.files().keys().map(|path| folder.join(path)).collect();
+    files
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name != "lock" && name != "LOCK"))
+        .collect()
+}
+
+/// Offsets to try: densely at both ends, by a stride between.
+fn places(bytes: usize) -> Vec<usize> {
+    let front = (0..bytes.min(FRAME_BYTES)).step_by(FRAME_BYTES / PLACES);
+    let middle = (FRAME_BYTES..bytes.saturating_sub(FRAME_BYTES)).step_by(bytes / PLACES + 1);
+    let back = (bytes.saturating_sub(FRAME_BYTES).max(FRAME_BYTES)..bytes).step_by(FRAME_BYTES / PLACES);
+    front.chain(middle).chain(back).chain(bytes.checked_sub(1)).collect()
+}
+
+fn is_index(path: &Path) -> bool {
+    path.iter().any(|name| name == "index")
+}
+
+#[test]
+fn flipped_bytes_are_found_and_never_restored() {
+    let small = Small::new();
+    assert!(matches!(small.find(), Found::Nothing));
+    let (mut flips, mut named) = (0, 0);
+    for path in files(&small.place.repository()).into_iter().filter(|path| !is_index(path)) {
+        let good = fs::read(&path).expect("it can be read");
+        for at in places(good.len()) {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(&path, bad).expect("it can be written");
+            match small.find() {
+                Found::Nothing => panic!("byte {at} of {} changed unnoticed", path.display()),
+                Found::ByCheck(lost) => named += usize::from(!lost.paths.is_empty()),
+                Found::AtOpening => {}
+            }
+            flips += 1;
+        }
+        fs::write(&path, good).expect("it can be written");
+    }
+    assert!(matches!(small.find(), Found::Nothing));
+    assert!(flips > 400 && named > 40, "{flips} flips, {named} of them hit files");
+}
+
+#[test]
+fn truncated_and_missing_files_are_found() {
+    let small = Small::new();
+    for path in files(&small.place.repository()).into_iter().filter(|path| !is_index(path)) {
+        let good = fs::read(&path).expect("it can be read");
+        let lengths = places(good.len()).into_iter().step_by(7).chain([0, good.len() - 1]);
+        for length in lengths {
+            fs::write(&path, &good[..length]).expect("it can be written");
+            let found = small.find();
+            assert!(!matches!(found, Found::Nothing), "{} cut to {length} unnoticed", path.display());
+        }
+        fs::remove_file(&path).expect("it is there");
+        assert!(!matches!(small.find(), Found::Nothing), "{} is gone unnoticed", path.display());
+        fs::write(&path, good).expect("it can be written");
+    }
+    assert!(matches!(small.find(), Found::Nothing));
+}
+
+#[test]
+fn packs_that_changed_places_are_found() {
+    let small = Small::new();
+    let packs: Vec<PathBuf> = files(&small.place.repository().join("packs"));
+    let [first, second, ..] = packs.as_slice() else { panic!("{packs:?}") };
+    let between = small.place.path("between");
+    fs::rename(first, &between).expect("it is there");
+    fs::rename(second, first).expect("it is there");
+    fs::rename(&between, second).expect("it is there");
+    assert!(!matches!(small.find(), Found::Nothing));
+}
+
+/// The index is derived: whatever happens to it is found or without effect, and rebuilding heals it.
+#[test]
+fn a_damaged_index_loses_nothing() {
+    let small = Small::new();
+    let repository = small.place.open(Access::Write);
+    repository.engine().rebuild_index().expect("the packs are good");
+    drop(repository);
+    let folder = small.place.repository().join("index");
+    let good: Vec<(PathBuf, Vec<u8>)> = files(&folder)
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).expect("it can be read")))
+        .collect();
+    assert!(good.iter().any(|(path, _)| path.extension().is_some_and(|end| end == "sst")), "{good:?}");
+    for (path, bytes) in good.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        for at in places(bytes.len()).into_iter().step_by(11) {
+            let mut bad = bytes.clone();
+            bad[at] ^= 0x20;
+            fs::write(path, bad).expect("it can be written");
+            small.find();
+            heal(&small, &format!("byte {at} of {}", path.display()));
+            fs::remove_dir_all(&folder).expect("it was rebuilt");
+            fs::create_dir(&folder).expect("it was removed");
+            good.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("it can be written"));
+        }
+    }
+}
+
+/// Whatever a writer finds in place of the index, it ends with a good one.
+fn heal(small: &Small, context: &str) {
+    let repository =
+        small.place.try_open(Access::Write).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    repository.engine().rebuild_index().unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    drop(repository);
+    assert!(matches!(small.find(), Found::Nothing), "{context}: a rebuilt index is not good");
+}

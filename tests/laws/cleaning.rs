@@ -1,0 +1,70 @@
+//! The cleaning rule: dead bytes of bundles never outgrow live ones.
+
+use std::fs;
+
+use farkeep::repository::Access;
+use farkeep_codec::id::SnapshotId;
+
+use crate::world;
+use crate::world::Item;
+use crate::world::Manifest;
+use crate::world::Place;
+use crate::world::make;
+use crate::world::settle;
+
+const FILES: u64 = 400;
+const FILE_BYTES: usize = 1_000;
+
+fn name(at: u64) -> String {
+    format!("{at:03}")
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    make(&Item::folder((0..FILES).map(|at| (name(at), Item::noise(at, FILE_BYTES)))).into(), &place.source());
+    place
+}
+
+/// The least part of a bundle that the snapshot uses.
+fn least_use(place: &Place, snapshot: Option<SnapshotId>) -> f64 {
+    let bundles = world::bundles(&place.open(Access::Read), snapshot.expect("it was no dry run"));
+    let shares = bundles.iter().map(|(bundle, used)| *used as f64 / f64::from(bundle.plain_bytes));
+    shares.fold(1.0, f64::min)
+}
+
+#[test]
+fn bundles_that_are_mostly_unused_are_left_behind() {
+    let place = place();
+    settle();
+    let first = place.backup();
+    assert!(world::bundles(&place.open(Access::Read), first.snapshot.expect("stored")).len() > 8);
+    assert!(least_use(&place, first.snapshot) > 0.99);
+    for at in (0..FILES).filter(|at| at % 4 != 0) {
+        fs::remove_file(place.source().join(name(at))).expect("it is there");
+    }
+    let second = place.backup();
+    assert!(least_use(&place, second.snapshot) >= 0.5, "a bundle is used by less than half");
+    assert!(second.stored_bytes > FILES / 4 * FILE_BYTES as u64, "what is left was bundled anew");
+    // Nothing changed but where bytes lie, so nothing is to be seen of it.
+    let target = place.restore(second.snapshot);
+    Manifest::of(target.path()).expect(&Manifest::of(&place.source()), &"restored");
+    let full =
+        place.run(&world::Job { series: "other", cache: farkeep::backup::CacheUse::Ignore, ..place.job() });
+    assert_eq!(full.content, second.content);
+    let third = place.backup();
+    assert_eq!((third.content, third.stored_objects), (second.content, 0));
+}
+
+#[test]
+fn a_bundle_of_which_half_is_used_stays() {
+    let place = place();
+    settle();
+    place.backup();
+    // One in eight, evenly: no bundle loses half.
+    for at in (0..FILES).step_by(8) {
+        fs::remove_file(place.source().join(name(at))).expect("it is there");
+    }
+    let second = place.backup();
+    let nodes_only = 60_000;
+    assert!(second.stored_bytes < nodes_only, "{} bytes were moved for nothing", second.stored_bytes);
+}

@@ -1,0 +1,111 @@
+//! Every kind of entry by name, and the shapes of trees that chance hardly finds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use farkeep::repository::Access;
+
+use crate::world;
+use crate::world::Body;
+use crate::world::Contents;
+use crate::world::Item;
+use crate::world::Link;
+use crate::world::Manifest;
+use crate::world::Place;
+use crate::world::Tree;
+use crate::world::is_root;
+use crate::world::make;
+use crate::world::skip;
+
+/// An access control list: owner rwx, user 1000 r-x, group r-x, mask r-x, others nothing.
+const ACCESS_LIST: [u8; 44] = [
+    2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 5, 0, 232, 3, 0, 0, 4, 0, 5, 0, 255, 255, 255, 255, 16,
+    0, 5, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+];
+/// A capability of version 2: CAP_NET_BIND_SERVICE, permitted and effective.
+const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// One of everything.
+fn everything() -> Tree {
+    let with = |item: Item, name: &str, value: &[u8]| {
+        let attributes = vec![(name.to_owned(), value.to_vec())];
+        Item { attributes, ..item }
+    };
+    let mut items: BTreeMap<&[u8], Item> = BTreeMap::from([
+        (&b"empty"[..], Item::text("")),
+        (b"small", Item { mode: 0o6755, owner: (1234, 4321), ..Item::text("text") }),
+        (b"large", with(Item::noise(1, 700_000), "user.note", b"\0\xff")),
+        (b"sparse", Item::plain(Body::File(Contents::Sparse { seed: 1, places: vec![1, 7] }))),
+        (b"hole", Item::plain(Body::File(Contents::Sparse { seed: 1, places: vec![] }))),
+        (b"list", with(Item::text("list"), "system.posix_acl_access", &ACCESS_LIST)),
+        (b"link", Item { modified_ns: -1, ..Item::plain(Body::Symlink(b"../\xff/nowhere".to_vec())) }),
+        (b"pipe", Item { mode: 0o622, ..Item::plain(Body::Fifo) }),
+        (b"socket", Item { mode: 0o777, ..Item::plain(Body::Socket) }),
+        (b"folder", Item { mode: 0o1777, ..Item::folder([("empty folder", Item::folder::<Vec<u8>>([]))]) }),
+        (b"\xff\xfe\n", Item::text("no UTF-8")),
+    ]);
+    if is_root() {
+        items.insert(b"capable", with(Item::text("program"), "security.capability", &CAPABILITY));
+        items.insert(b"zero", Item { mode: 0o666, ..Item::plain(Body::CharDevice(1, 5)) });
+        items.insert(b"disk", Item { owner: (0, 6), ..Item::plain(Body::BlockDevice(259, 70_000)) });
+    } else {
+        skip("devices and capabilities", &"only root may make them");
+    }
+    let link = |file: usize, folder, name: &[u8]| Link { file, folder, name: name.to_vec() };
+    Tree {
+        root: Item { mode: 0o750, ..Item::folder(items) },
+        links: vec![link(3, 1, b"one more"), link(3, 0, b"a further"), link(4, 2, b"third")],
+    }
+}
+
+#[test]
+fn one_of_every_kind_comes_back() {
+    let place = Place::new();
+    make(&everything(), &place.source());
+    let before = Manifest::of(&place.source());
+    let target = place.restore(place.backup().snapshot);
+    Manifest::of(target.path()).expect(&before, &"restored");
+    let blocks =
+        |folder: &std::path::Path| fs::metadata(folder.join("sparse")).expect("it is there").blocks();
+    let (had, has) = (blocks(&place.source()), blocks(target.path()));
+    assert!(has <= had + 8, "{has} blocks of 512 bytes instead of {had}: holes are filled");
+}
+
+#[test]
+fn a_path_that_is_longer_than_the_system_allows_comes_back() {
+    let place = Place::new();
+    let name = "deep".repeat(60);
+    let mut item = Item::folder([("file", Item::text("down here")), ("more", Item::noise(2, 200_000))]);
+    for _ in 0..24 {
+        item = Item::folder([(name.clone(), item), ("beside".to_owned(), Item::text(&name))]);
+    }
+    make(&item.into(), &place.source());
+    let before = Manifest::of(&place.source());
+    let longest = before.0.keys().map(|path| path.as_os_str().len()).max();
+    assert!(longest > Some(4096), "{longest:?}");
+    let target = place.restore(place.backup().snapshot);
+    Manifest::of(target.path()).expect(&before, &"restored");
+}
+
+#[test]
+fn duplicates_are_stored_once() {
+    let place = Place::new();
+    let copies =
+        |count: usize| Item::folder((0..count).map(|at| (format!("copy {at}"), Item::noise(7, 9_000))));
+    let large = |name: &str| (name.to_owned(), Item::noise(8, 500_000));
+    let tree = Item::folder([
+        ("one".to_owned(), copies(40)),
+        ("two".to_owned(), copies(40)),
+        large("large"),
+        large("large too"),
+    ]);
+    make(&tree.into(), &place.source());
+    let summary = place.backup();
+    let unique = 9_000 + 500_000;
+    assert!(summary.source_bytes > 1_500_000, "{summary:?}");
+    assert!(summary.stored_bytes < unique + 40_000, "{} bytes for {unique}", summary.stored_bytes);
+    let snapshot = summary.snapshot.expect("it was no dry run");
+    let bundles = world::bundles(&place.open(Access::Read), snapshot);
+    assert_eq!(bundles.values().collect::<Vec<_>>(), [&9_000]);
+}
