@@ -5,7 +5,6 @@ mod world;
 mod tidy;
 
 mod laws;
-mod crash;
 mod damage;
 mod face;
 mod golden;

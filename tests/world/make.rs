@@ -83,7 +83,7 @@ fn link(tree: &Tree, at: &Path) {
         let from = at.join(&files[link.file % files.len()]);
         let to = at.join(&folders[link.folder % folders.len()]).join(OsStr::from_bytes(&link.name));
         // Two names that are the same: the first has it.
-        if !to.exists() {
+        if to.symlink_metadata().is_err() {
             fs::hard_link(from, to).expect("it is new");
         }
     }
