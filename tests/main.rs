@@ -5,6 +5,7 @@ mod world;
 mod tidy;
 
 mod laws;
+mod crash;
 mod damage;
 mod face;
 mod golden;
