@@ -73,6 +73,32 @@ fn an_index_that_was_not_finished_has_no_mark() {
 }
 
 #[test]
+fn opening_to_read_changes_no_file() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("index");
+    let entry = (object_id(b"x"), Spot { ordinal: 1, offset: 2, bytes: 3 });
+    RocksIndex::open_to_write(&path).expect("made").apply(&[entry], Mark([1; Mark::BYTES])).expect("applied");
+    let files = || {
+        let files = std::fs::read_dir(&path).expect("there").flatten();
+        let file = |file: std::fs::DirEntry| {
+            let metadata = file.metadata().expect("there");
+            (file.file_name(), metadata.len(), metadata.modified().expect("known"))
+        };
+        files.map(file).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = files();
+    assert!(!before.iter().any(|(name, ..)| name.to_string_lossy().contains("LOG.")), "{before:?}");
+    let index = RocksIndex::open_to_read(&path).expect("opened");
+    assert_eq!(index.find(&entry.0).expect("read"), Some(entry.1));
+    drop(index);
+    assert_eq!(files(), before);
+    let mut permissions = std::fs::metadata(&path).expect("there").permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&path, permissions).expect("set");
+    assert_eq!(RocksIndex::open_to_read(&path).expect("opened").find(&entry.0).expect("read"), Some(entry.1));
+}
+
+#[test]
 fn the_files_of_a_private_index_go_with_it_and_others_stay() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("index");

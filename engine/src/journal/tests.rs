@@ -27,6 +27,7 @@ use super::Replayed;
 use super::SlotId;
 use super::StoredExtent;
 use super::Tail;
+use super::WriteError;
 use super::event::EventError;
 use super::head;
 use super::record::Record;
@@ -34,6 +35,7 @@ use super::replay;
 use super::segment::SegmentHeader;
 use super::segment_number;
 use crate::disk::Disk;
+use crate::disk::DiskError;
 use crate::disk::Mode;
 use crate::disk::SimulatedDisk;
 use crate::pack::Extent;
@@ -314,6 +316,40 @@ fn what_lies_behind_the_head_is_cut_and_what_it_names_is_not() {
         matches!(refused, Err(JournalError::Damaged { ref path, .. }) if *path == journal),
         "{refused:?}"
     );
+}
+
+#[test]
+fn the_slots_of_the_head_are_written_in_turn() {
+    let disk = create();
+    let (mut writer, _) = resume(&disk, 1 << 20);
+    for _ in 0..5 {
+        append(&mut writer, &[stored()]);
+        let newest = writer.at().position;
+        let slots = [0, 4096].map(|offset| {
+            let broken = disk.crash(&crate::disk::simulated::Crash::KeepAll);
+            broken.mutate(Path::new("head"), |file| file[offset] ^= 1).expect("there");
+            Heads::read(&broken).expect("there").newest().expect("one is intact").sequence
+        });
+        assert_eq!(slots.iter().max(), Some(&newest.sequence));
+        assert_eq!(slots.iter().min(), Some(&(newest.sequence - 1)), "the other slot is the one before");
+    }
+}
+
+#[test]
+fn half_a_record_for_which_there_was_no_room_is_taken_back() {
+    for segment_bytes in [1, 1 << 20] {
+        let disk = create();
+        let (mut writer, _) = resume(&disk, segment_bytes);
+        let before = disk.files();
+        let used: usize = before.iter().map(|(_, bytes)| bytes).sum();
+        disk.limit_bytes(Some(used + 130));
+        let refused = writer.write(&[stored()], Time::from_nanoseconds(2));
+        assert!(matches!(refused, Err(WriteError::TakenBack(DiskError::Full { .. }))));
+        assert_eq!(disk.files(), before);
+        disk.limit_bytes(None);
+        append(&mut writer, &[stored()]);
+        assert_eq!(entries(&disk, Tail::IsStill).expect("intact").0.len(), 2);
+    }
 }
 
 #[test]

@@ -266,13 +266,16 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the index holds that many extents.
+    /// Notes that the index holds that many extents. What is in it now goes on being remembered for a while, since the
+    /// nodes over new objects come soon after them.
     fn settled(&self, extents: usize) {
         let mut recent = self.lookup.recent_mut();
         let catalogue = self.catalogue();
-        recent.spots.retain(|_, spot| !catalogue.is_durable(spot));
+        let (settled, going_on) =
+            std::mem::take(&mut recent.spots).into_iter().partition(|(_, spot)| catalogue.is_durable(spot));
+        recent.spots = going_on;
         recent.from_extent = extents;
-        self.lookup.found.write().expect(UNBROKEN).clear();
+        *self.lookup.found.write().expect(UNBROKEN) = settled;
         self.lookup.is_distrusted.store(false, Ordering::SeqCst);
     }
 

@@ -143,6 +143,8 @@ fn expect_future(disk: &SimulatedDisk, acknowledged: &Acknowledged) {
     engine.put(&story.epilogue_root, &story.epilogue[&story.epilogue_root]).expect("put");
     let record = Recorder::new("host:/epilogue").record(story.epilogue_root);
     engine.commit(&record).expect("committed");
+    let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+    assert_eq!((report.damage, report.notices), (Vec::new(), Vec::new()), "traces of the crash are left");
     drop(engine);
     let disk = disk.crash(&Crash::LoseAll);
     let engine = read(&disk).expect("opened");
@@ -260,4 +262,47 @@ fn a_poisoned_store_says_so_from_then_on() {
     drop(engine);
     let engine = open(&disk, 2).expect("opened");
     assert_eq!(engine.probe(&[id]).expect("answered"), [crate::Presence::Unknown]);
+}
+
+#[test]
+fn a_folder_that_a_dead_process_made_is_made_durable_by_the_next() {
+    let disk = SimulatedDisk::new(1);
+    drop(create(&disk).expect("made"));
+    let (id, bytes) = data(1, 100);
+    // Both processes draw the same names, so the second finds the folder of its pack there.
+    let engine = open(&disk, 9).expect("opened");
+    engine.put(&id, &bytes).expect("put, and never flushed");
+    drop(engine);
+    let engine = open(&disk, 9).expect("opened");
+    engine.put(&id, &bytes).expect("put");
+    engine.flush().expect("flushed");
+    drop(engine);
+    let left = disk.crash(&Crash::LoseAll);
+    super::expect_readable(&read(&left).expect("opened"), &[(id, bytes)].into());
+}
+
+#[test]
+fn what_a_dead_process_left_in_memory_is_durable_before_it_is_acknowledged() {
+    let story = story();
+    let chapter = &story.chapters[0];
+    for calls_before in 0..8 {
+        let disk = SimulatedDisk::new(1);
+        let engine = create(&disk).expect("made");
+        disk.fail(Faulty::Sync, calls_before, Failure::Broken);
+        for (id, bytes) in &chapter.objects {
+            engine.put(id, bytes).expect("put");
+        }
+        let _ = engine.commit(&chapter.record);
+        drop(engine);
+        // The agent does not know whether its snapshot is there, and asks once more.
+        let Ok(engine) = open(&disk, 2) else { continue };
+        for (id, bytes) in &chapter.objects {
+            engine.put(id, bytes).expect("put");
+        }
+        if engine.commit(&chapter.record).is_ok() {
+            let left = disk.crash(&Crash::LoseAll);
+            let listed = read(&left).expect("opened").snapshots().expect("listed");
+            assert_eq!(listed.len(), 1, "an acknowledged snapshot is lost");
+        }
+    }
 }

@@ -102,7 +102,9 @@ fn a_write_that_finds_no_room_costs_what_was_not_durable_only() {
         write(&engine, &mut recorder, 10..20).expect("the next one succeeds");
         expect_sound(&engine, 2);
         drop(engine);
-        expect_sound(&open(&disk, 2).expect("opened"), 2);
+        let engine = open(&disk, 2).expect("opened");
+        expect_sound(&engine, 2);
+        assert_eq!(engine.recovery(), crate::Recovery::default(), "half a record was left behind");
         assert!(calls_before < 100, "there are only so many writes");
     }
 }
@@ -123,6 +125,20 @@ fn objects_that_were_given_up_are_missing_and_no_parent_is_stored_over_them() {
     assert_eq!(engine.put(&parent, &parent_bytes).expect("put"), Put::New);
     engine.flush().expect("flushed");
     expect_sound(&engine, 0);
+}
+
+#[test]
+fn who_put_objects_that_another_call_gave_up_is_told() {
+    let disk = SimulatedDisk::new(3);
+    let engine = create(&disk).expect("made");
+    let (id, bytes) = data(50, 100);
+    engine.put(&id, &bytes).expect("put");
+    let before = engine.store.moment().expect("it is open for writing");
+    disk.fail(Faulty::Write, 0, Failure::Full);
+    assert!(matches!(engine.flush(), Err(StoreError::Full { .. })));
+    let late = engine.store.persist(before, |_| Ok::<_, StoreError>(None));
+    assert!(matches!(late, Err(StoreError::Lost)));
+    engine.flush().expect("who comes later has nothing to lose");
 }
 
 #[test]

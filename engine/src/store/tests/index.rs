@@ -311,3 +311,19 @@ fn objects_survive_a_damaged_summary_when_the_index_is_built_anew() {
     let named: Vec<_> = report.damage.iter().flat_map(|damage| damage.objects.clone()).collect();
     assert_eq!(named.len(), 5, "a damaged summary names the objects that it listed");
 }
+
+#[test]
+fn an_index_that_cannot_be_written_keeps_nobody_from_writing() {
+    let mut real = Real::create();
+    std::fs::write(real.index(), "a file where a folder should be").expect("written");
+    let engine = real.open(0);
+    real.grow(&engine, 0..10);
+    real.grow(&engine, 100..110);
+    super::expect_readable(&engine, &real.objects);
+    std::fs::remove_file(real.index()).expect("removed");
+    real.grow(&engine, 200..210);
+    assert!(real.index().join("CURRENT").exists(), "it is written as soon as that is possible");
+    real.expect_answers(&engine);
+    drop(engine);
+    real.expect_answers(&real.read(0));
+}
