@@ -134,6 +134,8 @@ pub(super) struct Line<'a> {
     batches: HashMap<u64, BatchDone>,
     larges: HashMap<u64, LargeDone>,
     under_way: UnderWay,
+    /// Whether a job failed, which is not under way any more and was not counted as done.
+    has_failed: bool,
 }
 
 /// Jobs that the workers have.
@@ -169,6 +171,7 @@ impl<'a> Line<'a> {
             batches: HashMap::new(),
             larges: HashMap::new(),
             under_way: UnderWay::default(),
+            has_failed: false,
         }
     }
 
@@ -223,9 +226,19 @@ impl<'a> Line<'a> {
     }
 
     /// Waits until every bundle that is full is stored.
-    pub(super) fn finish_bundles(&mut self) -> Result<(), BackupError> {
+    fn finish_bundles(&mut self) -> Result<(), BackupError> {
         while self.under_way.bundles > 0 {
             self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// The same at the end of a run that was ended early: it asks no more whether it was, and waits for nothing when a
+    /// job has failed, since that may have been the one that it waits for.
+    pub(super) fn leave_bundles(&mut self) -> Result<(), BackupError> {
+        while self.under_way.bundles > 0 && !self.has_failed {
+            let done = self.done.recv().map_err(|_| self.interrupted())?;
+            self.take(done)?;
         }
         Ok(())
     }
@@ -497,7 +510,10 @@ impl<'a> Line<'a> {
                 self.bundles.define(number, stored);
                 self.writer.bundle(number, &stored)?;
             }
-            Done::Failed(error) => return Err(error),
+            Done::Failed(error) => {
+                self.has_failed = true;
+                return Err(error);
+            }
         }
         Ok(())
     }

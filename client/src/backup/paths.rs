@@ -99,7 +99,7 @@ fn remember(mut line: Line<'_>, trailer: &Trailer) {
 /// What a run that ends early has stored stays stored, and the next one goes on from there.
 fn keep(line: &mut Line<'_>, previous: &Previous) {
     let kept = line
-        .finish_bundles()
+        .leave_bundles()
         .and_then(|()| Ok(line.writer.written(previous).map(|_| ())?))
         .and_then(|()| Ok(line.shared.repository.flush()?));
     if let Err(error) = kept {
