@@ -68,3 +68,33 @@ fn a_bundle_of_which_half_is_used_stays() {
     let nodes_only = 60_000;
     assert!(second.stored_bytes < nodes_only, "{} bytes were moved for nothing", second.stored_bytes);
 }
+
+#[test]
+fn files_that_move_stay_where_they_are_stored() {
+    let place = place();
+    settle();
+    let first = place.backup();
+    fs::create_dir(place.source().join("moved")).expect("there is room");
+    for at in 0..FILES {
+        fs::rename(place.source().join(name(at)), place.source().join("moved").join(name(at)))
+            .expect("it is there");
+    }
+    settle();
+    let second = place.backup();
+    let nodes_only = 60_000;
+    assert!(second.stored_bytes < nodes_only, "{} bytes were stored again", second.stored_bytes);
+    let third = place.backup();
+    assert_eq!((third.content, third.stored_objects), (second.content, 0));
+    let used = |summary: &farkeep::backup::Summary| {
+        world::bundles(&place.open(Access::Read), summary.snapshot.expect("it was no dry run"))
+    };
+    assert_eq!(used(&first), used(&third));
+    // They own their places now, and when most of them go the others are bundled anew.
+    for at in (0..FILES).filter(|at| at % 4 != 0) {
+        fs::remove_file(place.source().join("moved").join(name(at))).expect("it is there");
+    }
+    let fourth = place.backup();
+    assert!(least_use(&place, fourth.snapshot) >= 0.5, "a bundle is used by less than half");
+    let target = place.restore(fourth.snapshot);
+    Manifest::of(target.path()).expect(&Manifest::of(&place.source()), &"restored");
+}

@@ -72,7 +72,7 @@ impl Bundler {
             CacheUse::Use => Known::open(folder, "slices", keys),
             CacheUse::Ignore => Known::empty(folder, "slices", keys),
         };
-        let numbers = bundles.stored().map(|(number, stored, _)| (prefix(stored), number)).collect();
+        let numbers = bundles.stored().map(|(number, stored)| (prefix(stored), number)).collect();
         Self {
             border: BundleBorder::new(parameters),
             filling: None,

@@ -63,10 +63,7 @@ impl Caches {
         let mut bundles = previous.bundles().clone();
         if previous.was_cut() {
             bundles.retain(|stored| repository.has(&stored.id))?;
-        } else {
-            bundles.free_unused();
         }
-        bundles.count_anew();
         let bundler =
             Bundler::new(repository.keys(), repository.parameters(), cache, &self.repository, &bundles);
         let mut token = [0; 16];

@@ -1,6 +1,11 @@
 //! The cleaning rule of bundles: when a snapshot would use less than half of a bundle, the files that still use it are
 //! bundled anew from disk, so that dead bytes never outgrow live ones and old bundles become collectable.
+//!
+//! A slice that several files share is counted for one of them, its owner. When the owner goes (a file was moved: its new
+//! path borrowed the slice of the old one) another file that uses the slice becomes the owner.
 
+use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 use farkeep_codec::tree::PathKey;
@@ -10,6 +15,7 @@ use super::catalogue::BundleNumber;
 use super::catalogue::Previous;
 use super::catalogue::Row;
 use super::catalogue::RowContent;
+use super::catalogue::Rows;
 use super::line::Fresh;
 use super::line::Line;
 use super::line::Purpose;
@@ -25,38 +31,109 @@ use crate::source::path_of;
 /// Rows that are held while the files among them are looked for.
 const WINDOW_ROWS: usize = 8 << 10;
 
-/// Writes the rows of `line` once more, with the files of wasteful bundles in new ones. Does nothing when no bundle is
-/// wasteful.
+/// Slices that are held in memory while those of sparse bundles are counted.
+const SLICES_MAX: usize = 1 << 20;
+
+/// A slice by its place.
+type Slice = (BundleNumber, u32);
+
+/// What is done about the bundles of which too little seems to be used.
+#[derive(Default)]
+struct Plan {
+    /// Less than half is used: what uses them is bundled anew.
+    wasteful: HashSet<BundleNumber>,
+    /// Rows that own slices went, and those that borrow the same slices make up for them: the first one becomes the owner.
+    adopted: HashSet<BundleNumber>,
+}
+
+/// Writes the rows of `line` once more, with the files of wasteful bundles in new ones, and slices without an owner owned.
+/// Does nothing when there are none.
 pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), BackupError> {
-    let wasteful: HashSet<BundleNumber> = line.bundles.wasteful().into_iter().collect();
-    if wasteful.is_empty() {
+    let plan = plan(line, previous)?;
+    if plan.wasteful.is_empty() && plan.adopted.is_empty() {
         return Ok(());
     }
     let mut rows = line.writer.rewrite(previous)?;
     line.bundles.count_anew();
     line.figures.count_anew();
-    line.bundler.avoid(wasteful.iter().copied());
+    line.bundler.avoid(plan.wasteful.iter().copied());
+    let mut owned = HashSet::new();
     let mut window = Vec::new();
     while let Some(row) = rows.peek() {
         window.push(row.clone());
         rows.advance();
         if window.len() == WINDOW_ROWS {
-            bundle_anew(line, std::mem::take(&mut window), &wasteful)?;
+            write_anew(line, std::mem::take(&mut window), &plan, &mut owned)?;
         }
     }
-    bundle_anew(line, window, &wasteful)?;
+    write_anew(line, window, &plan, &mut owned)?;
     line.finish()
 }
 
-fn bundle_anew(
+/// Owners alone tell of most bundles that they are used enough. Where they do not, and there are borrowers, every slice
+/// is counted.
+fn plan(line: &mut Line<'_>, previous: &Previous) -> Result<Plan, BackupError> {
+    let mut plan = Plan::default();
+    let mut doubtful = BTreeMap::new();
+    for (number, plain_bytes, bundle) in line.bundles.sparse() {
+        if bundle.borrowed_bytes > 0 {
+            doubtful.insert(number, plain_bytes);
+        } else {
+            plan.wasteful.insert(number);
+        }
+    }
+    if doubtful.is_empty() {
+        return Ok(plan);
+    }
+    let slices = slices_of(&mut doubtful, line.writer.written(previous)?);
+    let mut used: HashMap<BundleNumber, u64> = HashMap::new();
+    for ((bundle, _), bytes) in slices {
+        *used.entry(bundle).or_default() += bytes;
+    }
+    for (number, plain_bytes) in doubtful {
+        let is_wasteful = used.get(&number).is_none_or(|used| used * 2 < plain_bytes);
+        (if is_wasteful { &mut plan.wasteful } else { &mut plan.adopted }).insert(number);
+    }
+    Ok(plan)
+}
+
+/// The slices of `bundles` that rows use, each once, with its length. Bundles for which memory does not suffice are taken
+/// out of `bundles`: another run will come to them.
+fn slices_of(bundles: &mut BTreeMap<BundleNumber, u64>, mut rows: Rows) -> HashMap<Slice, u64> {
+    let mut slices = HashMap::new();
+    while let Some(row) = rows.peek() {
+        if let RowContent::Slice(place) = &row.content
+            && bundles.contains_key(&place.bundle)
+        {
+            slices.insert((place.bundle, place.offset), row.stamp.bytes);
+            if slices.len() > SLICES_MAX
+                && bundles.len() > 1
+                && let Some(middle) = bundles.keys().nth(bundles.len() / 2).copied()
+            {
+                bundles.split_off(&middle);
+                slices.retain(|(bundle, _), _| *bundle < middle);
+            }
+        }
+        rows.advance();
+    }
+    slices
+}
+
+fn write_anew(
     line: &mut Line<'_>,
     window: Vec<Row>,
-    wasteful: &HashSet<BundleNumber>,
+    plan: &Plan,
+    owned: &mut HashSet<Slice>,
 ) -> Result<(), BackupError> {
     let is_wasteful =
-        |row: &Row| matches!(&row.content, RowContent::Slice(place) if wasteful.contains(&place.bundle));
+        |row: &Row| matches!(&row.content, RowContent::Slice(place) if plan.wasteful.contains(&place.bundle));
     let mut files = find(window.iter().filter(|row| is_wasteful(row))).into_iter().peekable();
-    for row in window {
+    for mut row in window {
+        if let RowContent::Slice(place) = &mut row.content
+            && plan.adopted.contains(&place.bundle)
+        {
+            place.borrowed = !owned.insert((place.bundle, place.offset));
+        }
         match files.next_if(|found| found.path.as_bytes() == row.path) {
             Some(found) => line.read(Fresh { found, purpose: Purpose::Rebundle(row) })?,
             None => line.ready(row)?,

@@ -425,10 +425,12 @@ impl<'a> Line<'a> {
     }
 
     fn count(&mut self, row: &Row) {
-        if let RowContent::Slice(place) = &row.content
-            && !place.borrowed
-        {
-            self.bundles.count_live(place.bundle, row.stamp.bytes);
+        match &row.content {
+            RowContent::Slice(place) if place.borrowed => {
+                self.bundles.count_borrowed(place.bundle, row.stamp.bytes);
+            }
+            RowContent::Slice(place) => self.bundles.count_live(place.bundle, row.stamp.bytes),
+            _ => {}
         }
         let kind = kind_of(&row.stamp);
         let further_link = hard_link_of(&row.detail).is_some();

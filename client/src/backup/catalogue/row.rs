@@ -83,7 +83,7 @@ pub(crate) struct Placement {
     pub(crate) bundle: BundleNumber,
     /// Offset in bytes in the bundle's plaintext.
     pub(crate) offset: u32,
-    /// Whether an earlier row brought these bytes into the bundle. They are counted there, and not here.
+    /// Whether another row owns the slice: it is counted there, and not here.
     pub(crate) borrowed: bool,
 }
 

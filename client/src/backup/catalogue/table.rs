@@ -20,8 +20,20 @@ pub(crate) struct BundleNumber(pub(crate) u32);
 pub(crate) struct Bundle {
     /// Where it is; `None` while it is filled or sealed.
     pub(crate) pointer: Option<Pointer>,
-    /// Bytes of it that rows of the snapshot in the making use.
+    /// Bytes of it that rows of the snapshot in the making use, each slice counted by the one row that owns it.
     pub(crate) live_bytes: u64,
+    /// Bytes of the rows that borrow slices of it, as often as they do.
+    pub(crate) borrowed_bytes: u64,
+}
+
+impl Bundle {
+    fn stored_at(pointer: Option<Pointer>) -> Self {
+        Self { pointer, live_bytes: 0, borrowed_bytes: 0 }
+    }
+
+    fn is_used(&self) -> bool {
+        self.live_bytes + self.borrowed_bytes > 0
+    }
 }
 
 /// The bundles of a catalogue.
@@ -34,7 +46,7 @@ pub(crate) struct Bundles {
 impl Bundles {
     /// Gives a number to a bundle that begins.
     pub(crate) fn begin(&mut self) -> BundleNumber {
-        let bundle = Some(Bundle { pointer: None, live_bytes: 0 });
+        let bundle = Some(Bundle::stored_at(None));
         match self.free.pop() {
             Some(number) => {
                 if let Some(place) = self.table.get_mut(number as usize) {
@@ -58,8 +70,7 @@ impl Bundles {
             self.table.resize(index + 1, None);
         }
         if let Some(place) = self.table.get_mut(index) {
-            let live_bytes = place.as_ref().map_or(0, |bundle| bundle.live_bytes);
-            *place = Some(Bundle { pointer: Some(stored), live_bytes });
+            place.get_or_insert(Bundle::stored_at(None)).pointer = Some(stored);
         }
     }
 
@@ -80,37 +91,36 @@ impl Bundles {
         }
     }
 
+    /// Counts `bytes` of a bundle as used by a row that borrows them.
+    pub(crate) fn count_borrowed(&mut self, number: BundleNumber, bytes: u64) {
+        if let Some(Some(bundle)) = self.table.get_mut(number.0 as usize) {
+            bundle.borrowed_bytes += bytes;
+        }
+    }
+
     /// Sets all counts of used bytes to 0, before a pass that counts them.
     pub(crate) fn count_anew(&mut self) {
-        self.table.iter_mut().flatten().for_each(|bundle| bundle.live_bytes = 0);
+        for bundle in self.table.iter_mut().flatten() {
+            *bundle = Bundle::stored_at(bundle.pointer);
+        }
     }
 
-    /// The bundles that are used, but less than half: their files are to be bundled anew.
-    pub(crate) fn wasteful(&self) -> Vec<BundleNumber> {
-        self.stored()
-            .filter(|(_, stored, live_bytes)| {
-                *live_bytes > 0 && live_bytes * 2 < u64::from(stored.plain_bytes)
-            })
-            .map(|(number, _, _)| number)
-            .collect()
-    }
-
-    /// Every stored bundle with its pointer and the bytes that are used of it.
-    pub(crate) fn stored(&self) -> impl Iterator<Item = (BundleNumber, &Pointer, u64)> {
+    /// The bundles that are used, but of which the rows that own slices use less than half, with the plain bytes of each.
+    /// What is borrowed may add to that.
+    pub(crate) fn sparse(&self) -> impl Iterator<Item = (BundleNumber, u64, &Bundle)> {
         (0_u32..).zip(&self.table).filter_map(|(number, bundle)| {
             let bundle = bundle.as_ref()?;
-            Some((BundleNumber(number), bundle.pointer.as_ref()?, bundle.live_bytes))
+            let plain_bytes = u64::from(bundle.pointer.as_ref()?.plain_bytes);
+            let is_sparse = bundle.is_used() && bundle.live_bytes * 2 < plain_bytes;
+            is_sparse.then_some((BundleNumber(number), plain_bytes, bundle))
         })
     }
 
-    /// Makes the numbers of bundles that nothing uses free for new ones.
-    pub(crate) fn free_unused(&mut self) {
-        for place in &mut self.table {
-            if place.as_ref().is_some_and(|bundle| bundle.live_bytes == 0) {
-                *place = None;
-            }
-        }
-        self.refresh_free();
+    /// Every stored bundle with its pointer.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = (BundleNumber, &Pointer)> {
+        (0_u32..)
+            .zip(&self.table)
+            .filter_map(|(number, bundle)| Some((BundleNumber(number), bundle.as_ref()?.pointer.as_ref()?)))
     }
 
     /// Forgets the bundles that `has` denies.
@@ -126,15 +136,18 @@ impl Bundles {
         Ok(())
     }
 
-    pub(super) fn refresh_free(&mut self) {
+    fn refresh_free(&mut self) {
         self.free =
             (0_u32..).zip(&self.table).filter(|(_, b)| b.is_none()).map(|(number, _)| number).collect();
     }
 
+    /// Only the bundles that are used: the numbers of the others are free for new ones in the next run.
     pub(super) fn encode(&self, out: &mut Writer) {
-        out.count(self.stored().count());
-        for (number, stored, live_bytes) in self.stored() {
-            encode_record(number, stored, live_bytes, out);
+        let is_used = |number| self.bundle(number).is_some_and(Bundle::is_used);
+        let used: Vec<_> = self.stored().filter(|(number, _)| is_used(*number)).collect();
+        out.count(used.len());
+        for (number, stored) in used {
+            encode_record(number, stored, out);
         }
     }
 
@@ -143,20 +156,18 @@ impl Bundles {
         let count = reader.count(reader.remaining(), "bundles")?;
         for _ in 0..count {
             let number = BundleNumber(reader.u32("bundle")?);
-            let live_bytes = reader.varint("used bytes")?;
             let stored = pointer(reader)?;
             if number.0 > 1 << 28 {
                 return Err(reader.malformed("bundle"));
             }
             self.define(number, stored);
-            self.count_live(number, live_bytes);
         }
         self.refresh_free();
         Ok(())
     }
 }
 
-pub(super) fn encode_record(number: BundleNumber, stored: &Pointer, live_bytes: u64, out: &mut Writer) {
-    out.u32(number.0).varint(live_bytes);
+pub(super) fn encode_record(number: BundleNumber, stored: &Pointer, out: &mut Writer) {
+    out.u32(number.0);
     write_pointer(stored, out);
 }

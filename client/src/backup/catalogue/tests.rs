@@ -5,6 +5,8 @@ use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::DomainKeys;
 use farkeep_codec::key::DomainSecret;
+use farkeep_codec::layout::Reader;
+use farkeep_codec::layout::Writer;
 use farkeep_codec::object::Pointer;
 use proptest::collection::btree_map;
 use proptest::collection::vec;
@@ -164,14 +166,19 @@ proptest! {
 #[test]
 fn bundles_that_nothing_uses_give_their_numbers_back() {
     let mut bundles = Bundles::default();
-    let numbers: Vec<_> = (0..3).map(|_| bundles.begin()).collect();
+    let numbers: Vec<_> = (0..4).map(|_| bundles.begin()).collect();
     for (number, byte) in numbers.iter().zip(0..) {
         bundles.define(*number, pointer(byte));
     }
     bundles.count_live(numbers[0], 1 << 19);
     bundles.count_live(numbers[2], 1000);
-    assert_eq!(bundles.wasteful(), [numbers[2]]);
-    bundles.free_unused();
-    assert_eq!(bundles.begin(), numbers[1]);
-    assert_eq!(bundles.begin(), BundleNumber(3));
+    bundles.count_borrowed(numbers[3], 1 << 19);
+    let sparse: Vec<_> = bundles.sparse().map(|(number, ..)| number).collect();
+    assert_eq!(sparse, numbers[2..], "what only borrowers use is looked at");
+    let mut out = Writer::new();
+    bundles.encode(&mut out);
+    let mut next = Bundles::default();
+    next.decode_over(&mut Reader::new(out.as_bytes())).expect("it was just encoded");
+    assert_eq!(next.begin(), numbers[1]);
+    assert_eq!(next.begin(), BundleNumber(4));
 }

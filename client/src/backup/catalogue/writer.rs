@@ -104,7 +104,7 @@ impl CatalogueWriter {
         let mut writer =
             Self { folder: folder.to_owned(), base, base_token: previous.token(), lineage, state };
         if previous.was_cut() {
-            for (number, stored, _) in previous.bundles().stored() {
+            for (number, stored) in previous.bundles().stored() {
                 writer.bundle(number, stored)?;
             }
         }
@@ -250,7 +250,7 @@ impl Output {
     ) -> Result<(), CatalogueError> {
         let mut record = Writer::new();
         record.count(1);
-        encode_record(number, stored, u64::from(stored.plain_bytes), &mut record);
+        encode_record(number, stored, &mut record);
         lineage.write(BlockKind::Bundles, self.next_bundles, record.as_bytes(), &mut self.bundles)?;
         self.next_bundles += 1;
         Ok(())
