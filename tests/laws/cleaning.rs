@@ -55,18 +55,32 @@ fn bundles_that_are_mostly_unused_are_left_behind() {
     assert_eq!((third.content, third.stored_objects), (second.content, 0));
 }
 
-#[test]
-fn a_bundle_of_which_half_is_used_stays() {
-    let place = place();
+/// Removes the files among `candidates` that are not to `stay`, and says what the next backup stored.
+fn stored_without(place: &Place, candidates: std::ops::Range<u64>, stay: impl Fn(u64) -> bool) -> u64 {
     settle();
     place.backup();
-    // One in eight, evenly: no bundle loses half.
-    for at in (0..FILES).step_by(8) {
+    for at in candidates.filter(|at| !stay(*at)) {
         fs::remove_file(place.source().join(name(at))).expect("it is there");
     }
-    let second = place.backup();
-    let nodes_only = 60_000;
-    assert!(second.stored_bytes < nodes_only, "{} bytes were moved for nothing", second.stored_bytes);
+    place.backup().stored_bytes
+}
+
+const NODES_ONLY: u64 = 60_000;
+
+#[test]
+fn a_bundle_of_which_half_is_used_stays() {
+    // One in eight goes, evenly: no bundle loses half.
+    let stored = stored_without(&place(), 0..FILES, |at| at % 8 != 0);
+    assert!(stored < NODES_ONLY, "{stored} bytes were moved for nothing");
+}
+
+#[test]
+fn while_most_bytes_are_used_a_third_of_a_bundle_is_enough_and_a_tenth_is_not() {
+    let stored = stored_without(&place(), 100..200, |at| at % 3 == 0);
+    assert!(stored < NODES_ONLY, "{stored} bytes were moved for nothing");
+    let place = place();
+    let stored = stored_without(&place, 100..200, |at| at % 10 == 0);
+    assert!(stored > 5 * FILE_BYTES as u64, "what is left of some bundles was to be bundled anew");
 }
 
 #[test]
@@ -81,8 +95,7 @@ fn files_that_move_stay_where_they_are_stored() {
     }
     settle();
     let second = place.backup();
-    let nodes_only = 60_000;
-    assert!(second.stored_bytes < nodes_only, "{} bytes were stored again", second.stored_bytes);
+    assert!(second.stored_bytes < NODES_ONLY, "{} bytes were stored again", second.stored_bytes);
     let third = place.backup();
     assert_eq!((third.content, third.stored_objects), (second.content, 0));
     let used = |summary: &farkeep::backup::Summary| {

@@ -23,21 +23,34 @@ use crate::progress::Phase;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 
-/// A run from its beginning to its snapshot.
-pub(super) struct Capture<'a> {
-    request: &'a Request,
-    repository: &'a Repository,
-    series: Series,
-    paths: Vec<Vec<u8>>,
+/// When a run began, by the clock that measures and by the clock that tells the time.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
     begun: Instant,
     captured: Time,
 }
 
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self { begun: Instant::now(), captured: Time::from_nanoseconds(now_ns()) }
+    }
+}
+
+/// A run from its beginning to its snapshot.
+pub(super) struct Capture<'a> {
+    pub(super) request: &'a Request,
+    pub(super) repository: &'a Repository,
+    series: Series,
+    paths: Vec<Vec<u8>>,
+    moment: Moment,
+}
+
 impl<'a> Capture<'a> {
-    /// Begins a run over these paths, which give the series its name where the request has none.
+    /// A run over these paths, which give the series its name where the request has none.
     pub(super) fn begin(
         repository: &'a Repository,
         request: &'a Request,
+        moment: Moment,
         paths: &[PathKey],
     ) -> Result<Self, BackupError> {
         let name = request.series.clone().unwrap_or_else(|| default_series(&request.host, paths));
@@ -46,8 +59,7 @@ impl<'a> Capture<'a> {
             repository,
             series: Series::new(name)?,
             paths: paths.iter().map(written).collect(),
-            begun: Instant::now(),
-            captured: Time::from_nanoseconds(now_ns()),
+            moment,
         })
     }
 
@@ -58,7 +70,7 @@ impl<'a> Capture<'a> {
 
     /// When the run began, nanoseconds since 1970.
     pub(super) fn begun_ns(&self) -> i64 {
-        self.captured.nanoseconds()
+        self.moment.captured.nanoseconds()
     }
 
     /// Commits the snapshot and sums the run up.
@@ -100,7 +112,7 @@ impl<'a> Capture<'a> {
             unreadable: figures.unreadable.clone(),
             unreadable_count: figures.unreadable_count,
             inconsistent_count: figures.inconsistent,
-            elapsed: self.begun.elapsed(),
+            elapsed: self.moment.begun.elapsed(),
         })
     }
 
@@ -113,7 +125,7 @@ impl<'a> Capture<'a> {
             series: self.series.clone(),
             sequence: before.as_ref().map_or(0, |listed| listed.record.sequence + 1),
             previous: before.map(|listed| listed.id),
-            captured: self.captured,
+            captured: self.moment.captured,
             status,
             root: trailer.root.id,
             entries: figures.entries,

@@ -1,4 +1,4 @@
-//! The cleaning rule of bundles: when a snapshot would use less than half of a bundle, the files that still use it are
+//! The cleaning rule of bundles: when a snapshot would use too little of a bundle, the files that still use it are
 //! bundled anew from disk, so that dead bytes never outgrow live ones and old bundles become collectable.
 //!
 //! A slice that several files share is counted for one of them, its owner. When the owner goes (a file was moved: its new
@@ -40,7 +40,7 @@ type Slice = (BundleNumber, u32);
 /// What is done about the bundles of which too little seems to be used.
 #[derive(Default)]
 struct Plan {
-    /// Less than half is used: what uses them is bundled anew.
+    /// Too little is used: what uses them is bundled anew.
     wasteful: HashSet<BundleNumber>,
     /// Rows that own slices went, and those that borrow the same slices make up for them: the first one becomes the owner.
     adopted: HashSet<BundleNumber>,
@@ -75,9 +75,9 @@ pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), Backup
 fn plan(line: &mut Line<'_>, previous: &Previous) -> Result<Plan, BackupError> {
     let mut plan = Plan::default();
     let mut doubtful = BTreeMap::new();
-    for (number, plain_bytes, bundle) in line.bundles.sparse() {
+    for (number, enough_bytes, bundle) in line.bundles.sparse() {
         if bundle.borrowed_bytes > 0 {
-            doubtful.insert(number, plain_bytes);
+            doubtful.insert(number, enough_bytes);
         } else {
             plan.wasteful.insert(number);
         }
@@ -90,8 +90,8 @@ fn plan(line: &mut Line<'_>, previous: &Previous) -> Result<Plan, BackupError> {
     for ((bundle, _), bytes) in slices {
         *used.entry(bundle).or_default() += bytes;
     }
-    for (number, plain_bytes) in doubtful {
-        let is_wasteful = used.get(&number).is_none_or(|used| used * 2 < plain_bytes);
+    for (number, enough_bytes) in doubtful {
+        let is_wasteful = used.get(&number).is_none_or(|used| *used < enough_bytes);
         (if is_wasteful { &mut plan.wasteful } else { &mut plan.adopted }).insert(number);
     }
     Ok(plan)

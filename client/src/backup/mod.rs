@@ -41,10 +41,14 @@ use thiserror::Error;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
+use crate::source::Effort;
 use crate::source::RootError;
 use crate::source::Roots;
 use crate::source::Rules;
+use crate::source::Walker;
 use catalogue::CatalogueError;
+use commit::Capture;
+use commit::Moment;
 
 /// What is backed up.
 #[derive(Debug, Clone)]
@@ -228,16 +232,45 @@ impl From<BuildError<BackupError>> for BackupError {
     }
 }
 
-/// Makes one backup.
-///
-/// # Errors
-/// [`BackupError`] says why there is no snapshot. Files that cannot be read are no error: they are counted and named in
-/// the summary, and the snapshot's status says so.
-pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> Result<Summary, BackupError> {
-    match &request.sources {
-        Sources::Paths(roots) => paths::run(repository, request, roots, progress),
-        Sources::Stdin { .. } | Sources::Command { .. } | Sources::Images(_) => {
-            stream::run(repository, request, progress)
+/// A backup that has begun: its source is being walked, and nothing is read or stored yet.
+pub struct Begun<'a> {
+    request: &'a Request,
+    moment: Moment,
+    walker: Option<Walker>,
+}
+
+/// Begins a backup. It needs no repository yet, so the walk goes on while keys are computed.
+pub fn begin(request: &Request) -> Begun<'_> {
+    let moment = Moment::now();
+    let walker = match &request.sources {
+        Sources::Paths(roots) => Some(Walker::new(roots, request.rules.clone(), Effort::default())),
+        Sources::Stdin { .. } | Sources::Command { .. } | Sources::Images(_) => None,
+    };
+    Begun { request, moment, walker }
+}
+
+impl Begun<'_> {
+    /// Makes the backup.
+    ///
+    /// # Errors
+    /// [`BackupError`] says why there is no snapshot. Files that cannot be read are no error: they are counted and named
+    /// in the summary, and the snapshot's status says so.
+    pub fn store(self, repository: &Repository, progress: &Progress) -> Result<Summary, BackupError> {
+        let Self { request, moment, walker } = self;
+        match (&request.sources, walker) {
+            (Sources::Paths(roots), Some(walker)) => {
+                let capture = Capture::begin(repository, request, moment, roots.paths())?;
+                paths::run(&capture, walker, progress)
+            }
+            _ => stream::run(repository, request, moment, progress),
         }
     }
+}
+
+/// Makes one backup: begins it, and stores it at once.
+///
+/// # Errors
+/// Those of [`Begun::store`].
+pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> Result<Summary, BackupError> {
+    begin(request).store(repository, progress)
 }

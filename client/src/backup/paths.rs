@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::BackupError;
 use super::Intent;
-use super::Request;
 use super::Summary;
 use super::caches::Caches;
 use super::catalogue::Previous;
@@ -19,21 +18,16 @@ use super::pool::Chunks;
 use super::scan::Scan;
 use super::tree;
 use crate::progress::Progress;
-use crate::repository::Repository;
 use crate::source::Accounts;
-use crate::source::Effort;
-use crate::source::Roots;
 use crate::source::Walker;
 
-/// Backs up everything at and below `roots`.
+/// Backs up everything that the walk finds.
 pub(super) fn run(
-    repository: &Repository,
-    request: &Request,
-    roots: &Roots,
+    capture: &Capture<'_>,
+    walker: Walker,
     progress: &Progress,
 ) -> Result<Summary, BackupError> {
-    let capture = Capture::begin(repository, request, roots.paths())?;
-    let walker = Walker::new(roots, request.rules.clone(), Effort::default());
+    let (repository, request) = (capture.repository, capture.request);
     let caches = Caches::of(request, repository, capture.series());
     let previous = caches.previous(repository, request.cache)?;
     let shared = Shared::new(repository, progress, request, &caches.repository);
@@ -52,7 +46,7 @@ pub(super) fn run(
         let outcome = Scan::new(&mut line, previous.rows())
             .run(walker)
             .and_then(|()| compact::run(&mut line, &previous))
-            .and_then(|()| finish(&capture, &previous, &mut line));
+            .and_then(|()| finish(capture, &previous, &mut line));
         if outcome.is_err() {
             keep(&mut line, &previous);
         }

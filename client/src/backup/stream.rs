@@ -34,6 +34,7 @@ use super::catalogue::Trailer;
 use super::chunks::ChunkStream;
 use super::chunks::Cutting;
 use super::commit::Capture;
+use super::commit::Moment;
 use super::line::Figures;
 use super::objects::ObjectWriter;
 use super::objects::Shared;
@@ -61,10 +62,11 @@ const STREAM_MODE: u32 = 0o600;
 pub(super) fn run(
     repository: &Repository,
     request: &Request,
+    moment: Moment,
     progress: &Progress,
 ) -> Result<Summary, BackupError> {
     let paths = paths_of(request)?;
-    let capture = Capture::begin(repository, request, &paths)?;
+    let capture = Capture::begin(repository, request, moment, &paths)?;
     let caches = Caches::of(request, repository, capture.series());
     let shared = Shared::new(repository, progress, request, &caches.repository);
     let chunks = Chunks::new(pool::workers(), Arc::clone(&request.cancel));

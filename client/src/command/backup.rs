@@ -112,9 +112,10 @@ impl Backup {
         let unlocking = session.unlock(if self.dry_run { Access::Read } else { Access::Write })?;
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
+        let begun = backup::begin(&request);
         let repository = unlocking.finish()?;
         progress.begin(Phase::Storing, 0, 0);
-        let summary = backup::run(&repository, &request, &progress)?;
+        let summary = begun.store(&repository, &progress)?;
         drop(watch);
         self.report(session, &summary)
     }

@@ -98,7 +98,7 @@ struct Frame {
 }
 
 impl Walker {
-    /// Begins to walk.
+    /// Begins to walk: threads look ahead from now on.
     pub fn new(roots: &Roots, rules: Rules, effort: Effort) -> Self {
         let guide = Arc::new(Guide { rules, devices: roots.devices().clone() });
         let queue = Arc::new(Queue::new(effort.ahead_entries_max.max(1)));
@@ -109,7 +109,7 @@ impl Walker {
             // A thread less is no failure: the consumer does what nobody else does.
             thread::Builder::new().name("walk".to_owned()).spawn(work).ok()
         };
-        Self {
+        let mut walker = Self {
             threads: (0..effort.threads).filter_map(worker).collect(),
             lister: Lister::new(guide),
             queue,
@@ -120,11 +120,14 @@ impl Walker {
             entering: None,
             around: Vec::new(),
             path: PathKey::root(),
-        }
+        };
+        walker.begin_next_root();
+        walker
     }
 
-    /// Yields the folders above a root that were not yielded before, and the root.
-    fn begin_root(&mut self, root: &PathKey) {
+    /// Yields the folders above the next root that were not yielded before, and the root.
+    fn begin_next_root(&mut self) -> Option<()> {
+        let root = &self.roots.next()?;
         self.path = root.clone();
         self.above.retain(|above| root.starts_with(above));
         let mut folder = Arc::clone(&self.top);
@@ -150,6 +153,7 @@ impl Walker {
             self.entering = Some(batch);
         }
         self.ready.push_back(found);
+        Some(())
     }
 
     /// Takes what was found in the folder that was yielded last.
@@ -219,8 +223,7 @@ impl Iterator for Walker {
                     None => self.go_on(),
                 }
             } else {
-                let root = self.roots.next()?;
-                self.begin_root(&root);
+                self.begin_next_root()?;
             }
         }
     }

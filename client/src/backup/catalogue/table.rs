@@ -105,14 +105,27 @@ impl Bundles {
         }
     }
 
-    /// The bundles that are used, but of which the rows that own slices use less than half, with the plain bytes of each.
-    /// What is borrowed may add to that.
+    /// The bundles that are used, but too little as far as their owners tell, each with the bytes that are enough. What
+    /// is borrowed may add to what the owners use.
+    ///
+    /// A quarter is enough as long as half of all bytes are used: then moving what is left of a bundle costs at most a
+    /// third of what it sets free. Otherwise every bundle has to be used by half.
     pub(crate) fn sparse(&self) -> impl Iterator<Item = (BundleNumber, u64, &Bundle)> {
+        let (live_bytes, plain_bytes) = self
+            .used()
+            .fold((0, 0), |(live, plain), (_, bundle, bytes)| (live + bundle.live_bytes, plain + bytes));
+        let parts = if live_bytes * 2 < plain_bytes { 2 } else { 4 };
+        self.used().filter_map(move |(number, bundle, plain_bytes)| {
+            let enough_bytes = plain_bytes.div_ceil(parts);
+            (bundle.live_bytes < enough_bytes).then_some((number, enough_bytes, bundle))
+        })
+    }
+
+    /// The stored bundles of which anything is used, with the bytes of each.
+    fn used(&self) -> impl Iterator<Item = (BundleNumber, &Bundle, u64)> {
         (0_u32..).zip(&self.table).filter_map(|(number, bundle)| {
-            let bundle = bundle.as_ref()?;
-            let plain_bytes = u64::from(bundle.pointer.as_ref()?.plain_bytes);
-            let is_sparse = bundle.is_used() && bundle.live_bytes * 2 < plain_bytes;
-            is_sparse.then_some((BundleNumber(number), plain_bytes, bundle))
+            let bundle = bundle.as_ref().filter(|bundle| bundle.is_used())?;
+            Some((BundleNumber(number), bundle, u64::from(bundle.pointer.as_ref()?.plain_bytes)))
         })
     }
 
@@ -143,11 +156,9 @@ impl Bundles {
 
     /// Only the bundles that are used: the numbers of the others are free for new ones in the next run.
     pub(super) fn encode(&self, out: &mut Writer) {
-        let is_used = |number| self.bundle(number).is_some_and(Bundle::is_used);
-        let used: Vec<_> = self.stored().filter(|(number, _)| is_used(*number)).collect();
-        out.count(used.len());
-        for (number, stored) in used {
-            encode_record(number, stored, out);
+        out.count(self.used().count());
+        for (number, bundle, _) in self.used() {
+            encode_record(number, bundle.pointer.as_ref().expect("used ones are stored"), out);
         }
     }
 
