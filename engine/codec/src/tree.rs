@@ -9,6 +9,7 @@
 pub use builder::BuildError;
 pub use builder::Builder;
 pub use builder::Root;
+pub use cursor::Gap;
 pub use diff::Diff;
 pub use diff::diff;
 pub use digest::ContentDigest;

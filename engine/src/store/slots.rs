@@ -5,6 +5,7 @@ use super::create::expect_small;
 use super::error::StoreError;
 use super::layout;
 use super::layout::Name;
+use crate::disk::DiskError;
 use crate::journal::Event;
 use crate::journal::SlotId;
 
@@ -29,13 +30,17 @@ impl Store {
         if intact.is_empty() { Err(damage) } else { Ok(intact) }
     }
 
-    /// Reads one key slot, and compares it with what the journal says.
+    /// Reads one key slot, and compares it with what the journal says. One that is gone is damage: the journal has it.
     pub(crate) fn read_slot(&self, slot: &SlotId, hash: &blake3::Hash) -> Result<Vec<u8>, StoreError> {
         let path = layout::slot_path(slot);
-        let bytes = layout::read_small(self.disk(), &path)?;
-        match blake3::hash(&bytes) == *hash {
-            true => Ok(bytes),
-            false => Err(StoreError::Damaged { path, offset: 0, what: "key slot" }),
+        let damaged = |what| StoreError::Damaged { path: path.clone(), offset: 0, what };
+        match layout::read_small(self.disk(), &path) {
+            Ok(bytes) if blake3::hash(&bytes) == *hash => Ok(bytes),
+            Ok(_) => Err(damaged("key slot")),
+            Err(StoreError::Disk(DiskError::NotFound { .. } | DiskError::Ended { .. })) => {
+                Err(damaged("end: the key slot is missing or too short"))
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -17,6 +17,19 @@ pub(crate) struct Cursor {
     root: Option<Pointer>,
     levels: Vec<Frame>,
     entries: std::vec::IntoIter<Entry>,
+    /// What lies below the node that could not be opened last.
+    gap: Option<Gap>,
+}
+
+/// A part of a tree that is out of reach, since the node that holds it cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The first path in it.
+    pub first: PathKey,
+    /// The first path behind it, if anything is.
+    pub end: Option<PathKey>,
+    /// Number of entries in it, which nobody knows when it is the whole tree.
+    pub entries: Option<u64>,
 }
 
 /// An inner node that is open: what of it lies ahead.
@@ -55,7 +68,7 @@ pub(crate) struct NodeHead<'a> {
 impl Cursor {
     /// In front of everything.
     pub(crate) fn new(root: Pointer) -> Self {
-        Self { root: Some(root), levels: Vec::new(), entries: Vec::new().into_iter() }
+        Self { root: Some(root), levels: Vec::new(), entries: Vec::new().into_iter(), gap: None }
     }
 
     /// What lies at the cursor.
@@ -87,21 +100,30 @@ impl Cursor {
         }
     }
 
-    /// Opens the node that lies at the cursor, so that what it holds lies there. Does nothing at an entry.
+    /// Opens the node that lies at the cursor, so that what it holds lies there. Does nothing at an entry. A node that
+    /// does not open is behind the cursor then, and [`gap`](Self::gap) says what lies below it.
     pub(crate) fn open<E: From<Malformed>>(
         &mut self,
         fetch: &mut impl FnMut(&Pointer) -> Result<Node, E>,
     ) -> Result<(), E> {
-        if let Some(root) = self.root.take() {
-            return self.enter(fetch(&root)?, None).map_err(E::from);
-        }
-        if !self.entries.as_slice().is_empty() {
+        let root = self.root.take();
+        if root.is_none() && !self.entries.as_slice().is_empty() {
             return Ok(());
         }
-        match self.take_child() {
-            None => Ok(()),
-            Some(wanted) => self.enter(fetch(&wanted.child.pointer)?, Some(wanted)).map_err(E::from),
+        let wanted = if root.is_some() { None } else { self.take_child() };
+        let Some(pointer) = root.or(wanted.as_ref().map(|wanted| wanted.child.pointer)) else {
+            return Ok(());
+        };
+        let opened = fetch(&pointer).and_then(|node| self.enter(node, wanted.as_ref()).map_err(E::from));
+        if opened.is_err() {
+            self.gap = Some(wanted.map_or_else(Gap::everything, Gap::from));
         }
+        opened
+    }
+
+    /// What lies below the node that could not be opened last.
+    pub(crate) fn gap(&self) -> Option<&Gap> {
+        self.gap.as_ref()
     }
 
     /// Takes the next child out of the innermost frame that has one.
@@ -116,19 +138,31 @@ impl Cursor {
         }
     }
 
-    fn enter(&mut self, node: Node, wanted: Option<Wanted>) -> Result<(), Malformed> {
-        if let Some(wanted) = &wanted {
+    fn enter(&mut self, node: Node, wanted: Option<&Wanted>) -> Result<(), Malformed> {
+        if let Some(wanted) = wanted {
             wanted.hold_against(&node)?;
         }
-        let end = wanted.and_then(|wanted| wanted.end);
         match node {
             Node::Leaf(entries) => self.entries = entries.into_iter(),
             Node::Inner { level, children } => {
+                let end = wanted.and_then(|wanted| wanted.end.clone());
                 self.levels.push(Frame { level, children: children.into_iter(), end });
             }
             Node::List { .. } => return Err(misplaced("tree: content list in place of a node")),
         }
         Ok(())
+    }
+}
+
+impl Gap {
+    fn everything() -> Self {
+        Self { first: PathKey::root(), end: None, entries: None }
+    }
+}
+
+impl From<Wanted> for Gap {
+    fn from(wanted: Wanted) -> Self {
+        Self { first: wanted.child.first, end: wanted.end, entries: Some(wanted.child.entries) }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::layout::Malformed;
 use crate::object::Pointer;
 use crate::tree::cursor::Cursor;
+use crate::tree::cursor::Gap;
 use crate::tree::cursor::Head;
 use crate::tree::entry::Entry;
 use crate::tree::node::Node;
@@ -36,7 +37,8 @@ impl<F> Walk<F> {
     ///
     /// # Errors
     /// What `fetch` says, and [`Malformed`] when a node is not the one that the node above it describes. The walk
-    /// cannot go on behind an error.
+    /// stands behind that node then: asked again, it goes on with what comes next, and [`gap`](Self::gap) says what it
+    /// leaves out.
     pub fn next_entry<E>(&mut self) -> Result<Option<Entry>, E>
     where
         F: FnMut(&Pointer) -> Result<Node, E>,
@@ -57,10 +59,15 @@ impl<F> Walk<F> {
         }
     }
 
+    /// What lies below the node that could not be read last.
+    pub fn gap(&self) -> Option<&Gap> {
+        self.cursor.gap()
+    }
+
     /// Moves in front of the first entry at or behind `path`, forward or back.
     ///
     /// # Errors
-    /// As [`next_entry`](Self::next_entry).
+    /// As [`next_entry`](Self::next_entry); the same call goes on behind the node that cannot be read.
     pub fn seek<E>(&mut self, path: &PathKey) -> Result<(), E>
     where
         F: FnMut(&Pointer) -> Result<Node, E>,
@@ -79,7 +86,7 @@ impl<F> Walk<F> {
     /// Behind an entry that is no folder it does nothing.
     ///
     /// # Errors
-    /// As [`next_entry`](Self::next_entry).
+    /// As [`next_entry`](Self::next_entry); the same call goes on behind the node that cannot be read.
     pub fn skip_folder<E>(&mut self) -> Result<(), E>
     where
         F: FnMut(&Pointer) -> Result<Node, E>,

@@ -113,6 +113,93 @@ fn what_fetch_says_comes_through() {
     assert_eq!(walk.next_entry().map_err(|error: Malformed| error.what), Err("pointer to nothing"));
 }
 
+/// Every node in turn is gone: what it holds is named by its borders and number, and everything else is read.
+#[test]
+fn a_walk_goes_on_behind_what_cannot_be_read() {
+    let mut store = Store::default();
+    let files = plain_files(12_000);
+    let root = store.build(&files).pointer;
+    let mut nodes = vec![root];
+    let mut at = 0;
+    while let Some(pointer) = nodes.get(at).copied() {
+        if let Node::Inner { children, .. } = store.fetch(&pointer).expect("the tree is whole") {
+            nodes.extend(children.iter().map(|child| child.pointer));
+        }
+        at += 1;
+    }
+    assert!(nodes.len() > 20, "{} nodes", nodes.len());
+    let middle = path("home/060");
+    for gone in &nodes {
+        let fetch = |pointer: &Pointer| match pointer == gone {
+            true => Err(Malformed { what: "gone", offset: 0 }),
+            false => store.fetch(pointer),
+        };
+        for from in [PathKey::root(), middle.clone()] {
+            let mut walk = Walk::new(root, fetch);
+            let mut gaps = Vec::new();
+            let mut found = Vec::new();
+            while walk.seek(&from).is_err() {
+                gaps.push(walk.gap().cloned().expect("there was an error"));
+            }
+            loop {
+                match walk.next_entry::<Malformed>() {
+                    Ok(Some(entry)) => found.push(entry),
+                    Ok(None) => break,
+                    Err(_) => gaps.push(walk.gap().cloned().expect("there was an error")),
+                }
+            }
+            assert!(gaps.len() <= 1, "{gaps:?}");
+            let hidden = |entry: &&Entry| {
+                let inside = |gap: &Gap| {
+                    gap.first <= entry.path && gap.end.as_ref().is_none_or(|end| entry.path < *end)
+                };
+                gaps.iter().any(inside)
+            };
+            let missing = files.iter().filter(hidden).count() as u64;
+            assert_eq!(gaps.iter().filter_map(|gap| gap.entries).sum::<u64>(), if *gone == root { 0 } else { missing });
+            let rest: Vec<&Entry> = files.iter().filter(|entry| entry.path >= from && !hidden(entry)).collect();
+            assert!(found.iter().eq(rest), "without the node of {gaps:?}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_passed_over_also_where_its_end_cannot_be_read() {
+    let mut store = Store::default();
+    let mut files = plain_files(12_000);
+    files.push(entry(path("home"), Body::Folder));
+    files.extend((0..120).map(|number| entry(path(&format!("home/{number:03}")), Body::Folder)));
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    let root = store.build(&files).pointer;
+    let Ok(Node::Inner { children, .. }) = store.fetch(&root) else { panic!("it has leaves") };
+    for gone in &children {
+        let fetch = |pointer: &Pointer| match *pointer == gone.pointer {
+            true => Err(Malformed { what: "gone", offset: 0 }),
+            false => store.fetch(pointer),
+        };
+        for number in [0, 3, 60] {
+            let folder = path(&format!("home/{number:03}"));
+            let mut walk = Walk::new(root, fetch);
+            if walk.seek(&folder).is_err() {
+                continue;
+            }
+            assert_eq!(walk.next_entry::<Malformed>().map(|entry| entry.map(|entry| entry.path)), Ok(Some(folder)));
+            while walk.skip_folder::<Malformed>().is_err() {}
+            let next = loop {
+                if let Ok(next) = walk.next_entry::<Malformed>() {
+                    break next.expect("there are more folders").path;
+                }
+            };
+            let expected = files.iter().map(|entry| &entry.path).find(|at| {
+                let behind = **at > path(&format!("home/{number:03}/f999999.txt"));
+                let hidden = walk.gap().is_some_and(|gap| gap.first <= **at && gap.end.as_ref().is_none_or(|end| *at < end));
+                behind && !hidden
+            });
+            assert_eq!(Some(&next), expected);
+        }
+    }
+}
+
 #[test]
 fn a_tree_put_together_wrongly_is_not_followed() {
     let mut store = Store::default();
