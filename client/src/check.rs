@@ -34,6 +34,7 @@ use self::lost::Lost;
 use crate::config::size::Share;
 use crate::progress::Phase;
 use crate::progress::Progress;
+use crate::repository::Extent;
 use crate::repository::Point;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
@@ -67,20 +68,6 @@ pub enum Finding {
         path: PathKey,
         /// What is lost with it.
         extent: Extent,
-    },
-}
-
-/// What is lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extent {
-    /// The path itself.
-    Path,
-    /// Everything from the path on, since the node that lists it is damaged.
-    Range {
-        /// The first path behind it; nothing where the tree ends with it.
-        end: Option<PathKey>,
-        /// Number of entries.
-        entries: u64,
     },
 }
 

@@ -10,6 +10,7 @@ pub mod line;
 mod text;
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::io::BufWriter;
 use std::io::IsTerminal;
@@ -195,6 +196,11 @@ impl Output {
         lock(&self.data).flush()?;
         lock(&self.results).flush()
     }
+}
+
+/// A number of bytes as every text for people has it.
+pub fn size(bytes: u64) -> impl fmt::Display {
+    text::bytes(bytes)
 }
 
 /// An error with everything that caused it, outermost first, on one line.

@@ -6,6 +6,7 @@
 mod content;
 mod create;
 mod error;
+mod extent;
 mod fetch;
 mod point;
 mod slots;
@@ -45,6 +46,7 @@ pub use self::create::Created;
 pub use self::create::Plan;
 pub use self::create::create;
 pub use self::error::RepositoryError;
+pub use self::extent::Extent;
 pub use self::fetch::Fetcher;
 pub use self::point::Listing;
 pub use self::point::Point;

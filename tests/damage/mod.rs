@@ -11,19 +11,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use farkeep::check;
-use farkeep::check::Extent;
 use farkeep::check::Finding;
 use farkeep::config::size::Share;
 use farkeep::progress::Progress;
 use farkeep::repository::Access;
+use farkeep::repository::Extent;
 use farkeep::repository::Repository;
 use farkeep::repository::RepositoryError;
+use farkeep::restore::Problem;
 use farkeep::restore::RestoreError;
 use farkeep::source::key_of;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::tree::PathKey;
 use farkeep_engine::StoreError;
-use farkeep_engine::disk::DiskError;
 use tempfile::TempDir;
 
 use crate::world::Item;
@@ -129,13 +129,12 @@ impl Small {
         let target = TempDir::new().expect("a temporary folder can be made");
         let summary = match restore(repository, self.snapshot, &self.place.source(), target.path()) {
             Ok(summary) => summary,
-            Err(RestoreError::Repository(error)) => return expect_reason(&error),
             Err(error) => panic!("{error}"),
         };
         let restored = Manifest::of(target.path());
         let (restored, wanted) = (restored.files(), self.source.files());
         let top = key_of(&self.place.source()).expect("it is a path");
-        let behind = summary.problems.iter().any(|problem| problem.why.starts_with("everything behind"));
+        let named = named(&summary.problems);
         for (path, wanted) in wanted {
             let full = path
                 .iter()
@@ -143,8 +142,12 @@ impl Small {
             match restored.get(path) {
                 Some(found) => assert_eq!(*found, wanted, "{} has wrong bytes", path.display()),
                 None => {
-                    let told = summary.problems.iter().any(|problem| problem.path == full) || behind;
-                    assert!(told, "{} is not restored and not named: {:?}", path.display(), summary.problems);
+                    assert!(
+                        named.names(&full),
+                        "{} is not restored and not named: {:?}",
+                        path.display(),
+                        summary.problems
+                    );
                     assert!(lost.names(&full), "{} is lost and the check does not name it", path.display());
                 }
             }
@@ -166,12 +169,22 @@ fn lost(findings: &[Finding], of: SnapshotId) -> Lost {
     lost
 }
 
+fn named(problems: &[Problem]) -> Lost {
+    let mut lost = Lost::default();
+    for Problem { path, extent, .. } in problems {
+        match extent {
+            Extent::Path => drop(lost.paths.insert(path.clone())),
+            Extent::Range { end, .. } => lost.ranges.push((path.clone(), end.clone())),
+        }
+    }
+    lost
+}
+
 /// A damaged repository is refused as such, not by an error from which nothing can be learned.
 fn expect_reason(error: &RepositoryError) {
     let by_store = match error.store() {
         Some(StoreError::NotThere | StoreError::NewerFormat { .. } | StoreError::Unsupported { .. }) => true,
-        // A file that is gone is named.
-        Some(StoreError::Index { .. } | StoreError::Disk(DiskError::NotFound { .. })) => true,
+        Some(StoreError::Index { .. }) => true,
         _ => false,
     };
     assert!(by_store || error.is_damage(), "{error:?}");

@@ -126,6 +126,7 @@ impl<'a, 'b> ChunkStream<'a, 'b> {
 
     /// `bytes` were put there.
     pub(super) fn fill(&mut self, bytes: usize) -> Result<(), BackupError> {
+        self.writer.shared.progress.add_bytes(bytes as u64);
         self.filled += bytes;
         self.cut_chunks(Tail::More)
     }
@@ -134,6 +135,7 @@ impl<'a, 'b> ChunkStream<'a, 'b> {
     /// lies.
     fn hole(&mut self, hole: Hole) -> Result<(), BackupError> {
         self.cut_chunks(Tail::End)?;
+        self.writer.shared.progress.add_bytes(hole.bytes);
         self.hasher.hole(hole.offset, hole.bytes);
         self.holes.push(hole);
         Ok(())

@@ -54,6 +54,7 @@ pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), Backup
         return Ok(());
     }
     let mut rows = line.writer.rewrite(previous)?;
+    line.shared.progress.expect_more(line.figures.entries, 0);
     line.bundles.count_anew();
     line.figures.count_anew();
     line.bundler.avoid(plan.wasteful.iter().copied());

@@ -311,6 +311,7 @@ impl<'a> Line<'a> {
         }
         match outcome {
             Outcome::Read(file) => {
+                self.shared.progress.add_bytes(file.read.stat.size);
                 let piece = Piece { buffer, range: file.range.clone() };
                 self.place_small(fresh, &file, piece)
             }
@@ -415,7 +416,8 @@ impl<'a> Line<'a> {
     }
 
     fn emit_kept(&mut self, row: &Row, position: Option<Position>) -> Result<(), BackupError> {
-        self.count(row);
+        let bytes = self.count(row);
+        self.shared.progress.add_bytes(bytes);
         Ok(self.writer.keep(row, position)?)
     }
 
@@ -424,7 +426,8 @@ impl<'a> Line<'a> {
         Ok(self.writer.put(row)?)
     }
 
-    fn count(&mut self, row: &Row) {
+    /// Counts a row, and returns the bytes of the file that it stands for.
+    fn count(&mut self, row: &Row) -> u64 {
         match &row.content {
             RowContent::Slice(place) if place.borrowed => {
                 self.bundles.count_borrowed(place.bundle, row.stamp.bytes);
@@ -446,7 +449,7 @@ impl<'a> Line<'a> {
         self.figures.entries += 1;
         self.figures.source_bytes += bytes;
         self.shared.progress.add_entries(1);
-        self.shared.progress.add_bytes(bytes);
+        bytes
     }
 
     fn send_batch(&mut self) -> Result<(), BackupError> {

@@ -38,6 +38,7 @@ use farkeep_codec::tree::BuildError;
 use farkeep_codec::tree::PathKey;
 use thiserror::Error;
 
+use crate::output::size;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
@@ -176,7 +177,7 @@ pub enum BackupError {
     #[error("cannot store the backup")]
     Repository(#[from] RepositoryError),
     /// The run was ended early. What was stored stays stored, and the next run goes on from there.
-    #[error("interrupted; {stored_bytes} bytes are stored, and the next run goes on from there")]
+    #[error("interrupted; {} are stored, and the next run goes on from there", size(*stored_bytes))]
     Interrupted {
         /// Bytes of sealed objects that this run stored.
         stored_bytes: u64,

@@ -20,11 +20,12 @@ use super::entry::stamp;
 use super::line::Fresh;
 use super::line::Line;
 use super::line::Purpose;
+use crate::source::Amount;
 use crate::source::FileId;
 use crate::source::Found;
 use crate::source::Kind;
 use crate::source::Role;
-use crate::source::Unreadable;
+use crate::source::Walker;
 
 /// How many files with several links are remembered at once. Beyond it a link becomes a file of its own.
 const LINKED_FILES_MAX: usize = 1 << 20;
@@ -35,20 +36,20 @@ pub(super) struct Scan<'a, 'b> {
     rows: Rows,
     /// Files with several links: the path of the first, and how many links are still to come.
     links: HashMap<FileId, (PathKey, u32)>,
+    /// What the progress was told to expect.
+    expected: Amount,
 }
 
 impl<'a, 'b> Scan<'a, 'b> {
     /// Merges the walk into `line` with `rows`, those of the last snapshot.
     pub(super) fn new(line: &'b mut Line<'a>, rows: Rows) -> Self {
-        Self { line, rows, links: HashMap::new() }
+        Self { line, rows, links: HashMap::new(), expected: Amount::default() }
     }
 
     /// Takes the whole walk.
-    pub(super) fn run(
-        mut self,
-        walk: impl Iterator<Item = Result<Found, Unreadable>>,
-    ) -> Result<(), BackupError> {
-        for item in walk {
+    pub(super) fn run(mut self, mut walk: Walker) -> Result<(), BackupError> {
+        while let Some(item) = walk.next() {
+            self.expect(walk.found());
             match item {
                 Ok(found) => self.found(found)?,
                 Err(missed) => {
@@ -61,6 +62,15 @@ impl<'a, 'b> Scan<'a, 'b> {
             self.line.writer.diverge()?;
         }
         self.line.finish()
+    }
+
+    /// Raises what is expected to what the walk, which runs ahead, has found.
+    fn expect(&mut self, found: Amount) {
+        if found != self.expected {
+            let (entries, bytes) = (found.entries - self.expected.entries, found.bytes - self.expected.bytes);
+            self.line.shared.progress.expect_more(entries, bytes);
+            self.expected = found;
+        }
     }
 
     fn found(&mut self, found: Found) -> Result<(), BackupError> {

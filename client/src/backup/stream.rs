@@ -3,13 +3,15 @@
 //! There is no catalogue to merge with: everything is read, and chunks that are known are not stored again.
 
 use std::io;
-use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ContentHash;
@@ -23,6 +25,13 @@ use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::Flags;
 use farkeep_codec::tree::NodePlain;
 use farkeep_codec::tree::PathKey;
+
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::process::Signal;
 
 use super::BackupError;
 use super::Request;
@@ -57,6 +66,9 @@ use crate::source::path_of;
 
 /// Permission bits of a file that came from a stream: its owner may read and write it.
 const STREAM_MODE: u32 = 0o600;
+
+/// How long a stream that gives nothing is waited for before it is asked again whether to go on: 100 ms.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Backs up what the request names, which is not [`Sources::Paths`].
 pub(super) fn run(
@@ -139,7 +151,7 @@ impl Streams<'_, '_> {
     fn add_sources(&mut self, paths: &[PathKey]) -> Result<(), BackupError> {
         match &self.request.sources {
             Sources::Stdin { .. } => {
-                paths.iter().try_for_each(|path| self.add_stream(path, &mut io::stdin().lock()))
+                paths.iter().try_for_each(|path| self.add_stream(path, io::stdin().as_fd()))
             }
             Sources::Command { line, .. } => paths.iter().try_for_each(|path| self.add_command(path, line)),
             Sources::Images(_) | Sources::Paths(_) => self.add_images(paths),
@@ -154,12 +166,19 @@ impl Streams<'_, '_> {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let mut output = child.stdout.take().expect("it was asked for a pipe");
-        let added = self.add_stream(path, &mut output);
-        // When the reading failed nobody takes the rest: the command ends on a closed pipe.
+        let output = child.stdout.take().expect("it was asked for a pipe");
+        let added = self.add_stream(path, output.as_fd());
+        // When the reading failed nobody takes the rest: whoever writes it ends on a closed pipe, and the command, which
+        // may be waiting for something else, is asked to end.
         drop(output);
+        if added.is_err() {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process(Pid::from_child(&child), Signal::TERM);
+        }
         let status = child.wait().map_err(failed)?;
         added?;
+        // The signal that ended this run may have ended the command first.
+        self.go_on()?;
         if status.success() {
             Ok(())
         } else {
@@ -167,18 +186,29 @@ impl Streams<'_, '_> {
         }
     }
 
-    fn add_stream(&mut self, path: &PathKey, input: &mut dyn Read) -> Result<(), BackupError> {
+    /// Fails when the run is to end early.
+    fn go_on(&self) -> Result<(), BackupError> {
+        match self.request.cancel.load(Ordering::Relaxed) {
+            true => Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().0 }),
+            false => Ok(()),
+        }
+    }
+
+    fn add_stream(&mut self, path: &PathKey, input: BorrowedFd<'_>) -> Result<(), BackupError> {
+        let failed = |source| BackupError::Io { doing: format!("read {path}"), source };
         let mut stream = ChunkStream::new(&mut self.writer, self.chunks, Cutting::ByContent);
         let mut bytes = 0;
         loop {
-            match input.read(stream.room()) {
-                Ok(0) => break,
-                Ok(count) => {
+            match read_next(input, stream.room(), &self.request.cancel).map_err(failed)? {
+                None => {
+                    drop(stream);
+                    return self.go_on();
+                }
+                Some(0) => break,
+                Some(count) => {
                     bytes += count as u64;
                     stream.fill(count)?;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(BackupError::Io { doing: format!("read {path}"), source }),
             }
         }
         let (hash, content) = stream.finish()?;
@@ -223,6 +253,7 @@ impl Streams<'_, '_> {
     fn read_image(&mut self, found: &Found) -> Result<(u64, Content, Option<ContentHash>), BackupError> {
         let failed = |source| BackupError::Io { doing: format!("read {}", found.path), source };
         let mut contents = Contents::open_image(&path_of(&found.path)).map_err(failed)?;
+        self.writer.shared.progress.expect_more(0, contents.stat().size);
         let mut stream = ChunkStream::new(&mut self.writer, self.chunks, Cutting::Fixed);
         stream.read_all(&mut contents)?.map_err(failed)?;
         let (hash, content) = stream.finish()?;
@@ -259,15 +290,28 @@ impl Streams<'_, '_> {
     }
 
     fn finish(mut self, capture: &Capture<'_>) -> Result<Summary, BackupError> {
-        if self.request.cancel.load(Ordering::Relaxed) {
-            return Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().0 });
-        }
+        self.go_on()?;
         let writer = &mut self.writer;
         let mut sink = |node: NodePlain<'_>| writer.write(ObjectKind::Node, node.references, node.plain);
         let root = self.builder.finish(&mut sink)?;
         let trailer = Trailer { root: root.pointer, content: self.digest.finish() };
         capture.commit(&trailer, &self.figures, self.writer.shared)
     }
+}
+
+/// Reads what a stream gives next, however long that takes; nothing when the run is to end before.
+fn read_next(input: BorrowedFd<'_>, room: &mut [u8], cancel: &AtomicBool) -> io::Result<Option<usize>> {
+    while !cancel.load(Ordering::Relaxed) {
+        match rustix::event::poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&PATIENCE)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            ready => ready?,
+        };
+        match rustix::io::read(input, &mut *room) {
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            count => return Ok(Some(count?)),
+        }
+    }
+    Ok(None)
 }
 
 fn content_of(content: RowContent) -> Content {

@@ -15,10 +15,10 @@ use farkeep_codec::tree::Node;
 use farkeep_codec::tree::PathKey;
 
 use super::CheckError;
-use super::Extent;
 use super::Finding;
 use super::content;
 use super::damage::Damages;
+use crate::repository::Extent;
 use crate::repository::Fetcher;
 use crate::repository::Point;
 use crate::repository::Repository;
@@ -105,7 +105,7 @@ impl<'a> Lost<'a> {
                 damages.tell_lost(Finding::Lost {
                     snapshot,
                     path: part.first.clone(),
-                    extent: Extent::Range { end: part.end.clone(), entries: part.entries },
+                    extent: Extent::Range { end: part.end.clone(), entries: Some(part.entries) },
                 });
                 State::Touched
             }

@@ -9,7 +9,6 @@ use super::failure::Failure;
 use super::interrupt;
 use super::session::Session;
 use crate::check;
-use crate::check::Extent;
 use crate::check::Finding;
 use crate::check::Request;
 use crate::check::Summary;
@@ -19,6 +18,7 @@ use crate::output::line;
 use crate::output::line::Named;
 use crate::progress::Progress;
 use crate::repository::Access;
+use crate::repository::Extent;
 
 /// Prove that everything can be restored
 ///
@@ -83,7 +83,7 @@ fn tell(session: &Session, finding: &Finding) -> io::Result<()> {
         Finding::Lost { snapshot, path, extent } => {
             let (before, entries) = match extent {
                 Extent::Path => (None, 1),
-                Extent::Range { end, entries } => (end.as_ref().map(Named::of_key), *entries),
+                Extent::Range { end, entries } => (end.as_ref().map(Named::of_key), entries.unwrap_or(1)),
             };
             let path = Named::of_key(path);
             session.output.problem(&line::DamagedPath { snapshot: *snapshot, path, before, entries })

@@ -131,7 +131,6 @@ impl Failure {
         match self {
             Self::Repository(error)
             | Self::Backup(BackupError::Repository(error))
-            | Self::Restore(RestoreError::Repository(error))
             | Self::Check(CheckError::Repository(error)) => Some(error),
             _ => None,
         }

@@ -17,6 +17,7 @@ use crate::output::line;
 use crate::output::line::Named;
 use crate::progress::Progress;
 use crate::repository::Access;
+use crate::repository::Extent;
 use crate::restore;
 use crate::restore::Delete;
 use crate::restore::Intent;
@@ -29,7 +30,8 @@ use crate::source::Selection;
 /// Turn a snapshot, or a part of it, into files again
 ///
 /// Nothing is ever written outside of the target. Every byte is verified before it is written; what cannot be verified
-/// is not written, is named, and the exit code says so.
+/// is not written, is named, and the exit code says so. Where damage hides which names a folder had, --delete removes
+/// nothing from it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -114,7 +116,12 @@ impl Restore {
     fn report(&self, session: &Session, subject: &Subject, summary: &Summary) -> Result<Exit, Failure> {
         for problem in &summary.problems {
             let (path, why) = (Named::of_key(&problem.path), problem.why.clone());
-            session.output.problem(&line::RestoreProblem { path, why, damage: problem.damage })?;
+            let (extent, before, entries) = match &problem.extent {
+                Extent::Path => ("path", None, None),
+                Extent::Range { end, entries } => ("range", end.as_ref().map(Named::of_key), *entries),
+            };
+            let damage = problem.damage;
+            session.output.problem(&line::RestoreProblem { path, extent, before, entries, why, damage })?;
         }
         session.output.summary(&line::Restore {
             snapshot: subject.point.id,

@@ -54,6 +54,8 @@ pub(super) struct LargeFile {
     destination: Destination,
     file: OpenFile,
     written_bytes: AtomicU64,
+    /// Bytes that the progress was told of.
+    passed_bytes: AtomicU64,
     /// Stretches that are not done, and one for the plan as long as it adds more.
     left: AtomicUsize,
     failed: Mutex<Option<(Fault, String)>>,
@@ -78,6 +80,7 @@ impl Writing<'_> {
             Some(Ok(plain)) => plain,
             Some(Err(error)) => {
                 for (file, _) in files {
+                    self.progress.add_bytes(file.entry.content_bytes());
                     self.report.problem(&file.entry.path, Fault::Repository, &error);
                 }
                 return;
@@ -92,6 +95,7 @@ impl Writing<'_> {
     }
 
     fn small_file(&self, file: &Destination, contents: &[u8]) {
+        self.progress.add_bytes(contents.len() as u64);
         match self.try_small_file(file, contents) {
             Ok(written) => self.done(file, written),
             Err(error) => self.report.problem(&file.entry.path, Fault::Target, &error),
@@ -120,10 +124,12 @@ impl Writing<'_> {
                 destination,
                 file,
                 written_bytes: AtomicU64::new(0),
+                passed_bytes: AtomicU64::new(0),
                 left: AtomicUsize::new(1),
                 failed: Mutex::new(None),
             })),
             Err(error) => {
+                self.progress.add_bytes(destination.entry.content_bytes());
                 self.report.problem(&destination.entry.path, Fault::Target, &error);
                 None
             }
@@ -153,6 +159,7 @@ impl Writing<'_> {
             file.written_bytes.fetch_add(written, Ordering::Relaxed);
             self.check(&file.file, &file.destination, *offset, plain).map_err(Failure::Target)?;
             self.progress.add_bytes(plain.len() as u64);
+            file.passed_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -166,6 +173,9 @@ impl Writing<'_> {
         let Some(file) = Arc::into_inner(file) else { return };
         let failed = file.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         let destination = file.destination;
+        // Holes, and what was not written because something failed.
+        let rest_bytes = destination.entry.content_bytes().saturating_sub(file.passed_bytes.into_inner());
+        self.progress.add_bytes(rest_bytes);
         let ended = match failed {
             Some((fault, why)) => {
                 self.report.problem_because(&destination.entry.path, fault, why);
@@ -208,7 +218,6 @@ impl Writing<'_> {
         count(&self.report.written_bytes, written_bytes);
         count(&self.report.files_equal, u64::from(written_bytes == 0 && file.existing == Existing::File));
         count(&self.report.verified, u64::from(self.verify == Verify::ReadBack));
-        self.progress.add_entries(1);
     }
 }
 

@@ -13,10 +13,12 @@ use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Content;
 use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 
 use super::Intent;
 use super::Overwrite;
+use super::Pass;
 use super::files::Destination;
 use super::files::Existing;
 use super::files::LargeFile;
@@ -25,6 +27,7 @@ use super::report::Fault;
 use super::report::count;
 use super::view::View;
 use crate::repository::Repository;
+use crate::repository::RepositoryError;
 use crate::source::Kind;
 use crate::source::Wanted;
 use crate::target;
@@ -60,14 +63,14 @@ pub(super) struct FirstPass<'a> {
     pub(super) gathered_files: usize,
 }
 
-impl FirstPass<'_> {
-    /// Takes one entry. The answer says whether what lies below it is of interest.
-    pub(super) fn entry(&mut self, entry: Entry) -> Wanted {
+impl Pass for FirstPass<'_> {
+    fn entry(&mut self, entry: Entry) -> Wanted {
         let Some(path) = self.view.place(&entry.path) else { return Wanted::No };
         let wanted = self.view.judge(&entry);
         if wanted != Wanted::Yes {
             return wanted;
         }
+        self.writing.progress.add_entries(1);
         let from = entry.path.clone();
         match self.make(path, entry) {
             Ok(()) => Wanted::Yes,
@@ -78,6 +81,12 @@ impl FirstPass<'_> {
         }
     }
 
+    fn gap(&mut self, gap: Gap, error: &RepositoryError) {
+        self.writing.report.gap(gap, error);
+    }
+}
+
+impl FirstPass<'_> {
     /// Writes what was gathered and not written yet.
     pub(super) fn finish(mut self) {
         self.write_gathered();
@@ -159,7 +168,6 @@ impl FirstPass<'_> {
             return Ok(());
         }
         count(&report.others, 1);
-        self.writing.progress.add_entries(1);
         match (self.intent, is_there, found) {
             (Intent::DryRun, ..) => Ok(()),
             (Intent::Write, true, _) => target.refresh(path, entry),
@@ -178,6 +186,7 @@ impl FirstPass<'_> {
         if self.intent == Intent::DryRun {
             count(&self.writing.report.files, 1);
             count(&self.writing.report.bytes, entry.content_bytes());
+            self.writing.progress.add_bytes(entry.content_bytes());
             return Ok(());
         }
         let destination = Destination { path, entry, existing };
@@ -199,6 +208,7 @@ impl FirstPass<'_> {
         match self.overwrite {
             Overwrite::Never => {
                 count(&report.files_skipped, 1);
+                self.writing.progress.add_bytes(entry.content_bytes());
                 Ok(None)
             }
             Overwrite::IfChanged if target::matches(entry, &stat) => {

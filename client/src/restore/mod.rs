@@ -4,8 +4,10 @@
 //! are fetched bundle by bundle, each opened once for all files that lie in it, by as many workers as there are cores.
 //! The second makes hard links and gives folders their metadata when nothing is written into them any more.
 
+mod missed;
 mod report;
 mod view;
+mod plan;
 mod files;
 mod first;
 mod second;
@@ -21,11 +23,13 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 use thiserror::Error;
 
 use crate::progress::Phase;
 use crate::progress::Progress;
+use crate::repository::Extent;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::Selection;
@@ -37,7 +41,6 @@ use crate::target::TargetError;
 use files::Writing;
 use first::FirstPass;
 use first::Job;
-use report::Fault;
 use report::Report;
 use second::SecondPass;
 use view::View;
@@ -110,6 +113,8 @@ pub struct Request {
 pub struct Problem {
     /// Where it is in the snapshot.
     pub path: PathKey,
+    /// What of the snapshot it is.
+    pub extent: Extent,
     /// What happened.
     pub why: String,
     /// Whether the repository is at fault, and not the target.
@@ -153,9 +158,6 @@ pub struct Summary {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The repository cannot give the snapshot's tree.
-    #[error("cannot read the snapshot")]
-    Repository(#[from] RepositoryError),
     /// The target folder cannot be used.
     #[error("cannot write to the target {}", path.display())]
     Target {
@@ -192,7 +194,9 @@ pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> R
     let target = open_target(request)?;
     let report = Report::default();
     let writing = Writing { target: &target, report: &report, progress, verify: request.verify };
-    progress.begin(Phase::Restoring, 0, 0);
+    progress.begin(Phase::Planning, 0, 0);
+    let totals = plan::totals(repository, request, &view)?;
+    progress.begin(Phase::Restoring, totals.entries, totals.bytes);
     first_pass(repository, request, &view, &writing)?;
     let mut second = SecondPass {
         target: &target,
@@ -203,8 +207,7 @@ pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> R
         intent: request.intent,
         open: Vec::new(),
     };
-    // What is damaged was named by the first pass.
-    visit(repository, request, &view, &Report::default(), |entry| second.entry(entry))?;
+    visit(repository, request, &view, &mut second)?;
     second.finish();
     Ok(report.finish(target.notices().count(), begun.elapsed()))
 }
@@ -235,7 +238,7 @@ fn first_pass(
             gathered: HashMap::new(),
             gathered_files: 0,
         };
-        visit(repository, request, view, writing.report, |entry| first.entry(entry))?;
+        visit(repository, request, view, &mut first)?;
         first.finish();
         Ok(())
     })
@@ -251,18 +254,26 @@ fn work(repository: &Repository, writing: &Writing<'_>, jobs: &Receiver<Job>) {
     }
 }
 
-/// Hands the entries of the view to a pass, in path order. Where the tree itself is damaged the rest of it is out of
-/// reach; that is reported with the last path before it.
+/// What is done with the entries of a tree, one after the other.
+trait Pass {
+    /// Takes one entry. The answer says whether what lies below it is of interest.
+    fn entry(&mut self, entry: Entry) -> Wanted;
+
+    /// Takes note of a part of the view that cannot be read, in its place between the entries.
+    fn gap(&mut self, gap: Gap, error: &RepositoryError);
+}
+
+/// Hands the entries of the view to a pass, in path order. Where a node of the tree cannot be read it goes on behind it.
 fn visit(
     repository: &Repository,
     request: &Request,
     view: &View,
-    report: &Report,
-    mut pass: impl FnMut(Entry) -> Wanted,
+    pass: &mut impl Pass,
 ) -> Result<(), RestoreError> {
     let mut walk = repository.walk(request.root);
-    let mut last = view.first().clone();
-    walk.seek(view.first())?;
+    while let Err(error) = walk.seek(view.first()) {
+        tell(view, walk.gap(), &error, pass);
+    }
     loop {
         if request.cancel.load(Ordering::Relaxed) {
             return Err(RestoreError::Interrupted);
@@ -271,45 +282,51 @@ fn visit(
             Ok(Some(entry)) if entry.path.starts_with(view.first()) => entry,
             Ok(_) => return Ok(()),
             Err(error) => {
-                let why = format!("everything behind this path: {}", crate::output::chain(&error));
-                report.problem_because(&last, Fault::Repository, why);
-                return Ok(());
+                tell(view, walk.gap(), &error, pass);
+                continue;
             }
         };
-        last.clone_from(&entry.path);
         let is_folder = view::shape_of(&entry) == Shape::Folder;
-        if pass(entry) == Wanted::No && is_folder {
-            walk.skip_folder()?;
+        if pass.entry(entry) == Wanted::No && is_folder {
+            while let Err(error) = walk.skip_folder() {
+                tell(view, walk.gap(), &error, pass);
+            }
         }
     }
 }
 
-/// What the request is about.
+/// Tells a pass what it misses, as far as that belongs to the view.
+fn tell(view: &View, gap: Option<&Gap>, error: &RepositoryError, pass: &mut impl Pass) {
+    if let Some(gap) = gap.and_then(|gap| view.clip(gap)) {
+        pass.gap(gap, error);
+    }
+}
+
+/// What the request is about. Where damage hides the path itself, what lies below it is all that can be restored.
 fn view(repository: &Repository, request: &Request) -> Result<View, RestoreError> {
     let selection = request.selection.clone();
     let Some(path) = &request.subtree else {
         return Ok(View::new(PathKey::root(), Shape::Folder, selection));
     };
-    match repository.entry(request.root, path)? {
-        Some(entry) => Ok(View::new(path.clone(), view::shape_of(&entry), selection)),
-        None if *path == PathKey::root() => Ok(View::new(PathKey::root(), Shape::Folder, selection)),
-        None => Err(RestoreError::NoSuchPath { path: path.clone() }),
+    match repository.entry(request.root, path) {
+        Ok(Some(entry)) => Ok(View::new(path.clone(), view::shape_of(&entry), selection)),
+        Ok(None) if *path != PathKey::root() => Err(RestoreError::NoSuchPath { path: path.clone() }),
+        Ok(None) | Err(_) => Ok(View::new(path.clone(), Shape::Folder, selection)),
     }
 }
 
 /// Opens the target folder. A dry run makes none.
 fn open_target(request: &Request) -> Result<Target, RestoreError> {
     let failed = |source| RestoreError::Target { path: request.target.clone(), source };
-    let path = match request.intent {
-        Intent::DryRun if !request.target.exists() => std::env::temp_dir(),
-        _ => request.target.clone(),
-    };
-    let target = Target::open(&path, Owners::ByName).map_err(failed)?;
-    if request.overwrite == Overwrite::Refuse
-        && path == request.target
-        && !target.names(&PathKey::root()).map_err(failed)?.is_empty()
-    {
+    if request.intent == Intent::DryRun && matches!(request.target.try_exists(), Ok(false)) {
+        return Target::absent(&request.target, Owners::ByName).map_err(failed);
+    }
+    let target = Target::open(&request.target, Owners::ByName).map_err(failed)?;
+    if request.overwrite == Overwrite::Refuse && !target.names(&PathKey::root()).map_err(failed)?.is_empty() {
         return Err(RestoreError::NotEmpty { path: request.target.clone() });
     }
     Ok(target)
 }
+
+#[cfg(test)]
+mod tests;

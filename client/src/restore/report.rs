@@ -1,15 +1,20 @@
 //! What a restore did, collected from all its threads.
 
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 
 use super::Problem;
 use super::Summary;
+use super::missed::Missed;
+use crate::repository::Extent;
+use crate::repository::RepositoryError;
 
 /// Problems that are named.
 const PROBLEMS_NAMED_MAX: usize = 1000;
@@ -29,6 +34,7 @@ pub(super) struct Report {
     problem_count: AtomicU64,
     damage_count: AtomicU64,
     problems: Mutex<Vec<Problem>>,
+    missed: Mutex<Missed>,
 }
 
 /// Who is at fault when something could not be restored.
@@ -48,13 +54,36 @@ impl Report {
 
     /// The same, with the reason in words.
     pub(super) fn problem_because(&self, path: &PathKey, fault: Fault, why: String) {
-        count(&self.problem_count, 1);
         let damage = fault == Fault::Repository;
-        count(&self.damage_count, u64::from(damage));
+        self.missed().add(path, fault);
+        self.name(Problem { path: path.clone(), extent: Extent::Path, why, damage }, 1);
+    }
+
+    /// Counts and names a part of the tree that cannot be read.
+    pub(super) fn gap(&self, gap: Gap, error: &RepositoryError) {
+        self.missed().add_gap(&gap);
+        let (path, entries) = (gap.first, gap.entries);
+        let extent = Extent::Range { end: gap.end, entries };
+        let problem = Problem { path, extent, why: crate::output::chain(error), damage: true };
+        self.name(problem, entries.unwrap_or(1));
+    }
+
+    /// Who is at fault, if a file was not restored.
+    pub(super) fn fault(&self, path: &PathKey) -> Option<Fault> {
+        self.missed().fault(path)
+    }
+
+    fn name(&self, problem: Problem, entries: u64) {
+        count(&self.problem_count, entries);
+        count(&self.damage_count, if problem.damage { entries } else { 0 });
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         if problems.len() < PROBLEMS_NAMED_MAX {
-            problems.push(Problem { path: path.clone(), why, damage });
+            problems.push(problem);
         }
+    }
+
+    fn missed(&self) -> MutexGuard<'_, Missed> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn finish(self, notices: u64, elapsed: Duration) -> Summary {

@@ -6,15 +6,19 @@ use std::collections::HashSet;
 
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 
 use super::Delete;
 use super::Intent;
 use super::Overwrite;
+use super::Pass;
 use super::report::Fault;
 use super::report::Report;
 use super::report::count;
 use super::view::View;
+use crate::repository::RepositoryError;
+use crate::source::Kind;
 use crate::source::Wanted;
 use crate::target::Target;
 use crate::target::TargetError;
@@ -35,19 +39,20 @@ pub(super) struct SecondPass<'a> {
 pub(super) struct OpenFolder {
     path: PathKey,
     entry: Entry,
-    /// Names that the snapshot has in it, when those it does not have are to be removed.
-    names: HashSet<Vec<u8>>,
+    /// Names that the snapshot has in it, when those it does not have are to be removed. Nothing when not all of them
+    /// can be read.
+    names: Option<HashSet<Vec<u8>>>,
 }
 
-impl SecondPass<'_> {
-    /// Takes one entry. The answer says whether what lies below it is of interest.
-    pub(super) fn entry(&mut self, entry: Entry) -> Wanted {
+impl Pass for SecondPass<'_> {
+    fn entry(&mut self, entry: Entry) -> Wanted {
         let Some(path) = self.view.place(&entry.path) else { return Wanted::No };
         self.leave_until(&path);
         if self.delete == Delete::Extra
             && let (Some(folder), Some(name)) = (self.open.last_mut(), path.name())
+            && let Some(names) = &mut folder.names
         {
-            folder.names.insert(name.to_vec());
+            names.insert(name.to_vec());
         }
         let wanted = self.view.judge(&entry);
         if wanted != Wanted::Yes {
@@ -55,18 +60,28 @@ impl SecondPass<'_> {
         }
         match &entry.body {
             Body::Folder | Body::Ancestor => {
-                self.open.push(OpenFolder { path, entry, names: HashSet::new() });
+                self.open.push(OpenFolder { path, entry, names: Some(HashSet::new()) });
             }
             Body::HardLink { first } if self.view.has_file(first) => {
-                if let Err(error) = self.link(&path, first) {
-                    self.report.problem(&entry.path, Fault::Target, &error);
-                }
+                self.link(&path, &entry, first);
             }
             _ => {}
         }
         Wanted::Yes
     }
 
+    /// The first pass has named it. Which names its folders have there nobody knows, so none of them is an extra one.
+    fn gap(&mut self, gap: Gap, _: &RepositoryError) {
+        if let Some(path) = self.view.place(&gap.first) {
+            self.leave_until(&path);
+        }
+        for folder in &mut self.open {
+            folder.names = None;
+        }
+    }
+}
+
+impl SecondPass<'_> {
     /// Leaves all folders.
     pub(super) fn finish(mut self) {
         while let Some(folder) = self.open.pop() {
@@ -82,8 +97,11 @@ impl SecondPass<'_> {
 
     fn leave(&self, folder: &OpenFolder) {
         // Above a backup's root there is much that the snapshot never saw.
-        if self.delete == Delete::Extra && matches!(folder.entry.body, Body::Folder) {
-            self.remove_extra(folder);
+        if self.delete == Delete::Extra
+            && matches!(folder.entry.body, Body::Folder)
+            && let Some(names) = &folder.names
+        {
+            self.remove_extra(folder, names);
         }
         if self.intent == Intent::Write
             && let Err(error) = self.target.finish_folder(&folder.path, &folder.entry)
@@ -92,13 +110,17 @@ impl SecondPass<'_> {
         }
     }
 
-    fn remove_extra(&self, folder: &OpenFolder) {
-        let removed = self.target.names(&folder.path).and_then(|names| {
-            for name in names.into_iter().filter(|name| !folder.names.contains(name)) {
+    fn remove_extra(&self, folder: &OpenFolder, names: &HashSet<Vec<u8>>) {
+        let removed = self.target.names(&folder.path).and_then(|there| {
+            for name in there.into_iter().filter(|name| !names.contains(name)) {
                 let Ok(path) = folder.path.join(&name) else { continue };
+                let judge = |path: &PathKey, kind: Kind| self.view.judge_extra(path, kind);
                 let removed = match self.intent {
-                    Intent::Write => self.target.remove(&path)?,
-                    Intent::DryRun => 1,
+                    Intent::Write => self.target.remove_wanted(&path, &judge)?,
+                    Intent::DryRun => {
+                        let kind = self.target.look(&path)?.map(|stat| stat.kind);
+                        u64::from(kind.is_some_and(|kind| judge(&path, kind) == Wanted::Yes))
+                    }
                 };
                 count(&self.report.deleted, removed);
             }
@@ -109,7 +131,17 @@ impl SecondPass<'_> {
         }
     }
 
-    fn link(&self, path: &PathKey, first: &PathKey) -> Result<(), TargetError> {
+    fn link(&self, path: &PathKey, entry: &Entry, first: &PathKey) {
+        if let Some(fault) = self.report.fault(first) {
+            let why = format!("it is a further name of {first}, which is not restored");
+            return self.report.problem_because(&entry.path, fault, why);
+        }
+        if let Err(error) = self.try_link(path, first) {
+            self.report.problem(&entry.path, Fault::Target, &error);
+        }
+    }
+
+    fn try_link(&self, path: &PathKey, first: &PathKey) -> Result<(), TargetError> {
         let Some(first) = self.view.place(first) else { return Ok(()) };
         if self.intent == Intent::DryRun {
             count(&self.report.others, 1);

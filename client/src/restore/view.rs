@@ -2,8 +2,10 @@
 
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 
+use crate::source::Kind;
 use crate::source::Selection;
 use crate::source::Shape;
 use crate::source::Wanted;
@@ -39,9 +41,35 @@ impl View {
         PathKey::from_components(path.components().skip(kept)).ok()
     }
 
+    /// Whether all of the subtree is restored.
+    pub(super) fn is_everything(&self) -> bool {
+        self.selection.is_everything()
+    }
+
+    /// What of a part of the tree belongs to the subtree, by its number of entries where all of it does.
+    pub(super) fn clip(&self, gap: &Gap) -> Option<Gap> {
+        let top = &self.subtree;
+        let begins_behind = gap.first > *top && !gap.first.starts_with(top);
+        if begins_behind || gap.end.as_ref().is_some_and(|end| end <= top) {
+            return None;
+        }
+        let end = gap.end.clone().filter(|end| end.starts_with(top));
+        let is_inside = gap.first >= *top && (end.is_some() || *top == PathKey::root());
+        let first = gap.first.clone().max(top.clone());
+        Some(Gap { first, end, entries: gap.entries.filter(|_| is_inside) })
+    }
+
     /// What is done with an entry.
     pub(super) fn judge(&self, entry: &Entry) -> Wanted {
         self.selection.judge(&entry.path, shape_of(entry))
+    }
+
+    /// What is done with something at a path of the target that the snapshot does not have.
+    pub(super) fn judge_extra(&self, path: &PathKey, kind: Kind) -> Wanted {
+        let from = self.subtree.components().chain(path.components());
+        let shape = if kind == Kind::Folder { Shape::Folder } else { Shape::Other };
+        // What has no place in a snapshot cannot be selected in one.
+        PathKey::from_components(from).map_or(Wanted::No, |from| self.selection.judge(&from, shape))
     }
 
     /// Whether the entry at a path, which is a file, is restored.

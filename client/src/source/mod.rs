@@ -38,6 +38,7 @@ pub use stat::DeviceNumber;
 pub use stat::FileId;
 pub use stat::Kind;
 pub use stat::Stat;
+pub use walk::Amount;
 pub use walk::Effort;
 pub use walk::Walker;
 

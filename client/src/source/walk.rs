@@ -89,6 +89,15 @@ pub struct Walker {
     path: PathKey,
 }
 
+/// How much a walk has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amount {
+    /// Files, folders and other entries.
+    pub entries: u64,
+    /// Bytes of the files. One with several names counts for each with its part.
+    pub bytes: u64,
+}
+
 /// One folder on the way to the next entry.
 #[derive(Debug)]
 struct Frame {
@@ -125,6 +134,11 @@ impl Walker {
         walker
     }
 
+    /// How much was found so far, which is more than was yielded. It never falls.
+    pub fn found(&self) -> Amount {
+        self.queue.found()
+    }
+
     /// Yields the folders above the next root that were not yielded before, and the root.
     fn begin_next_root(&mut self) -> Option<()> {
         let root = &self.roots.next()?;
@@ -146,6 +160,9 @@ impl Walker {
             name = CString::new(component).expect("path keys have no zero bytes inside components");
         }
         let found = find(&folder, &name, path, Role::Member);
+        if let Ok(found) = &found {
+            self.queue.count([&found.stat]);
+        }
         if let Ok(Found { stat: Stat { kind: Kind::Folder, .. }, path, .. }) = &found {
             let inside = Inside { folder, path: Arc::new(PathKey::root()), level: None };
             let batch = inside.enter(&name, path.clone());

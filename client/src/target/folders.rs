@@ -26,7 +26,8 @@ pub(super) const ACL_DEFAULT: &str = "system.posix_acl_default";
 /// Opens folders of the target by their paths.
 #[derive(Debug)]
 pub(super) struct Folders {
-    top: Arc<OpenFolder>,
+    /// Nothing, where there is no target.
+    top: Option<Arc<OpenFolder>>,
     kept: Mutex<Kept>,
 }
 
@@ -55,12 +56,17 @@ struct Kept {
 
 impl Folders {
     pub(super) fn new(top: OwnedFd) -> io::Result<Self> {
-        Ok(Self { top: Arc::new(OpenFolder::new(top)), kept: Mutex::default() })
+        Ok(Self { top: Some(Arc::new(OpenFolder::new(top))), kept: Mutex::default() })
+    }
+
+    /// Those of a target that is not there: none.
+    pub(super) fn absent() -> Self {
+        Self { top: None, kept: Mutex::default() }
     }
 
     /// The folder at a path, opened from the nearest one above it that is open.
     pub(super) fn open(&self, path: &PathKey) -> io::Result<Arc<OpenFolder>> {
-        let (mut folder, mut at, names) = self.nearest(path);
+        let (mut folder, mut at, names) = self.nearest(path)?;
         for name in names {
             folder = Arc::new(folder.open_inner(&c_string(&name)?)?);
             at = at.join(&name).map_err(io::Error::other)?;
@@ -72,7 +78,7 @@ impl Folders {
     /// The folder that something is in, and its name there. The top of the target is in itself.
     pub(super) fn place(&self, path: &PathKey) -> io::Result<Place> {
         let Some(parent) = path.parent() else {
-            return Ok(Place { folder: Arc::clone(&self.top), name: c".".to_owned() });
+            return Ok(Place { folder: self.top()?, name: c".".to_owned() });
         };
         let name = c_string(path.name().unwrap_or_default())?;
         Ok(Place { folder: self.open(&parent)?, name })
@@ -84,22 +90,26 @@ impl Folders {
     }
 
     /// The nearest open folder, its path, and the names that lead on from it.
-    fn nearest(&self, path: &PathKey) -> (Arc<OpenFolder>, PathKey, Vec<Vec<u8>>) {
+    fn nearest(&self, path: &PathKey) -> io::Result<(Arc<OpenFolder>, PathKey, Vec<Vec<u8>>)> {
         let kept = self.lock();
         let mut at = path.clone();
         let mut names = Vec::new();
         loop {
             if let Some(folder) = kept.folders.get(&at) {
                 names.reverse();
-                return (Arc::clone(folder), at, names);
+                return Ok((Arc::clone(folder), at, names));
             }
             let Some(parent) = at.parent() else {
                 names.reverse();
-                return (Arc::clone(&self.top), at, names);
+                return Ok((self.top()?, at, names));
             };
             names.extend(at.name().map(<[u8]>::to_vec));
             at = parent;
         }
+    }
+
+    fn top(&self) -> io::Result<Arc<OpenFolder>> {
+        self.top.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

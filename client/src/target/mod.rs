@@ -147,9 +147,23 @@ impl Target {
         std::fs::create_dir_all(path).map_err(unusable)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| unusable(error.into()))?;
+        Self::over(Folders::new(top).map_err(unusable)?, owners).map_err(unusable)
+    }
+
+    /// A folder that is not there, for whoever wants to know what would be done: nothing is in it, and nothing can be
+    /// made in it.
+    ///
+    /// # Errors
+    /// [`TargetError::Unusable`] when the names of users and groups cannot be read.
+    pub fn absent(path: &Path, owners: Owners) -> Result<Self, TargetError> {
+        Self::over(Folders::absent(), owners)
+            .map_err(|source| TargetError::Unusable { path: path.to_owned(), source })
+    }
+
+    fn over(folders: Folders, owners: Owners) -> io::Result<Self> {
         Ok(Self {
-            folders: Folders::new(top).map_err(unusable)?,
-            accounts: Accounts::read().map_err(unusable)?,
+            folders,
+            accounts: Accounts::read()?,
             owners,
             notices: metadata::Counters::default(),
             uid: rustix::process::geteuid().as_raw(),

@@ -22,6 +22,7 @@ use super::folders::Place;
 use super::is_absent;
 use crate::source::Kind;
 use crate::source::Stat;
+use crate::source::Wanted;
 
 /// Room for names as the kernel gives them.
 const LISTING_BYTES: usize = 32 << 10;
@@ -31,6 +32,8 @@ struct Doomed {
     path: PathKey,
     /// Folders in it that are still there.
     inner: Vec<Vec<u8>>,
+    /// Whether it is not to go itself, or something in it is not.
+    stays: bool,
 }
 
 impl Target {
@@ -52,23 +55,46 @@ impl Target {
     /// # Errors
     /// [`TargetError::OtherFileSystem`] at a mount point; what came before it is gone then.
     pub fn remove(&self, path: &PathKey) -> Result<u64, TargetError> {
+        self.remove_wanted(path, &|_, _| Wanted::Yes)
+    }
+
+    /// Removes of what is at a path what is wanted, and of folders those in which nothing stays.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn remove_wanted(
+        &self,
+        path: &PathKey,
+        judge: &dyn Fn(&PathKey, Kind) -> Wanted,
+    ) -> Result<u64, TargetError> {
         let Some(stat) = self.look(path)? else {
             return Ok(0);
         };
+        let wanted = judge(path, stat.kind);
+        if wanted == Wanted::No {
+            return Ok(0);
+        }
         if stat.kind != Kind::Folder {
             self.unlink(path, AtFlags::empty())?;
             return Ok(1);
         }
         let mut removed = 0;
-        let inner = self.empty(path, &mut removed)?;
-        let mut doomed = vec![Doomed { path: path.clone(), inner }];
+        let mut doomed = vec![self.empty(path, wanted, judge, &mut removed)?];
         while let Some(innermost) = doomed.last_mut() {
             match innermost.inner.pop() {
                 Some(name) => {
                     let path = innermost.path.join(&name).map_err(io::Error::other);
                     let path = path.map_err(failed(Doing::Remove, &innermost.path))?;
-                    let inner = self.empty(&path, &mut removed)?;
-                    doomed.push(Doomed { path, inner });
+                    match judge(&path, Kind::Folder) {
+                        Wanted::No => innermost.stays = true,
+                        wanted => doomed.push(self.empty(&path, wanted, judge, &mut removed)?),
+                    }
+                }
+                None if innermost.stays => {
+                    doomed.pop();
+                    if let Some(outer) = doomed.last_mut() {
+                        outer.stays = true;
+                    }
                 }
                 None => {
                     self.unlink(&innermost.path, AtFlags::REMOVEDIR)?;
@@ -80,8 +106,14 @@ impl Target {
         Ok(removed)
     }
 
-    /// Removes everything in a folder but the folders in it, whose names are returned.
-    fn empty(&self, path: &PathKey, removed: &mut u64) -> Result<Vec<Vec<u8>>, TargetError> {
+    /// Removes what is wanted in a folder, but not yet the folders in it.
+    fn empty(
+        &self,
+        path: &PathKey,
+        wanted: Wanted,
+        judge: &dyn Fn(&PathKey, Kind) -> Wanted,
+        removed: &mut u64,
+    ) -> Result<Doomed, TargetError> {
         let fail = failed(Doing::Remove, path);
         let place = self.place(path)?;
         if is_mount(&place).map_err(&fail)? {
@@ -90,21 +122,27 @@ impl Target {
         let stat = Stat::at(&place.folder.fd, &place.name).map_err(&fail)?;
         self.unlock(&place, &stat).map_err(&fail)?;
         let folder = self.folders.open(path).map_err(&fail)?;
-        let mut folders = Vec::new();
+        let mut inner = Vec::new();
+        let mut stays = wanted != Wanted::Yes;
         for (name, kind) in list(&folder).map_err(&fail)? {
             let kind = match kind {
                 Some(kind) => kind,
                 None => Stat::at(&folder.fd, &name).map_err(&fail)?.kind,
             };
             if kind == Kind::Folder {
-                folders.push(name.into_bytes());
+                inner.push(name.into_bytes());
+                continue;
+            }
+            let file = path.join(name.to_bytes()).map_err(io::Error::other).map_err(&fail)?;
+            if judge(&file, kind) == Wanted::No {
+                stays = true;
             } else {
                 rustix::fs::unlinkat(&folder.fd, &name, AtFlags::empty())
                     .map_err(|error| fail(error.into()))?;
                 *removed += 1;
             }
         }
-        Ok(folders)
+        Ok(Doomed { path: path.clone(), inner, stays })
     }
 
     fn unlink(&self, path: &PathKey, flags: AtFlags) -> Result<(), TargetError> {

@@ -32,7 +32,6 @@ fn every_kind_of_failure_has_its_code() {
         (RepositoryError::WrongSecret { location: location() }.into(), Exit::WrongPassphrase),
         (RepositoryError::Mistyped { location: location(), source: mistyped }.into(), Exit::WrongPassphrase),
         (open(damaged()).into(), Exit::Damage),
-        (RestoreError::Repository(RepositoryError::Store(damaged())).into(), Exit::Damage),
         (RepositoryError::Tree(Malformed { what: "node", offset: 1 }).into(), Exit::Damage),
         (RepositoryError::Outside { object }.into(), Exit::Damage),
         (Failure::NotATree { node: object }, Exit::Damage),

@@ -55,6 +55,14 @@ pub struct Restore {
 pub struct RestoreProblem {
     /// Where it is in the snapshot.
     pub path: Named,
+    /// `path`, or `range` for everything from the path on, where damage hides which paths there are.
+    pub extent: &'static str,
+    /// The first path behind a range, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Named>,
+    /// Number of entries in a range, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
     /// What happened.
     pub why: String,
     /// Whether the repository is at fault, and not the target.
@@ -110,6 +118,18 @@ impl Line for RestoreProblem {
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let fault = if self.damage { " (damage in the repository)" } else { "" };
-        writeln!(out, "could not restore {}: {}{fault}", self.path, self.why)
+        write!(out, "could not restore ")?;
+        match (self.extent, self.entries) {
+            ("range", Some(entries)) => write!(out, "{} from ", text::counted(entries, "entry", "entries"))?,
+            ("range", None) => write!(out, "everything from ")?,
+            _ => {}
+        }
+        write!(out, "{}", self.path)?;
+        match (self.extent, &self.before) {
+            ("range", Some(before)) => write!(out, " up to {before}")?,
+            ("range", None) => write!(out, " on")?,
+            _ => {}
+        }
+        writeln!(out, ": {}{fault}", self.why)
     }
 }

@@ -261,8 +261,23 @@ fn restores_have_these_fields() {
          problem_count damage_count notices elapsed_seconds",
     );
     assert!(human(&line).contains("1 file read back and found equal"), "{}", human(&line));
-    let problem = RestoreProblem { path: Named::of_bytes(b"/a"), why: "no".to_owned(), damage: true };
-    assert_fields(&problem, "path why damage");
+    let problem = RestoreProblem {
+        path: Named::of_bytes(b"/a"),
+        extent: "path",
+        before: None,
+        entries: None,
+        why: "no".to_owned(),
+        damage: true,
+    };
+    assert_fields(&problem, "path extent why damage");
+    assert_eq!(human(&problem), "could not restore /a: no (damage in the repository)\n");
+    let entries = Some(9);
+    let before = Some(Named::of_bytes(b"/b"));
+    let range = RestoreProblem { extent: "range", before, entries, damage: false, ..problem };
+    assert_fields(&range, "path extent before entries why damage");
+    assert_eq!(human(&range), "could not restore 9 entries from /a up to /b: no\n");
+    let rest = RestoreProblem { before: None, entries: None, ..range };
+    assert_eq!(human(&rest), "could not restore everything from /a on: no\n");
 }
 
 #[test]

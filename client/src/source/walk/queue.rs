@@ -11,11 +11,16 @@ use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
+use super::Amount;
 use super::batch::Batch;
 use super::batch::Claimed;
 use super::batch::Outcome;
 use super::lister::Lister;
+use crate::source::Kind;
+use crate::source::Stat;
 
 /// Work to be done, and how far ahead of the consumer it is.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(super) struct Queue {
     /// A batch is done for which the consumer may be waiting.
     done: Condvar,
     ahead_max: usize,
+    found_entries: AtomicU64,
+    found_bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +63,14 @@ enum Stopped {
 impl Queue {
     /// Lets workers find at most about `ahead_max` entries ahead of the consumer.
     pub(super) fn new(ahead_max: usize) -> Self {
-        Self { state: Mutex::default(), work: Condvar::new(), done: Condvar::new(), ahead_max }
+        Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            ahead_max,
+            found_entries: AtomicU64::new(0),
+            found_bytes: AtomicU64::new(0),
+        }
     }
 
     /// Adds work.
@@ -115,8 +129,28 @@ impl Queue {
         drop(wake);
     }
 
+    /// Adds to what was found.
+    pub(super) fn count<'s>(&self, stats: impl IntoIterator<Item = &'s Stat>) {
+        let (mut entries, mut bytes) = (0, 0);
+        for stat in stats {
+            entries += 1;
+            if stat.kind == Kind::File {
+                bytes += stat.size / u64::from(stat.nlink.max(1));
+            }
+        }
+        self.found_entries.fetch_add(entries, Ordering::Relaxed);
+        self.found_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What was found so far.
+    pub(super) fn found(&self) -> Amount {
+        let entries = self.found_entries.load(Ordering::Relaxed);
+        Amount { entries, bytes: self.found_bytes.load(Ordering::Relaxed) }
+    }
+
     /// Makes known the work that an outcome leads to.
     fn publish(&self, outcome: &Outcome, weight: usize) {
+        self.count(outcome.records.iter().filter_map(|record| record.stat.as_ref().ok()));
         let mut state = self.lock();
         state.ahead += weight;
         state.waiting.extend(outcome.batches().cloned().map(Reverse));

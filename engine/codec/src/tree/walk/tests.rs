@@ -156,8 +156,12 @@ fn a_walk_goes_on_behind_what_cannot_be_read() {
                 gaps.iter().any(inside)
             };
             let missing = files.iter().filter(hidden).count() as u64;
-            assert_eq!(gaps.iter().filter_map(|gap| gap.entries).sum::<u64>(), if *gone == root { 0 } else { missing });
-            let rest: Vec<&Entry> = files.iter().filter(|entry| entry.path >= from && !hidden(entry)).collect();
+            assert_eq!(
+                gaps.iter().filter_map(|gap| gap.entries).sum::<u64>(),
+                if *gone == root { 0 } else { missing }
+            );
+            let rest: Vec<&Entry> =
+                files.iter().filter(|entry| entry.path >= from && !hidden(entry)).collect();
             assert!(found.iter().eq(rest), "without the node of {gaps:?}");
         }
     }
@@ -183,7 +187,10 @@ fn a_folder_is_passed_over_also_where_its_end_cannot_be_read() {
             if walk.seek(&folder).is_err() {
                 continue;
             }
-            assert_eq!(walk.next_entry::<Malformed>().map(|entry| entry.map(|entry| entry.path)), Ok(Some(folder)));
+            assert_eq!(
+                walk.next_entry::<Malformed>().map(|entry| entry.map(|entry| entry.path)),
+                Ok(Some(folder))
+            );
             while walk.skip_folder::<Malformed>().is_err() {}
             let next = loop {
                 if let Ok(next) = walk.next_entry::<Malformed>() {
@@ -192,7 +199,9 @@ fn a_folder_is_passed_over_also_where_its_end_cannot_be_read() {
             };
             let expected = files.iter().map(|entry| &entry.path).find(|at| {
                 let behind = **at > path(&format!("home/{number:03}/f999999.txt"));
-                let hidden = walk.gap().is_some_and(|gap| gap.first <= **at && gap.end.as_ref().is_none_or(|end| *at < end));
+                let hidden = walk
+                    .gap()
+                    .is_some_and(|gap| gap.first <= **at && gap.end.as_ref().is_none_or(|end| *at < end));
                 behind && !hidden
             });
             assert_eq!(Some(&next), expected);
