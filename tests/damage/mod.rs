@@ -19,7 +19,6 @@ use farkeep::repository::Extent;
 use farkeep::repository::Repository;
 use farkeep::repository::RepositoryError;
 use farkeep::restore::Problem;
-use farkeep::restore::RestoreError;
 use farkeep::source::key_of;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::tree::PathKey;
@@ -118,7 +117,11 @@ impl Small {
 
     /// What is restored is what was backed up; what is not was named, by the check and by the restore.
     fn expect_true_bytes(&self, repository: &Repository, lost: &Lost) {
-        if repository.snapshots().is_ok_and(|points| points.iter().all(|point| point.id != self.snapshot)) {
+        let points = match repository.snapshots() {
+            Ok(points) => points,
+            Err(error) => return expect_reason(&error),
+        };
+        if points.iter().all(|point| point.id != self.snapshot) {
             let listing = repository.listing().expect("just listed");
             assert!(
                 listing.refused.iter().any(|refused| refused.id == self.snapshot),
@@ -127,10 +130,8 @@ impl Small {
             return;
         }
         let target = TempDir::new().expect("a temporary folder can be made");
-        let summary = match restore(repository, self.snapshot, &self.place.source(), target.path()) {
-            Ok(summary) => summary,
-            Err(error) => panic!("{error}"),
-        };
+        let summary = restore(repository, self.snapshot, &self.place.source(), target.path());
+        let summary = summary.expect("damage is named, and the rest is restored");
         let restored = Manifest::of(target.path());
         let (restored, wanted) = (restored.files(), self.source.files());
         let top = key_of(&self.place.source()).expect("it is a path");

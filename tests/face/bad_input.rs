@@ -85,6 +85,16 @@ fn damaged_parameters() {
 }
 
 #[test]
+fn a_key_slot_that_is_gone() {
+    let program = with_snapshot();
+    let slots = fs::read_dir(program.path("repository/slots")).expect("it is there");
+    let slots: Vec<_> = slots.map(|slot| slot.expect("it is listed").path()).collect();
+    let [slot] = slots.as_slice() else { panic!("{slots:?}") };
+    fs::remove_file(slot).expect("it is there");
+    program.run("snapshots", [""; 0]).expect(13).says(&["slots", "missing", "damaged"]);
+}
+
+#[test]
 fn a_target_that_is_not_empty() {
     let program = with_snapshot();
     fs::create_dir(program.path("target")).expect("it is new");

@@ -1,5 +1,6 @@
 //! The program from outside: exit codes, messages that say what to do, JSON that parses, signals.
 
 mod bad_input;
+mod interrupted;
 mod room;
 mod story;
