@@ -472,3 +472,28 @@ fn attributes_come_sorted_also_those_of_links_and_folders() {
         assert_eq!(of(b"link"), [(b"trusted.l".to_vec(), b"link".to_vec())]);
     }
 }
+
+/// What is announced of a walk: never less than it has yielded, and in the end just what is there, a file of several names
+/// once.
+#[test]
+fn a_walk_knows_how_much_it_has_found() {
+    let room = room();
+    make(room.path(), &["a/one", "a/two", "b/c/three", "empty/"]);
+    fs::write(room.path().join("large"), vec![7; 3_000]).expect("it can be written");
+    fs::hard_link(room.path().join("large"), room.path().join("large too")).expect("it is new");
+    let bytes = "a/onea/twob/c/three".len() as u64 + 3_000;
+    let alone = room.path().join("large");
+    for effort in [Effort::default(), ALONE] {
+        let mut walk = walk(&[room.path().to_owned()], &Rules::default(), effort);
+        let mut yielded = 0;
+        while let Some(item) = walk.next() {
+            yielded += u64::from(found(item).role == Role::Member);
+            assert!(walk.found().entries >= yielded);
+        }
+        assert_eq!((walk.found().entries, walk.found().bytes), (yielded, bytes));
+        assert_eq!(yielded, 10);
+    }
+    let mut walk = walk(&[alone], &Rules::default(), ALONE);
+    walk.by_ref().for_each(|item| drop(found(item)));
+    assert_eq!((walk.found().entries, walk.found().bytes), (1, 1_500));
+}
