@@ -183,11 +183,15 @@ fn named(problems: &[Problem]) -> Lost {
 
 /// A damaged repository is refused as such, not by an error from which nothing can be learned.
 fn expect_reason(error: &RepositoryError) {
-    let by_store = match error.store() {
-        Some(StoreError::NotThere | StoreError::NewerFormat { .. } | StoreError::Unsupported { .. }) => true,
-        Some(StoreError::Index { .. }) => true,
-        _ => false,
-    };
+    let by_store = matches!(
+        error.store(),
+        Some(
+            StoreError::NotThere
+                | StoreError::NewerFormat { .. }
+                | StoreError::Unsupported { .. }
+                | StoreError::Index { .. }
+        )
+    );
     assert!(by_store || error.is_damage(), "{error:?}");
 }
 
