@@ -177,7 +177,7 @@ fn behind_a_damaged_leaf_the_restore_goes_on() {
     let wanted = contents(story.source.path());
     let request = story.request();
     let parts = story.parts(&request);
-    assert!(parts.len() > 3, "{} leaves", parts.len());
+    assert!(parts.len() > 1, "{} leaves", parts.len());
     for (leaf, gap) in &parts {
         story.flip(leaf);
         for old in [None, Some(b"older".as_slice())] {
@@ -338,6 +338,11 @@ fn holes_and_large_files_are_in_the_progress() {
     assert_eq!((sample.bytes_done, sample.bytes_total), ((9 << 20) + 1_000_000, (9 << 20) + 1_000_000));
 }
 
+/// Blocks are counted from the beginning of each chunk, and a chunk's last one is shorter.
+fn is_one_block(bytes: u64) -> bool {
+    (1..=64 << 10).contains(&bytes)
+}
+
 #[test]
 fn only_blocks_that_differ_are_written() {
     let story = Story::of(|source| {
@@ -357,7 +362,8 @@ fn only_blocks_that_differ_are_written() {
     };
     change().set_modified(SystemTime::UNIX_EPOCH).expect("it is ours");
     let second = story.restore_well(&request);
-    assert_eq!((second.written_bytes, second.files_equal), (64 << 10, 2));
+    assert!(is_one_block(second.written_bytes), "{}", second.written_bytes);
+    assert_eq!(second.files_equal, 2);
     assert_eq!(contents(story.target.path()), contents(story.source.path()));
     assert_eq!(fs::metadata(&path).expect("it is there").ino(), before.ino(), "it is the same file");
 
@@ -365,7 +371,7 @@ fn only_blocks_that_differ_are_written() {
     change().set_modified(before.modified().expect("it has one")).expect("it is ours");
     assert_eq!(story.restore_well(&request).written_bytes, 0);
     let always = Request { overwrite: Overwrite::Always, ..request };
-    assert_eq!(story.restore_well(&always).written_bytes, 64 << 10);
+    assert!(is_one_block(story.restore_well(&always).written_bytes));
     assert_eq!(contents(story.target.path()), contents(story.source.path()));
 }
 
