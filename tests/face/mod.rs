@@ -4,3 +4,4 @@ mod bad_input;
 mod interrupted;
 mod room;
 mod story;
+mod unreadable;

@@ -48,8 +48,8 @@ fn tree(number: usize) -> Tree {
         (b"sparse".to_vec(), Item::plain(Body::File(Contents::Text(sparse)))),
         (b"\xff\xfe".to_vec(), Item::text("bytes")),
     ]);
-    // Behind the twenty files of the folder comes `large`.
-    Tree { root, links: vec![Link { file: 20, folder: 1, name: b"large-too".to_vec() }] }
+    // Behind the twenty files of the folder and its link comes `large`.
+    Tree { root, links: vec![Link { file: 21, folder: 1, name: b"large-too".to_vec() }] }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -38,9 +38,8 @@ fn edit(folder: &Path, seed: u64) {
             2 => fs::rename(&path, &fresh),
             3 if path.is_dir() && !path.is_symlink() => fs::remove_dir_all(&path),
             4 => fs::remove_file(&path),
-            // Only files: that two names of a pipe or a link are one is not recorded.
-            _ if path.is_file() && !path.is_symlink() => fs::hard_link(&path, &fresh),
-            _ => Ok(()),
+            // A folder has one name only.
+            _ => fs::hard_link(&path, &fresh),
         };
         paths.retain(|path| path.symlink_metadata().is_ok());
     }

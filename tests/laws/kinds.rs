@@ -52,11 +52,13 @@ fn everything() -> Tree {
     } else {
         skip("devices and capabilities", &"only root may make them");
     }
-    let link = |file: usize, folder, name: &[u8]| Link { file, folder, name: name.to_vec() };
-    Tree {
-        root: Item { mode: 0o750, ..Item::folder(items) },
-        links: vec![link(3, 1, b"one more"), link(3, 0, b"a further"), link(4, 2, b"third")],
-    }
+    // Whatever is no folder gets further names in all folders, some of them in front of the name that it has.
+    let files = items.len() - 1;
+    let link = |at: usize| {
+        let name = if at.is_multiple_of(2) { format!("0 {at}") } else { format!("~ {at}") };
+        Link { file: at % files, folder: at % 3, name: name.into_bytes() }
+    };
+    Tree { root: Item { mode: 0o750, ..Item::folder(items) }, links: (0..2 * files + 1).map(link).collect() }
 }
 
 #[test]
@@ -64,7 +66,14 @@ fn one_of_every_kind_comes_back() {
     let place = Place::new();
     make(&everything(), &place.source());
     let before = Manifest::of(&place.source());
-    let target = place.restore(place.backup().snapshot);
+    let summary = place.backup();
+    let further = everything().links.len() as u64;
+    assert!(
+        summary.others > further,
+        "{} links, pipes and so on, {further} of them further names",
+        summary.others
+    );
+    let target = place.restore(summary.snapshot);
     Manifest::of(target.path()).expect(&before, &"restored");
     let blocks =
         |folder: &std::path::Path| fs::metadata(folder.join("sparse")).expect("it is there").blocks();

@@ -97,8 +97,7 @@ fn collect(item: &Item, path: PathBuf, files: &mut Vec<PathBuf>, folders: &mut V
                 collect(item, path.join(OsStr::from_bytes(name)), files, folders);
             }
         }
-        Body::File(_) => files.push(path),
-        _ => {}
+        _ => files.push(path),
     }
 }
 

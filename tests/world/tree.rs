@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::Random;
 
-/// A folder with everything in it, and further names of some of its files.
+/// A folder with everything in it, and further names of some of its files of any kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tree {
     pub root: Item,
     pub links: Vec<Link>,
 }
 
-/// A further name of a file. Both are chosen by position among the files and folders that the tree has, so that any two
-/// numbers are a link.
+/// A further name of anything but a folder. Both are chosen by position among the files of any kind and the folders that
+/// the tree has, so that any two numbers are a link.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Link {
     pub file: usize,

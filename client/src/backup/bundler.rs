@@ -24,6 +24,9 @@ use super::catalogue::Bundles;
 use super::catalogue::Placement;
 use super::known::Known;
 
+#[cfg(test)]
+mod tests;
+
 /// First bytes of a bundle's id, enough to name it among the bundles of one table, and the offset of the slice.
 const SLICE_BYTES: usize = 20;
 /// Slices of this run that are held in memory before they go to disk.

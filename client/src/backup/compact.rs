@@ -28,6 +28,9 @@ use crate::source::Rules;
 use crate::source::Walker;
 use crate::source::path_of;
 
+#[cfg(test)]
+mod tests;
+
 /// Rows that are held while the files among them are looked for.
 const WINDOW_ROWS: usize = 8 << 10;
 
@@ -86,7 +89,7 @@ fn plan(line: &mut Line<'_>, previous: &Previous) -> Result<Plan, BackupError> {
     if doubtful.is_empty() {
         return Ok(plan);
     }
-    let slices = slices_of(&mut doubtful, line.writer.written(previous)?);
+    let slices = slices_of(&mut doubtful, line.writer.written(previous)?, SLICES_MAX);
     let mut used: HashMap<BundleNumber, u64> = HashMap::new();
     for ((bundle, _), bytes) in slices {
         *used.entry(bundle).or_default() += bytes;
@@ -98,16 +101,20 @@ fn plan(line: &mut Line<'_>, previous: &Previous) -> Result<Plan, BackupError> {
     Ok(plan)
 }
 
-/// The slices of `bundles` that rows use, each once, with its length. Bundles for which memory does not suffice are taken
-/// out of `bundles`: another run will come to them.
-fn slices_of(bundles: &mut BTreeMap<BundleNumber, u64>, mut rows: Rows) -> HashMap<Slice, u64> {
+/// The slices of `bundles` that rows use, each once, with its length. Where there are more than `slices_max`, bundles are
+/// taken out of `bundles` until one is left: another run will come to them.
+fn slices_of(
+    bundles: &mut BTreeMap<BundleNumber, u64>,
+    mut rows: Rows,
+    slices_max: usize,
+) -> HashMap<Slice, u64> {
     let mut slices = HashMap::new();
     while let Some(row) = rows.peek() {
         if let RowContent::Slice(place) = &row.content
             && bundles.contains_key(&place.bundle)
         {
             slices.insert((place.bundle, place.offset), row.stamp.bytes);
-            if slices.len() > SLICES_MAX
+            if slices.len() > slices_max
                 && bundles.len() > 1
                 && let Some(middle) = bundles.keys().nth(bundles.len() / 2).copied()
             {

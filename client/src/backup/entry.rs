@@ -7,6 +7,7 @@ use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 use farkeep_codec::limits;
+use farkeep_codec::limits::MODE_MAX;
 use farkeep_codec::time::Time;
 use farkeep_codec::tree::Attribute;
 use farkeep_codec::tree::Body;
@@ -15,6 +16,7 @@ use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::Flags;
 use farkeep_codec::tree::Owner;
 use farkeep_codec::tree::PathKey;
+use thiserror::Error;
 
 use super::catalogue::Bundles;
 use super::catalogue::CatalogueError;
@@ -23,6 +25,9 @@ use super::catalogue::RowContent;
 use super::catalogue::Stamp;
 use crate::source::Kind;
 use crate::source::Stat;
+
+#[cfg(test)]
+mod tests;
 
 /// What an entry says beyond path and stat, before it is encoded into a row.
 #[derive(Debug, Default)]
@@ -49,9 +54,20 @@ pub(super) enum DetailBody<'a> {
     BlockDevice(u32, u32),
 }
 
+/// Something that a file system has and the format has no room for.
+#[derive(Debug, Error)]
+#[error("the format has no room for it: {what}")]
+pub(super) struct Unfit {
+    what: &'static str,
+}
+
 impl Detail<'_> {
-    /// The bytes that a row carries.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// The bytes that the row of `path` carries.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the tree would refuse the entry. It is asked here, where one file can still be left out and named.
+    pub(super) fn encode(&self, path: &PathKey, stamp: &Stamp) -> Result<Vec<u8>, Unfit> {
+        self.check(path, stamp)?;
         let mut out = Writer::new();
         match self.body {
             DetailBody::File => out.u8(0),
@@ -69,7 +85,35 @@ impl Detail<'_> {
         for attribute in self.attributes {
             out.counted(&attribute.name).counted(&attribute.value);
         }
-        out.into_bytes()
+        Ok(out.into_bytes())
+    }
+
+    /// The codec's own rules, for an entry that says the same. Where contents lie is the backup's doing, and keeps them.
+    fn check(&self, path: &PathKey, stamp: &Stamp) -> Result<(), Unfit> {
+        let body = match self.body {
+            DetailBody::File => Body::File { bytes: 0, content: Content::Empty },
+            DetailBody::Folder => Body::Folder,
+            DetailBody::Ancestor => Body::Ancestor,
+            DetailBody::Symlink(target) => Body::Symlink { target: target.to_vec() },
+            DetailBody::HardLink(first) => Body::HardLink {
+                first: PathKey::from_bytes(first.to_vec()).map_err(|error| Unfit { what: error.what })?,
+            },
+            DetailBody::Fifo => Body::Fifo,
+            DetailBody::Socket => Body::Socket,
+            DetailBody::CharDevice(major, minor) => Body::CharDevice { major, minor },
+            DetailBody::BlockDevice(major, minor) => Body::BlockDevice { major, minor },
+        };
+        let (user, group) = (self.user.to_vec(), self.group.to_vec());
+        let entry = Entry {
+            path: path.clone(),
+            mode: stamp.mode & MODE_MAX,
+            owner: Arc::new(Owner { uid: stamp.uid, gid: stamp.gid, user, group }),
+            modified: Time::from_nanoseconds(stamp.modified_ns),
+            attributes: self.attributes.to_vec(),
+            flags: Flags { inconsistent: self.inconsistent },
+            body,
+        };
+        entry.check().map_err(|invalid| Unfit { what: invalid.what })
     }
 }
 
@@ -150,7 +194,7 @@ impl Entries {
         reader.finish()?;
         Ok(Entry {
             path: PathKey::from_bytes(row.path.clone()).map_err(|_| CatalogueError::Damaged)?,
-            mode: row.stamp.mode & 0o7777,
+            mode: row.stamp.mode & MODE_MAX,
             owner,
             modified: Time::from_nanoseconds(row.stamp.modified_ns),
             attributes,
@@ -201,7 +245,7 @@ fn content(row: &Row, bundles: &Bundles) -> Result<Content, CatalogueError> {
 
 fn attribute(reader: &mut Reader<'_>) -> Result<Attribute, Malformed> {
     Ok(Attribute {
-        name: reader.counted(limits::NAME_BYTES_MAX, "attribute")?.to_vec(),
+        name: reader.counted(limits::ATTRIBUTE_NAME_BYTES_MAX, "attribute")?.to_vec(),
         value: reader.counted(limits::ATTRIBUTE_VALUE_BYTES_MAX, "attribute")?.to_vec(),
     })
 }

@@ -5,6 +5,7 @@
 //! whatever the order in which the workers finish.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
@@ -23,6 +24,7 @@ use super::bundler::Bundler;
 use super::bundler::FullBundle;
 use super::bundler::Piece;
 use super::catalogue::Bundles;
+use super::catalogue::CatalogueError;
 use super::catalogue::CatalogueWriter;
 use super::catalogue::Position;
 use super::catalogue::Row;
@@ -30,6 +32,7 @@ use super::catalogue::RowContent;
 use super::catalogue::Stamp;
 use super::entry::Detail;
 use super::entry::DetailBody;
+use super::entry::Unfit;
 use super::entry::hard_link_of;
 use super::entry::kind_of;
 use super::entry::stamp;
@@ -47,6 +50,9 @@ use crate::source::Accounts;
 use crate::source::Found;
 use crate::source::Kind;
 
+#[cfg(test)]
+mod tests;
+
 /// Rows that may wait in line.
 const PENDING_MAX: usize = 32 << 10;
 /// Bytes of small files that are read together.
@@ -59,6 +65,8 @@ const BUNDLES_MAX: usize = 6;
 const LARGES_MAX: usize = 3;
 /// A stat is trusted in the next run when the inode was left alone for so long before the run began.
 const SETTLING_NS: i64 = 2_000_000_000;
+/// Missed files with further names that are remembered.
+const MISSED_MAX: usize = 1 << 20;
 /// Unreadable files that are named.
 const UNREADABLE_NAMED_MAX: usize = 1000;
 
@@ -134,6 +142,8 @@ pub(super) struct Line<'a> {
     batches: HashMap<u64, BatchDone>,
     larges: HashMap<u64, LargeDone>,
     under_way: UnderWay,
+    /// Paths of files of any kind with several names that are not in the snapshot.
+    missed: HashSet<Vec<u8>>,
     /// Whether a job failed, which is not under way any more and was not counted as done.
     has_failed: bool,
 }
@@ -171,6 +181,7 @@ impl<'a> Line<'a> {
             batches: HashMap::new(),
             larges: HashMap::new(),
             under_way: UnderWay::default(),
+            missed: HashSet::new(),
             has_failed: false,
         }
     }
@@ -243,24 +254,49 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Row of an entry that is not a regular file with contents, or whose contents are at hand.
+    /// Row of an entry that is not a regular file with contents.
+    ///
+    /// # Errors
+    /// [`Unfit`] when the format has no room for it.
     pub(super) fn row(
         &self,
         path: &PathKey,
         stamp: Stamp,
         body: DetailBody<'_>,
         attributes: &[Attribute],
-    ) -> Row {
+    ) -> Result<Row, Unfit> {
         let owner = self.accounts.owner(stamp.uid, stamp.gid);
         let (user, group) = (owner.user.as_slice(), owner.group.as_slice());
-        Row {
+        let detail = Detail { body, user, group, attributes, inconsistent: false };
+        Ok(Row {
             path: path.as_bytes().to_vec(),
             stamp,
             settled: stamp.changed_ns.saturating_add(SETTLING_NS) < self.begun_ns,
-            detail: Detail { body, user, group, attributes, inconsistent: false }.encode(),
+            detail: detail.encode(path, &stamp)?,
             hash: None,
             content: RowContent::None,
-        }
+        })
+    }
+
+    /// What a regular file that was read is, except its contents.
+    fn read_row(&self, path: &PathKey, read: &ReadFile) -> Result<Row, Unfit> {
+        let stamp = stamp(&read.stat);
+        let owner = self.accounts.owner(read.stat.uid, read.stat.gid);
+        let detail = Detail {
+            body: DetailBody::File,
+            user: &owner.user,
+            group: &owner.group,
+            attributes: &read.attributes,
+            inconsistent: read.inconsistent,
+        };
+        Ok(Row {
+            path: path.as_bytes().to_vec(),
+            stamp,
+            settled: !read.inconsistent && stamp.changed_ns.saturating_add(SETTLING_NS) < self.begun_ns,
+            detail: detail.encode(path, &stamp)?,
+            hash: None,
+            content: RowContent::None,
+        })
     }
 
     fn advance(&mut self) -> Result<(), BackupError> {
@@ -312,8 +348,13 @@ impl<'a> Line<'a> {
         match outcome {
             Outcome::Read(file) => {
                 self.shared.progress.add_bytes(file.read.stat.size);
-                let piece = Piece { buffer, range: file.range.clone() };
-                self.place_small(fresh, &file, piece)
+                match self.read_row(&fresh.found.path, &file.read) {
+                    Ok(row) => {
+                        let piece = Piece { buffer, range: file.range.clone() };
+                        self.place_small(fresh, &file, row, piece)
+                    }
+                    Err(unfit) => self.fail(fresh, &unfit),
+                }
             }
             Outcome::NotSmall => {
                 let ticket = self.send_large(&fresh)?;
@@ -324,9 +365,15 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn place_small(&mut self, fresh: Fresh, file: &SmallFile, piece: Piece) -> Result<(), BackupError> {
+    fn place_small(
+        &mut self,
+        fresh: Fresh,
+        file: &SmallFile,
+        row: Row,
+        piece: Piece,
+    ) -> Result<(), BackupError> {
         if piece.range.is_empty() {
-            return self.emit_read(fresh, &file.read, None, RowContent::None);
+            return self.emit_read(fresh.purpose, &file.read, row);
         }
         let before = match &fresh.purpose {
             Purpose::Backup(Some((hash, RowContent::Slice(place)))) if *hash == Some(file.hash) => {
@@ -351,7 +398,8 @@ impl<'a> Line<'a> {
                 place
             }
         };
-        self.emit_read(fresh, &file.read, Some(file.hash), RowContent::Slice(place))?;
+        let row = Row { hash: Some(file.hash), content: RowContent::Slice(place), ..row };
+        self.emit_read(fresh.purpose, &file.read, row)?;
         if self.bundler.is_heavy() {
             self.spill();
         }
@@ -361,7 +409,13 @@ impl<'a> Line<'a> {
     fn settle_large(&mut self, fresh: Fresh, ticket: u64) -> Result<(), BackupError> {
         let done = self.larges.remove(&ticket).expect("settle saw that it is there");
         match done.outcome {
-            Ok(large) => self.emit_read(fresh, &large.read, large.hash, large.content),
+            Ok(large) => match self.read_row(&fresh.found.path, &large.read) {
+                Ok(row) => {
+                    let row = Row { hash: large.hash, content: large.content, ..row };
+                    self.emit_read(fresh.purpose, &large.read, row)
+                }
+                Err(unfit) => self.fail(fresh, &unfit),
+            },
             Err(error) => self.fail(fresh, &error),
         }
     }
@@ -370,60 +424,61 @@ impl<'a> Line<'a> {
     fn fail(&mut self, fresh: Fresh, error: &dyn std::error::Error) -> Result<(), BackupError> {
         match fresh.purpose {
             Purpose::Rebundle(row) => self.emit(&row),
-            Purpose::Backup(_) => {
-                self.figures.miss(fresh.found.path, crate::output::chain(error));
-                Ok(())
-            }
+            Purpose::Backup(_) => self.miss(&fresh.found, error),
         }
     }
 
-    fn emit_read(
-        &mut self,
-        fresh: Fresh,
-        read: &ReadFile,
-        hash: Option<ContentHash>,
-        content: RowContent,
-    ) -> Result<(), BackupError> {
-        let before = match fresh.purpose {
-            Purpose::Rebundle(row) => {
-                let unchanged = row.hash == hash;
-                return self.emit(&if unchanged { Row { content, ..row } } else { row });
+    /// Counts and names something that was found and is not in the snapshot. Its further names cannot be either.
+    pub(super) fn miss(&mut self, found: &Found, error: &dyn std::error::Error) -> Result<(), BackupError> {
+        self.figures.miss(found.path.clone(), crate::output::chain(error));
+        if found.stat.kind != Kind::Folder && found.stat.nlink > 1 && self.missed.len() < MISSED_MAX {
+            self.missed.insert(found.path.as_bytes().to_vec());
+        }
+        Ok(())
+    }
+
+    fn emit_read(&mut self, purpose: Purpose, read: &ReadFile, row: Row) -> Result<(), BackupError> {
+        let before = match purpose {
+            Purpose::Rebundle(before) => {
+                let unchanged = before.hash == row.hash;
+                return self.emit(&if unchanged { Row { content: row.content, ..before } } else { before });
             }
             Purpose::Backup(before) => before,
         };
         let figures = &mut self.figures;
-        figures.read_bytes += read.stat.size;
+        figures.read_bytes = figures.read_bytes.saturating_add(read.stat.size);
         figures.inconsistent += u64::from(read.inconsistent);
         *(if before.is_some() { &mut figures.files_changed } else { &mut figures.files_new }) += 1;
-        let owner = self.accounts.owner(read.stat.uid, read.stat.gid);
-        let stamp = stamp(&read.stat);
-        let row = Row {
-            path: fresh.found.path.as_bytes().to_vec(),
-            stamp,
-            settled: !read.inconsistent && stamp.changed_ns.saturating_add(SETTLING_NS) < self.begun_ns,
-            detail: Detail {
-                body: DetailBody::File,
-                user: &owner.user,
-                group: &owner.group,
-                attributes: &read.attributes,
-                inconsistent: read.inconsistent,
-            }
-            .encode(),
-            hash,
-            content,
-        };
         self.emit(&row)
     }
 
     fn emit_kept(&mut self, row: &Row, position: Option<Position>) -> Result<(), BackupError> {
+        if self.is_link_to_missed(row)? {
+            return Ok(());
+        }
         let bytes = self.count(row);
         self.shared.progress.add_bytes(bytes);
         Ok(self.writer.keep(row, position)?)
     }
 
     fn emit(&mut self, row: &Row) -> Result<(), BackupError> {
+        if self.is_link_to_missed(row)? {
+            return Ok(());
+        }
         self.count(row);
         Ok(self.writer.put(row)?)
+    }
+
+    /// Whether the row is a further name of something that is not in the snapshot. Then it is left out, and named.
+    fn is_link_to_missed(&mut self, row: &Row) -> Result<bool, BackupError> {
+        let is_link = |first| self.missed.contains(first);
+        if self.missed.is_empty() || !hard_link_of(&row.detail).is_some_and(is_link) {
+            return Ok(false);
+        }
+        self.writer.diverge()?;
+        let path = PathKey::from_bytes(row.path.clone()).map_err(|_| CatalogueError::Damaged)?;
+        self.figures.miss(path, "its first name could not be read".to_owned());
+        Ok(true)
     }
 
     /// Counts a row, and returns the bytes of the file that it stands for.
@@ -440,14 +495,15 @@ impl<'a> Line<'a> {
         let bytes = if kind == Some(Kind::File) && !further_link { row.stamp.bytes } else { 0 };
         let counts = &mut self.figures.counts;
         *(match kind {
-            Some(Kind::File) if further_link => &mut counts.hard_links,
+            _ if further_link => &mut counts.hard_links,
             Some(Kind::File) => &mut counts.files,
             Some(Kind::Folder) => &mut counts.folders,
             Some(Kind::Symlink) => &mut counts.symlinks,
             _ => &mut counts.others,
         }) += 1;
         self.figures.entries += 1;
-        self.figures.source_bytes += bytes;
+        // Sparse files may be as long as a file system lets them.
+        self.figures.source_bytes = self.figures.source_bytes.saturating_add(bytes);
         self.shared.progress.add_entries(1);
         bytes
     }

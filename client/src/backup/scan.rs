@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 
 use farkeep_codec::id::ContentHash;
+use farkeep_codec::tree::Attribute;
 use farkeep_codec::tree::PathKey;
 
 use super::BackupError;
 use super::catalogue::Row;
 use super::catalogue::RowContent;
 use super::catalogue::Rows;
+use super::catalogue::Stamp;
 use super::entry::DetailBody;
 use super::entry::ancestor_stamp;
 use super::entry::hard_link_of;
@@ -27,7 +29,7 @@ use crate::source::Kind;
 use crate::source::Role;
 use crate::source::Walker;
 
-/// How many files with several links are remembered at once. Beyond it a link becomes a file of its own.
+/// How many files of any kind with several links are remembered at once. Beyond it a link becomes a file of its own.
 const LINKED_FILES_MAX: usize = 1 << 20;
 
 /// The scan in progress.
@@ -81,6 +83,8 @@ impl<'a, 'b> Scan<'a, 'b> {
         if is_unchanged(row, &found, first.as_ref()) && self.is_stored(row)? {
             self.keep(&found)?;
         } else {
+            // Another row takes its place, or none does when it cannot be read.
+            self.line.writer.diverge()?;
             let before =
                 (row.hash, if self.is_stored(row)? { row.content.clone() } else { RowContent::None });
             self.take(found, first.as_ref(), Some(before))?;
@@ -94,7 +98,8 @@ impl<'a, 'b> Scan<'a, 'b> {
         if found.stat.kind == Kind::File {
             self.line.figures.files_unchanged += 1;
             if self.rows.is_from_cut() {
-                self.line.figures.resumed_bytes += found.stat.size;
+                let resumed_bytes = &mut self.line.figures.resumed_bytes;
+                *resumed_bytes = resumed_bytes.saturating_add(found.stat.size);
             }
         }
         self.line.keep(row, self.rows.position())
@@ -111,7 +116,7 @@ impl<'a, 'b> Scan<'a, 'b> {
 
     /// The path of the first link to the same file, when this is a further one.
     fn first_link(&mut self, found: &Found) -> Option<PathKey> {
-        if found.stat.kind != Kind::File || found.stat.nlink < 2 {
+        if found.stat.kind == Kind::Folder || found.stat.nlink < 2 {
             return None;
         }
         let id = found.stat.id();
@@ -157,19 +162,18 @@ impl<'a, 'b> Scan<'a, 'b> {
         before: Option<(Option<ContentHash>, RowContent)>,
     ) -> Result<(), BackupError> {
         if found.role == Role::Ancestor {
-            let row = self.line.row(&found.path, ancestor_stamp(&found.stat), DetailBody::Ancestor, &[]);
-            return self.line.ready(row);
+            return self.put(&found, ancestor_stamp(&found.stat), DetailBody::Ancestor, &[]);
         }
         let device = found.stat.rdev;
         let target;
         let body = match (found.stat.kind, first) {
+            (_, Some(first)) => DetailBody::HardLink(first.as_bytes()),
             (Kind::File, None) => return self.line.read(Fresh { found, purpose: Purpose::Backup(before) }),
-            (Kind::File, Some(first)) => DetailBody::HardLink(first.as_bytes()),
             (Kind::Folder, _) => DetailBody::Folder,
             (Kind::Symlink, _) => {
                 target = match found.link_target() {
                     Ok(target) => target,
-                    Err(error) => return self.miss(&found, &error),
+                    Err(error) => return self.line.miss(&found, &error),
                 };
                 DetailBody::Symlink(&target)
             }
@@ -183,16 +187,24 @@ impl<'a, 'b> Scan<'a, 'b> {
             DetailBody::HardLink(_) => Vec::new(),
             _ => match found.attributes() {
                 Ok(attributes) => attributes,
-                Err(error) => return self.miss(&found, &error),
+                Err(error) => return self.line.miss(&found, &error),
             },
         };
-        let row = self.line.row(&found.path, stamp(&found.stat), body, &attributes);
-        self.line.ready(row)
+        self.put(&found, stamp(&found.stat), body, &attributes)
     }
 
-    fn miss(&mut self, found: &Found, error: &dyn std::error::Error) -> Result<(), BackupError> {
-        self.line.figures.miss(found.path.clone(), crate::output::chain(error));
-        Ok(())
+    /// Puts something without contents of its own into the line, if the format has room for it.
+    fn put(
+        &mut self,
+        found: &Found,
+        stamp: Stamp,
+        body: DetailBody<'_>,
+        attributes: &[Attribute],
+    ) -> Result<(), BackupError> {
+        match self.line.row(&found.path, stamp, body, attributes) {
+            Ok(row) => self.line.ready(row),
+            Err(unfit) => self.line.miss(found, &unfit),
+        }
     }
 }
 

@@ -231,11 +231,18 @@ impl FirstPass<'_> {
         }
     }
 
-    /// A further name of a file whose first name is not restored: it becomes a file of its own.
+    /// A further name of something whose first name is not restored: it becomes one of its own.
     fn lone_link(&mut self, path: PathKey, entry: Entry, first: &PathKey) -> Result<(), TargetError> {
         match self.repository.entry(self.root, first) {
             Ok(Some(first)) => {
-                self.file(path, Entry { body: first.body, attributes: first.attributes, ..entry })
+                let entry = Entry { body: first.body, attributes: first.attributes, ..entry };
+                match entry.body {
+                    Body::File { .. } | Body::Image { .. } => self.file(path, entry),
+                    _ => {
+                        self.enter_parent(&path)?;
+                        self.node(&path, &entry)
+                    }
+                }
             }
             Ok(None) => {
                 let why = format!("the snapshot has no {first}, which it is a link to");

@@ -199,6 +199,8 @@ pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> R
     progress.begin(Phase::Restoring, totals.entries, totals.bytes);
     first_pass(repository, request, &view, &writing)?;
     let mut second = SecondPass {
+        repository,
+        root: request.root,
         target: &target,
         report: &report,
         view: &view,

@@ -1,9 +1,10 @@
-//! The second pass: further names of files, what the snapshot does not have, and folders' metadata.
+//! The second pass: further names, what the snapshot does not have, and folders' metadata.
 //!
 //! A folder gets its times when the tree leaves it for good; nothing is written into it after that.
 
 use std::collections::HashSet;
 
+use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::Gap;
@@ -17,14 +18,18 @@ use super::report::Fault;
 use super::report::Report;
 use super::report::count;
 use super::view::View;
+use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::Kind;
 use crate::source::Wanted;
+use crate::target::Made;
 use crate::target::Target;
 use crate::target::TargetError;
 
 /// The second pass in progress.
 pub(super) struct SecondPass<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) root: Pointer,
     pub(super) target: &'a Target,
     pub(super) report: &'a Report,
     pub(super) view: &'a View,
@@ -136,9 +141,25 @@ impl SecondPass<'_> {
             let why = format!("it is a further name of {first}, which is not restored");
             return self.report.problem_because(&entry.path, fault, why);
         }
-        if let Err(error) = self.try_link(path, first) {
+        if let Err(error) = self.try_link(path, first)
+            && !self.is_refused(&error, path, entry, first)
+        {
             self.report.problem(&entry.path, Fault::Target, &error);
         }
+    }
+
+    /// Whether a link failed because this user may not make the device that it is a further name of: that was counted, and
+    /// is no problem of the first name either.
+    fn is_refused(&self, error: &TargetError, path: &PathKey, entry: &Entry, first: &PathKey) -> bool {
+        let TargetError::Io { source, .. } = error else { return false };
+        if source.kind() != std::io::ErrorKind::NotFound {
+            return false;
+        }
+        let first = self.repository.entry(self.root, first).ok().flatten();
+        let device = first
+            .filter(|first| matches!(first.body, Body::CharDevice { .. } | Body::BlockDevice { .. }))
+            .map(|first| Entry { body: first.body, attributes: first.attributes, ..entry.clone() });
+        device.is_some_and(|device| matches!(self.target.make_node(path, &device), Ok(Made::Refused)))
     }
 
     fn try_link(&self, path: &PathKey, first: &PathKey) -> Result<(), TargetError> {

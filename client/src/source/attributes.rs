@@ -98,6 +98,7 @@ fn read(holder: &impl Holder) -> io::Result<Vec<Attribute>> {
         names => names?,
     };
     let mut attributes = Vec::new();
+    let mut bytes = 0;
     for name in names.split_inclusive(|&byte| byte == 0) {
         let name = CStr::from_bytes_with_nul(name).map_err(io::Error::other)?;
         let value = match grow(limits::ATTRIBUTE_VALUE_BYTES_MAX, |into| holder.value(name, into)) {
@@ -105,13 +106,15 @@ fn read(holder: &impl Holder) -> io::Result<Vec<Attribute>> {
             Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,
             value => value?,
         };
+        // Summed up at once: a file may have far more of them than memory should hold.
+        bytes += name.count_bytes() + value.len();
+        if attributes.len() == limits::ATTRIBUTES_MAX || bytes > limits::ATTRIBUTES_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it has more extended attributes than can be kept",
+            ));
+        }
         attributes.push(Attribute { name: name.to_bytes().to_vec(), value });
-    }
-    if attributes.len() > limits::ATTRIBUTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it has more extended attributes than can be kept",
-        ));
     }
     attributes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(attributes)

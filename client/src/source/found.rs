@@ -174,6 +174,8 @@ impl Listing {
         let bytes = &self.bytes;
         let name = |at: &NameAt| bytes.get(at.range());
         self.names.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| name(a).cmp(&name(b))));
+        // Some file systems list a name twice when the folder changes meanwhile.
+        self.names.dedup_by(|a, b| a.prefix == b.prefix && name(a) == name(b));
         let names =
             Names { folder, bytes: self.bytes.as_slice().into(), sorted: self.names.as_slice().into() };
         self.bytes.clear();

@@ -51,7 +51,7 @@ impl Target {
         Ok(Made::New)
     }
 
-    /// Gives a file that was restored a further name.
+    /// Gives a file of any kind that was restored a further name. A symbolic link is not followed.
     ///
     /// # Errors
     /// [`TargetError::InTheWay`] if anything else has the name.

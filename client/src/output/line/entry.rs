@@ -26,7 +26,7 @@ pub enum Kind {
     Image,
     /// A symbolic link.
     Symlink,
-    /// A further name of a file.
+    /// A further name of something that is no folder.
     HardLink,
     /// A named pipe.
     Fifo,
@@ -216,7 +216,9 @@ impl Kind {
     fn letter(self) -> char {
         match self {
             Self::Folder | Self::Ancestor => 'd',
-            Self::File | Self::Image | Self::HardLink => '-',
+            Self::File | Self::Image => '-',
+            // As tar lists it: what it is a further name of, only the first name says.
+            Self::HardLink => 'h',
             Self::Symlink => 'l',
             Self::Fifo => 'p',
             Self::Socket => 's',

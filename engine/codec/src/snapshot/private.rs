@@ -45,13 +45,13 @@ pub struct Private {
 /// Numbers of entries of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Regular files and images, each hard-linked group once.
+    /// Regular files and images. Here and below, what has several names is counted once.
     pub files: u64,
     /// Folders.
     pub folders: u64,
     /// Symbolic links.
     pub symlinks: u64,
-    /// Further names of hard-linked files.
+    /// Further names of what has several.
     pub hard_links: u64,
     /// Fifos, sockets and devices.
     pub others: u64,

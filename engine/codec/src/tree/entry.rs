@@ -100,9 +100,9 @@ pub enum Body {
         /// What the link says, byte by byte.
         target: Vec<u8>,
     },
-    /// A further name of a file that stands earlier in the tree.
+    /// A further name of something that stands earlier in the tree and is no folder.
     HardLink {
-        /// The first name in path order, which holds the content.
+        /// The first name in path order, which says what it is and holds the content.
         first: PathKey,
     },
     /// A named pipe.
