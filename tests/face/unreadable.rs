@@ -54,6 +54,8 @@ fn what_has_too_many_attributes_is_left_out_with_all_its_names() {
     };
     backup(&[], 0);
     settle();
+    // The rows of this run are trusted by the next one.
+    backup(&[], 0);
     burden(&path("b"), 70, 64_000).expect("it was tried");
     burden(&path("d"), 5_000, 1).expect("it was tried");
     burden(&path("large"), 70, 64_000).expect("it was tried");

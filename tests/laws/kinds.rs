@@ -98,6 +98,24 @@ fn a_path_that_is_longer_than_the_system_allows_comes_back() {
 }
 
 #[test]
+fn a_further_name_without_the_first_becomes_what_the_first_is() {
+    let place = Place::new();
+    let kinds =
+        [Body::Fifo, Body::Socket, Body::Symlink(b"../nowhere".to_vec())].into_iter().map(Item::plain);
+    let kinds = kinds.chain([Item::text("text"), Item::noise(3, 300_000)]);
+    let first = Item::folder(kinds.enumerate().map(|(at, item)| (format!("{at}"), item)));
+    let root = Item::folder([("first", first), ("further", Item::folder::<Vec<u8>>([]))]);
+    let links = (0..5).map(|at| Link { file: at, folder: 2, name: format!("{at}").into_bytes() }).collect();
+    make(&Tree { root, links }, &place.source());
+    let snapshot = place.backup().snapshot.expect("it was no dry run");
+    let (source, target) = (place.source().join("further"), place.path("target"));
+    assert_eq!(fs::read_dir(&source).expect("it is there").count(), 5);
+    let summary = world::restore(&place.open(Access::Read), snapshot, &source, &target);
+    assert_eq!(summary.expect("it is good").problems, []);
+    Manifest::of(&target).expect(&Manifest::of(&source), &"restored alone");
+}
+
+#[test]
 fn duplicates_are_stored_once() {
     let place = Place::new();
     let file = |seed: u64, bytes| (format!("{seed}"), Item::noise(seed, bytes));

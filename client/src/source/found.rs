@@ -17,6 +17,9 @@ use crate::source::Stat;
 use crate::source::attributes;
 use crate::source::folder::Folder;
 
+#[cfg(test)]
+mod tests;
+
 /// One file, folder or other entry that a walk came by.
 #[derive(Debug, Clone)]
 pub struct Found {
