@@ -23,8 +23,8 @@ use super::BackupError;
 use super::buffers::Buffer;
 use super::catalogue::RowContent;
 use super::objects::ObjectWriter;
-use super::pool::Chunks;
-use super::pool::Sealing;
+use super::sealing::Chunks;
+use super::sealing::Sealing;
 use crate::source::Contents;
 use crate::source::Piece;
 

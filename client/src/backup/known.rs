@@ -28,6 +28,8 @@ const KEY_BYTES: usize = 32;
 const CHECK_BYTES: usize = 8;
 /// Records that are read around the place where one is expected.
 const WINDOW_RECORDS: usize = 32;
+/// Places that are guessed from the keys around before halves are tried.
+const INTERPOLATIONS_MAX: usize = 8;
 /// Runs on disk before they are merged into one.
 const RUNS_MAX: usize = 4;
 /// Entries in memory before they are written as a run.
@@ -154,37 +156,61 @@ impl<const V: usize> Run<V> {
         Ok(Self { path: path.to_owned(), file, records })
     }
 
-    /// Interpolation search: keys are hashes, so the place of one is known to within a few records.
     fn find(&self, key: &[u8; KEY_BYTES], keys: &DomainKeys) -> io::Result<Option<[u8; V]>> {
-        let (mut low, mut high) = (0, self.records);
-        let mut expected = place_of(key, self.records);
         let mut window = vec![0; WINDOW_RECORDS * record_bytes::<V>()];
-        while low < high {
-            let start = expected.saturating_sub(WINDOW_RECORDS / 2).clamp(low, high - 1);
-            let end = (start + WINDOW_RECORDS).min(high);
-            let read =
-                window.get_mut(..(end - start) * record_bytes::<V>()).expect("a window holds WINDOW_RECORDS");
-            self.file.read_exact_at(read, (start * record_bytes::<V>()) as u64)?;
-            let (first, last) = (&read[..KEY_BYTES], &read[read.len() - record_bytes::<V>()..][..KEY_BYTES]);
-            if key.as_slice() < first {
-                high = start;
-            } else if key.as_slice() > last {
-                low = end;
-            } else {
-                let found = read.chunks_exact(record_bytes::<V>()).find(|record| record.starts_with(key));
-                return Ok(found.and_then(|record| decode(record, keys)).map(|(_, value)| value));
-            }
-            expected = low + (high - low) / 2;
-        }
-        Ok(None)
+        let read = |start: usize, window: &mut [u8]| {
+            self.file.read_exact_at(window, (start * record_bytes::<V>()) as u64)
+        };
+        let found = search(key, self.records, record_bytes::<V>(), &mut window, read)?;
+        Ok(found.and_then(|record| decode(record, keys)).map(|(_, value)| value))
     }
 }
 
-/// Where a key is expected among `records` sorted ones.
-fn place_of(key: &[u8; KEY_BYTES], records: usize) -> usize {
-    let [a, b, c, d, e, f, g, h, ..] = *key;
-    let fraction = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-    usize::try_from((fraction * records as u128) >> 64).expect("less than the number of records")
+/// Interpolation search among `records` sorted records of `record_bytes` bytes, which `read` gives from a position on:
+/// keys are hashes, so the place of one is known to within a few records, and after a miss to within fewer. Where keys
+/// are not spread evenly, which damage can do, the rest is halved.
+fn search<'w>(
+    key: &[u8; KEY_BYTES],
+    records: usize,
+    record_bytes: usize,
+    window: &'w mut [u8],
+    mut read: impl FnMut(usize, &mut [u8]) -> io::Result<()>,
+) -> io::Result<Option<&'w [u8]>> {
+    let wanted = fraction(key);
+    let (mut low, mut low_at) = (0, 0);
+    let (mut high, mut high_at) = (records, u64::MAX);
+    for probe in 0.. {
+        if low == high {
+            return Ok(None);
+        }
+        let expected = if probe < INTERPOLATIONS_MAX {
+            let share = u128::from(wanted - low_at) * (high - low) as u128;
+            let ahead = share / u128::from((high_at - low_at).max(1));
+            low + usize::try_from(ahead).unwrap_or(usize::MAX).min(high - low)
+        } else {
+            low + (high - low) / 2
+        };
+        let start = expected.saturating_sub(WINDOW_RECORDS / 2).clamp(low, high - 1);
+        let end = (start + WINDOW_RECORDS).min(high);
+        let read_bytes = (end - start) * record_bytes;
+        read(start, &mut window[..read_bytes])?;
+        let key_at = |record: usize| &window[record * record_bytes..][..KEY_BYTES];
+        let (first, last) = (key_at(0), key_at(end - start - 1));
+        if key.as_slice() < first {
+            (high, high_at) = (start, fraction(first));
+        } else if key.as_slice() > last {
+            (low, low_at) = (end, fraction(last));
+        } else {
+            let mut records = window[..read_bytes].chunks_exact(record_bytes);
+            return Ok(records.find(|record| record.starts_with(key)));
+        }
+    }
+    unreachable!("every probe leaves fewer records")
+}
+
+/// A key as a fraction of 2^64.
+fn fraction(key: &[u8]) -> u64 {
+    key.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 struct RunWriter {

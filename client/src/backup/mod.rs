@@ -10,6 +10,7 @@ mod known;
 mod catalogue;
 mod objects;
 mod entry;
+mod sealing;
 mod chunks;
 mod small;
 mod bundler;

@@ -17,7 +17,7 @@ use super::catalogue::RowContent;
 use super::chunks::ChunkStream;
 use super::chunks::Cutting;
 use super::objects::ObjectWriter;
-use super::pool::Chunks;
+use super::sealing::Chunks;
 use crate::source::Contents;
 use crate::source::Found;
 use crate::source::ReadError;

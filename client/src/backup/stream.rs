@@ -48,7 +48,7 @@ use super::line::Figures;
 use super::objects::ObjectWriter;
 use super::objects::Shared;
 use super::pool;
-use super::pool::Chunks;
+use super::sealing::Chunks;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::source::Accounts;

@@ -17,12 +17,12 @@ use farkeep_codec::parameters::Parameters;
 use farkeep_codec::time::Time;
 use farkeep_engine::Clock;
 use farkeep_engine::Engine;
+use farkeep_engine::SlotId;
 use farkeep_engine::SystemClock;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::RealDisk;
 
 use super::RepositoryError;
-use super::slots::new_slot_id;
 use super::unlock::options;
 use crate::config::Location;
 use crate::config::passphrase::Passphrase;
@@ -104,6 +104,13 @@ pub(super) fn check_label(label: &str) -> Result<(), RepositoryError> {
 /// Fills a buffer with random bytes of the system.
 pub(super) fn fill_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system has random numbers");
+}
+
+/// A name for a new slot.
+pub(super) fn new_slot_id() -> SlotId {
+    let mut bytes = [0; 16];
+    fill_random(&mut bytes);
+    SlotId::from_bytes(bytes)
 }
 
 /// The parameters of the plan, as a reader will accept them.

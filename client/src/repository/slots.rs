@@ -11,6 +11,7 @@ use super::Repository;
 use super::RepositoryError;
 use super::create::check_label;
 use super::create::fill_random;
+use super::create::new_slot_id;
 use crate::config::passphrase::Passphrase;
 
 /// A key slot as a list shows it.
@@ -98,11 +99,4 @@ impl Repository {
         self.engine.add_slot(id, &slot.encode())?;
         Ok(id)
     }
-}
-
-/// A name for a new slot.
-pub(super) fn new_slot_id() -> SlotId {
-    let mut bytes = [0; 16];
-    fill_random(&mut bytes);
-    SlotId::from_bytes(bytes)
 }

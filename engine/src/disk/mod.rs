@@ -109,6 +109,9 @@ pub enum Mode {
 /// An open file. Shared by threads; every call names its offset, in bytes from the start.
 #[expect(clippy::len_without_is_empty, reason = "an empty file is nothing special on a disk")]
 pub trait File: Send + Sync {
+    /// Where it was opened, for messages.
+    fn path(&self) -> &Path;
+
     /// Reads up to `into.len()` bytes, fewer only where the file ends; returns how many.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, DiskError>;
 
@@ -116,7 +119,13 @@ pub trait File: Send + Sync {
     ///
     /// # Errors
     /// [`DiskError::Ended`] if the file ends before.
-    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError>;
+    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
+        let bytes = into.len();
+        match self.read_at(offset, into)? {
+            count if count == bytes => Ok(()),
+            _ => Err(DiskError::Ended { path: self.path().to_owned(), offset, bytes }),
+        }
+    }
 
     /// Writes all `bytes`; the file grows where they reach beyond its end.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;

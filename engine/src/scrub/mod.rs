@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
 
-use self::index::Digest;
+use self::digest::Digest;
 use self::index::digests;
 use self::pack::Checked;
 use self::pack::check_pack;
@@ -32,9 +32,10 @@ pub use report::Damage;
 pub use report::Notice;
 pub use report::Report;
 
+mod digest;
 mod files;
-mod index;
 mod pack;
+mod index;
 mod report;
 
 /// How much of the packs a scrub reads.

@@ -6,7 +6,7 @@ use farkeep_codec::id::ObjectId;
 
 use super::Damage;
 use super::Job;
-use super::index::Digest;
+use super::digest::Digest;
 use crate::disk::Advice;
 use crate::disk::DiskError;
 use crate::index::Spot;

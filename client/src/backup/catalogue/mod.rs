@@ -10,9 +10,10 @@
 //! `catalogue`, so that nothing is read or stored twice.
 
 mod block;
-mod reader;
 mod row;
 mod table;
+mod trailer;
+mod reader;
 mod writer;
 
 pub(crate) use block::CatalogueError;
@@ -25,8 +26,8 @@ pub(crate) use row::RowContent;
 pub(crate) use row::Stamp;
 pub(crate) use table::BundleNumber;
 pub(crate) use table::Bundles;
+pub(crate) use trailer::Trailer;
 pub(crate) use writer::CatalogueWriter;
-pub(crate) use writer::Trailer;
 
 #[cfg(test)]
 mod tests;

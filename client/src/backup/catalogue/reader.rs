@@ -17,7 +17,7 @@ use super::block::Lineage;
 use super::block::read_unchecked;
 use super::row::Row;
 use super::table::Bundles;
-use super::writer::Trailer;
+use super::trailer::Trailer;
 
 /// Buffer in front of a file, in bytes: blocks are a little larger.
 const READ_BYTES: usize = 128 << 10;

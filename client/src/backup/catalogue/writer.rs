@@ -13,8 +13,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-use farkeep_codec::id::ContentId;
-use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 use farkeep_codec::object::Pointer;
@@ -22,8 +20,6 @@ use farkeep_codec::object::Pointer;
 use super::block::BlockKind;
 use super::block::CatalogueError;
 use super::block::Lineage;
-use super::block::pointer;
-use super::block::write_pointer;
 use super::reader::COMPLETE;
 use super::reader::CUT;
 use super::reader::CUT_BUNDLES;
@@ -38,35 +34,10 @@ use super::row::Row;
 use super::table::BundleNumber;
 use super::table::Bundles;
 use super::table::encode_record;
+use super::trailer::Trailer;
 
 /// A block of rows ends with the row that reaches this many bytes.
 const BLOCK_BYTES: usize = 128 << 10;
-
-/// The end of a complete catalogue: what the snapshot is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trailer {
-    /// Root of the tree.
-    pub(crate) root: Pointer,
-    /// Content id of the snapshot.
-    pub(crate) content: ContentId,
-}
-
-impl Trailer {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::new();
-        write_pointer(&self.root, &mut out);
-        out.bytes(self.content.as_bytes());
-        out.into_bytes()
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
-        let trailer =
-            Self { root: pointer(&mut reader)?, content: ContentId::from_bytes(reader.array("content id")?) };
-        reader.finish()?;
-        Ok(trailer)
-    }
-}
 
 /// Writes one catalogue.
 pub(crate) struct CatalogueWriter {

@@ -37,6 +37,10 @@ impl RealFile {
 }
 
 impl File for RealFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, DiskError> {
         let mut count = 0;
         while count < into.len() {
@@ -48,14 +52,6 @@ impl File for RealFile {
             }
         }
         Ok(count)
-    }
-
-    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
-        let bytes = into.len();
-        match self.read_at(offset, into)? {
-            count if count == bytes => Ok(()),
-            _ => Err(DiskError::Ended { path: self.path.clone(), offset, bytes }),
-        }
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {

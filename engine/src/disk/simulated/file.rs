@@ -52,6 +52,10 @@ impl SimulatedFile {
 }
 
 impl File for SimulatedFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, DiskError> {
         let offset = self.offset(Act::Read, offset)?;
         let mut state = self.disk.state();
@@ -64,14 +68,6 @@ impl File for SimulatedFile {
         let count = rest.len().min(into.len());
         into[..count].copy_from_slice(&rest[..count]);
         Ok(count)
-    }
-
-    fn read_exact_at(&self, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
-        let bytes = into.len();
-        match self.read_at(offset, into)? {
-            count if count == bytes => Ok(()),
-            _ => Err(DiskError::Ended { path: self.path.clone(), offset, bytes }),
-        }
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
