@@ -117,15 +117,18 @@ fn equal_files_of_one_run_share_a_place() {
     let room = Room::new();
     let mut bundles = Bundles::default();
     let mut bundler = room.bundler(CacheUse::Ignore, &bundles);
-    let (first, _) = room.place(&mut bundler, &mut bundles, 1);
-    room.place(&mut bundler, &mut bundles, 2);
+    let (first, after_first) = room.place(&mut bundler, &mut bundles, 1);
+    let (_, after_second) = room.place(&mut bundler, &mut bundles, 2);
     let (again, full) = room.place(&mut bundler, &mut bundles, 1);
     assert_eq!(again, Placement { borrowed: true, ..first });
     assert!(full.is_none());
     let kept = Placement { bundle: BundleNumber(77), offset: 5, borrowed: true };
     bundler.keep(room.hash(3), kept);
     assert_eq!(room.place(&mut bundler, &mut bundles, 3).0, kept, "what another path kept is borrowed too");
-    assert_eq!(bundler.finish().map(|bundle| bundle.pieces.len()), Some(2), "each is stored once");
+    // Where the borders are depends on the repository's keys.
+    let full = [after_first, after_second, bundler.finish()];
+    let pieces: usize = full.iter().flatten().map(|bundle| bundle.pieces.len()).sum();
+    assert_eq!(pieces, 2, "each is stored once");
 }
 
 #[test]
