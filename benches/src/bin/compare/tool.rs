@@ -347,7 +347,7 @@ fn version(kind: Kind, program: &Path) -> Result<String> {
     let output = output.with_context(|| format!("asking {} for its version", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let number = |word: &&str| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
-    let found = text.split_whitespace().find(number);
+    let found = text.split(|c: char| c.is_whitespace() || c == '-').find(number);
     let found =
         found.with_context(|| format!("{} {argument} names no version: {text}", program.display()))?;
     Ok(found.trim_start_matches('v').to_owned())
