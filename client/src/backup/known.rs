@@ -3,7 +3,8 @@
 //! Two of these accelerate a backup: seed -> object, so that known chunks are neither compressed nor sealed again,
 //! and file hash -> slice, so that a small file that moved is not stored again. A hash is spread evenly, so a record
 //! is found by interpolation with one or two reads, and memory stays the same whatever the size of the repository.
-//! Each record carries a keyed check; a damaged one is not found, which costs time and nothing else.
+//! Each record carries a keyed check; a damaged one is not found, which costs time and nothing else. Runs that this
+//! process wrote are asked through a filter first: of a million new small files hardly one is read for in vain.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,6 +20,9 @@ use std::path::PathBuf;
 
 use farkeep_codec::key::DomainKeys;
 
+use filter::Filter;
+
+mod filter;
 #[cfg(test)]
 mod tests;
 
@@ -80,19 +84,19 @@ impl<const V: usize> Known<V> {
         let mut sorted: Vec<_> = self.memory.drain().collect();
         sorted.sort_unstable();
         let path = self.run_path(self.runs.len());
-        let mut writer = RunWriter::create(&path)?;
+        let mut writer = RunWriter::create(&path, sorted.len())?;
         for (key, value) in &sorted {
             writer.record(key, value, &self.keys)?;
         }
-        writer.finish()?;
-        self.runs.push(Run::open(&path)?);
+        let filter = writer.finish()?;
+        self.runs.push(Run { filter, ..Run::open(&path)? });
         if self.runs.len() > RUNS_MAX { self.merge() } else { Ok(()) }
     }
 
     /// Merges all runs into one. Of several values of a key the newest stays.
     fn merge(&mut self) -> io::Result<()> {
         let merged = self.folder.join(format!("{}.merged", self.name));
-        let mut writer = RunWriter::create(&merged)?;
+        let mut writer = RunWriter::create(&merged, self.runs.iter().map(|run| run.records).sum())?;
         let mut streams: Vec<RunStream<V>> =
             self.runs.iter().map(|run| RunStream::open(&run.path, &self.keys)).collect::<io::Result<_>>()?;
         while let Some(least) = streams.iter().filter_map(|stream| stream.head.map(|(key, _)| key)).min() {
@@ -109,12 +113,12 @@ impl<const V: usize> Known<V> {
                 writer.record(&least, &value, &self.keys)?;
             }
         }
-        writer.finish()?;
+        let filter = writer.finish()?;
         for run in self.runs.drain(..).skip(1) {
             std::fs::remove_file(&run.path)?;
         }
         std::fs::rename(&merged, self.run_path(0))?;
-        self.runs.push(Run::open(&self.run_path(0))?);
+        self.runs.push(Run { filter, ..Run::open(&self.run_path(0))? });
         Ok(())
     }
 
@@ -146,6 +150,7 @@ struct Run<const V: usize> {
     path: PathBuf,
     file: File,
     records: usize,
+    filter: Option<Filter>,
 }
 
 impl<const V: usize> Run<V> {
@@ -153,10 +158,13 @@ impl<const V: usize> Run<V> {
         let file = File::open(path)?;
         let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         let records = bytes / record_bytes::<V>();
-        Ok(Self { path: path.to_owned(), file, records })
+        Ok(Self { path: path.to_owned(), file, records, filter: None })
     }
 
     fn find(&self, key: &[u8; KEY_BYTES], keys: &DomainKeys) -> io::Result<Option<[u8; V]>> {
+        if self.filter.as_ref().is_some_and(|filter| !filter.may_have(key)) {
+            return Ok(None);
+        }
         let mut window = vec![0; WINDOW_RECORDS * record_bytes::<V>()];
         let read = |start: usize, window: &mut [u8]| {
             self.file.read_exact_at(window, (start * record_bytes::<V>()) as u64)
@@ -215,22 +223,28 @@ fn fraction(key: &[u8]) -> u64 {
 
 struct RunWriter {
     out: BufWriter<File>,
+    filter: Option<Filter>,
 }
 
 impl RunWriter {
-    fn create(path: &Path) -> io::Result<Self> {
+    /// For at most so many records.
+    fn create(path: &Path, records_max: usize) -> io::Result<Self> {
         let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        Ok(Self { out: BufWriter::new(file) })
+        Ok(Self { out: BufWriter::new(file), filter: Filter::for_keys(records_max) })
     }
 
     fn record(&mut self, key: &[u8; KEY_BYTES], value: &[u8], keys: &DomainKeys) -> io::Result<()> {
         let body = [key.as_slice(), value].concat();
         self.out.write_all(&body)?;
+        if let Some(filter) = &mut self.filter {
+            filter.add(key);
+        }
         self.out.write_all(&check(&body, keys))
     }
 
-    fn finish(mut self) -> io::Result<()> {
-        self.out.flush()
+    fn finish(mut self) -> io::Result<Option<Filter>> {
+        self.out.flush()?;
+        Ok(self.filter)
     }
 }
 

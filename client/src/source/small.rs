@@ -113,14 +113,19 @@ fn is_listed(read: &Identity, listed: &Stat) -> bool {
 }
 
 fn take(file: &Found, fetched: Fetched) -> Small {
-    let taken = |attributes| SmallFile {
-        range: fetched.range,
-        stat: file.stat,
-        attributes,
-        steadiness: Steadiness::Steady,
+    let attributes = match fetched.attribute_names_bytes {
+        0 => Ok(Vec::new()),
+        _ => file.attributes(),
     };
-    file.attributes()
-        .map_or_else(|error| Small::Failed(error.into()), |attributes| Small::Read(taken(attributes)))
+    match attributes {
+        Ok(attributes) => Small::Read(SmallFile {
+            range: fetched.range,
+            stat: file.stat,
+            attributes,
+            steadiness: Steadiness::Steady,
+        }),
+        Err(error) => Small::Failed(error.into()),
+    }
 }
 
 /// Reads one file behind what the buffer holds up to `end`, which is moved.

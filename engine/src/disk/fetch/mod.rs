@@ -20,6 +20,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::FileType;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+use rustix::fs::flistxattr;
 use rustix::fs::fstat;
 use rustix::fs::openat;
 use rustix::io::Errno;
@@ -61,6 +62,8 @@ pub struct Fetched {
     pub range: Range<usize>,
     /// What it was, before and after it was read.
     pub identity: Identity,
+    /// Length of the list of its extended attributes' names: 0 for nearly every file, which then need not be asked again.
+    pub attribute_names_bytes: usize,
 }
 
 /// What tells one state of one file from another.
@@ -198,12 +201,21 @@ impl<'b> Opened<'b> {
     }
 
     fn conclude(&self, count: usize) -> Result<Fetched, FetchError> {
+        let attribute_names_bytes = match flistxattr(&self.file, &mut [0_u8; 0]) {
+            Err(Errno::OPNOTSUPP) => 0,
+            bytes => bytes.map_err(io::Error::from)?,
+        };
+        // Looked at last, so that whatever changed before shows.
         let after = identify(self.file.as_fd())?;
         if count == self.slot.bytes.len() {
             return Err(FetchError::Grown { bytes: after.bytes.max(count as u64) });
         }
         match after == self.before && count as u64 == after.bytes {
-            true => Ok(Fetched { range: self.slot.start..self.slot.start + count, identity: after }),
+            true => Ok(Fetched {
+                range: self.slot.start..self.slot.start + count,
+                identity: after,
+                attribute_names_bytes,
+            }),
             false => Err(FetchError::Changed),
         }
     }
