@@ -20,6 +20,7 @@ use crate::world::Item;
 use crate::world::Manifest;
 use crate::world::Program;
 use crate::world::Ran;
+use crate::world::Random;
 use crate::world::make;
 use crate::world::settle;
 
@@ -164,4 +165,57 @@ fn a_backup_of_a_silent_stream_can_be_interrupted() {
     Ran::of(child.wait_with_output()).expect(1).says(&["interrupted"]);
     drop(both);
     assert_eq!(program.json("snapshots", [""; 0]).len(), 0);
+}
+
+/// Bytes of the log of stored bundles at which the program is killed: a few records.
+const LOGGED_BYTES: u64 = 300;
+
+/// Whether a file of this name below the folder has so many bytes.
+fn has_grown(folder: &Path, name: &str, bytes: u64) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        let is_it = path.file_name().is_some_and(|found| found == name);
+        if is_it {
+            path.metadata().is_ok_and(|meta| meta.len() >= bytes)
+        } else {
+            has_grown(&path, name, bytes)
+        }
+    })
+}
+
+/// What a killed run had begun and not finished must not be taken for what the next run stores.
+#[test]
+fn a_run_that_was_killed_among_small_files_leaves_nothing_that_is_mistaken() {
+    let program = Program::new();
+    let files =
+        |from: u64| Item::folder((from..from + 400).map(|at| (format!("{at}"), Item::noise(at, 300))));
+    make(
+        &Item::folder((0..30).map(|at: u64| (format!("{at:02}"), files(at * 1_000)))).into(),
+        &program.path("source"),
+    );
+    settle();
+    for round in 0..6_u64 {
+        let mut child = Program::start(program.command("backup").arg(program.path("source")));
+        while !has_grown(&program.path("cache"), "bundles.new", LOGGED_BYTES * (1 + round))
+            && child.try_wait().expect("it is ours").is_none()
+        {
+            std::thread::yield_now();
+        }
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        // Early files change, so that new bundles are begun before the walk comes to what the killed run left.
+        for at in 0..200 {
+            let path = program.path("source").join("00").join(format!("{at}"));
+            fs::write(path, Random::new(1_000_000 * (round + 1) + at).bytes(300)).expect("there is room");
+        }
+        program.backup();
+        program.run("check", ["--read-data"]).expect(0);
+        let subject = format!("latest:{}", program.path("source").display());
+        program.run("restore", [&subject, "--target", &format!("target {round}")]).expect(0);
+        let restored = Manifest::of(&program.path(&format!("target {round}")));
+        restored.expect(&Manifest::of(&program.path("source")), &format!("round {round}"));
+        // The next round begins without what this one remembered.
+        fs::remove_dir_all(program.path("cache")).expect("it is there");
+    }
 }

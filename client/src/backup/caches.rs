@@ -71,7 +71,7 @@ impl Caches {
             doing: "draw a random number".to_owned(),
             source: std::io::Error::other(error),
         })?;
-        Ok((CatalogueWriter::begin(&self.growing, previous, token)?, bundles, bundler))
+        Ok((CatalogueWriter::begin(&self.growing, previous, &bundles, token)?, bundles, bundler))
     }
 
     /// Removes what a dry run wrote.

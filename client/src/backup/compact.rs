@@ -12,6 +12,7 @@ use farkeep_codec::tree::PathKey;
 
 use super::BackupError;
 use super::catalogue::BundleNumber;
+use super::catalogue::CatalogueError;
 use super::catalogue::Previous;
 use super::catalogue::Row;
 use super::catalogue::RowContent;
@@ -57,7 +58,8 @@ pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), Backup
         return Ok(());
     }
     let mut rows = line.writer.rewrite(previous)?;
-    line.shared.progress.expect_more(line.figures.entries, 0);
+    let entries = line.figures.entries;
+    line.shared.progress.expect_more(entries, 0);
     line.bundles.count_anew();
     line.figures.count_anew();
     line.bundler.avoid(plan.wasteful.iter().copied());
@@ -71,7 +73,9 @@ pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), Backup
         }
     }
     write_anew(line, window, &plan, &mut owned)?;
-    line.finish()
+    line.finish()?;
+    // Damage ends the rows early, and would end the snapshot there.
+    if line.figures.entries == entries { Ok(()) } else { Err(CatalogueError::Damaged.into()) }
 }
 
 /// Owners alone tell of most bundles that they are used enough. Where they do not, and there are borrowers, every slice

@@ -375,22 +375,17 @@ impl<'a> Line<'a> {
         if piece.range.is_empty() {
             return self.emit_read(fresh.purpose, &file.read, row);
         }
-        let before = match &fresh.purpose {
+        let place = match &fresh.purpose {
+            // It changed since it was scanned: the next run is for that, and what lies in its place are the old contents.
+            Purpose::Rebundle(row) if row.hash != Some(file.hash) => {
+                let row = row.clone();
+                return self.emit(&row);
+            }
             Purpose::Backup(Some((hash, RowContent::Slice(place)))) if *hash == Some(file.hash) => {
-                Some(*place)
+                self.bundler.keep(file.hash, *place);
+                *place
             }
-            Purpose::Rebundle(row) if row.hash != Some(file.hash) => match row.content {
-                RowContent::Slice(place) => Some(place),
-                _ => None,
-            },
-            _ => None,
-        };
-        let place = match before {
-            Some(place) => {
-                self.bundler.keep(file.hash, place);
-                place
-            }
-            None => {
+            Purpose::Backup(_) | Purpose::Rebundle(_) => {
                 let (place, full) = self.bundler.place(file.hash, piece, &mut self.bundles);
                 if let Some(full) = full {
                     self.send_bundle(full)?;

@@ -72,7 +72,7 @@ fn finish(
         _ => {
             let rows = line.writer.written(previous)?;
             let mut writer = ObjectWriter::new(line.shared);
-            let (root, content) = tree::build(rows, &line.bundles, &mut writer)?;
+            let (root, content) = tree::build((rows, line.figures.entries), &line.bundles, &mut writer)?;
             Trailer { root: root.pointer, content }
         }
     };

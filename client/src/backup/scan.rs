@@ -4,12 +4,14 @@
 //! read.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 use farkeep_codec::id::ContentHash;
 use farkeep_codec::tree::Attribute;
 use farkeep_codec::tree::PathKey;
 
 use super::BackupError;
+use super::catalogue::BundleNumber;
 use super::catalogue::Row;
 use super::catalogue::RowContent;
 use super::catalogue::Rows;
@@ -36,6 +38,9 @@ const LINKED_FILES_MAX: usize = 1 << 20;
 pub(super) struct Scan<'a, 'b> {
     line: &'b mut Line<'a>,
     rows: Rows,
+    /// The bundles that were stored before the run: what a row of the last snapshot names is one of these. A number that is
+    /// given to a new bundle may be one that rows of a run which was cut still name, and means another bundle then.
+    stored: HashSet<BundleNumber>,
     /// Files with several links: the path of the first, and how many links are still to come.
     links: HashMap<FileId, (PathKey, u32)>,
     /// What the progress was told to expect.
@@ -45,7 +50,8 @@ pub(super) struct Scan<'a, 'b> {
 impl<'a, 'b> Scan<'a, 'b> {
     /// Merges the walk into `line` with `rows`, those of the last snapshot.
     pub(super) fn new(line: &'b mut Line<'a>, rows: Rows) -> Self {
-        Self { line, rows, links: HashMap::new(), expected: Amount::default() }
+        let stored = line.bundles.stored().map(|(number, _)| number).collect();
+        Self { line, rows, stored, links: HashMap::new(), expected: Amount::default() }
     }
 
     /// Takes the whole walk.
@@ -140,7 +146,7 @@ impl<'a, 'b> Scan<'a, 'b> {
         let repository = self.line.shared.repository;
         Ok(match &row.content {
             RowContent::None => true,
-            RowContent::Slice(place) => self.line.bundles.pointer(place.bundle).is_some(),
+            RowContent::Slice(place) => self.stored.contains(&place.bundle),
             _ if !self.rows.is_from_cut() => true,
             RowContent::Chunks(pointers, _) => {
                 for chunk in pointers {

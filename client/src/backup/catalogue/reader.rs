@@ -135,8 +135,12 @@ impl Previous {
     }
 
     /// The rows of one file of this lineage that is still growing.
-    pub(super) fn rows_of(&self, path: &Path) -> Result<Rows, CatalogueError> {
-        Ok(Rows { cut: None, complete: Some(Stream::open(path, &self.keys)?), last: Vec::new() })
+    pub(super) fn rows_of(&self, path: &Path, lineage: &Lineage) -> Result<Rows, CatalogueError> {
+        let stream = Stream::open(path, &self.keys)?;
+        if stream.lineage.token != lineage.token {
+            return Err(CatalogueError::Damaged);
+        }
+        Ok(Rows { cut: None, complete: Some(stream), last: Vec::new() })
     }
 
     /// All rows in path order.

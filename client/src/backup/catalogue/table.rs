@@ -136,7 +136,8 @@ impl Bundles {
             .filter_map(|(number, bundle)| Some((BundleNumber(number), bundle.as_ref()?.pointer.as_ref()?)))
     }
 
-    /// Forgets the bundles that `has` denies.
+    /// Forgets the bundles that `has` denies. Their numbers are not given to others, and neither are those that were free:
+    /// rows of a run that was cut may name them.
     pub(crate) fn retain<E>(&mut self, mut has: impl FnMut(&Pointer) -> Result<bool, E>) -> Result<(), E> {
         for place in &mut self.table {
             if let Some(Bundle { pointer: Some(stored), .. }) = place
@@ -145,7 +146,7 @@ impl Bundles {
                 *place = None;
             }
         }
-        self.refresh_free();
+        self.free.clear();
         Ok(())
     }
 

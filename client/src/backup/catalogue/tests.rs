@@ -85,7 +85,7 @@ fn read_all(previous: &Previous) -> Vec<Row> {
 /// Writes `next` as a run does that finds `previous` and sees which rows are unchanged.
 fn write(folder: &std::path::Path, next: &[Row]) -> CatalogueWriter {
     let previous = Previous::open(folder, &keys());
-    let mut writer = CatalogueWriter::begin(folder, &previous, [5; 16]).expect("space");
+    let mut writer = CatalogueWriter::begin(folder, &previous, previous.bundles(), [5; 16]).expect("space");
     let mut rows = previous.rows();
     for row in next {
         while rows.peek().is_some_and(|old| old.path < row.path) {
@@ -181,4 +181,19 @@ fn bundles_that_nothing_uses_give_their_numbers_back() {
     next.decode_over(&mut Reader::new(out.as_bytes())).expect("it was just encoded");
     assert_eq!(next.begin(), numbers[1]);
     assert_eq!(next.begin(), BundleNumber(4));
+}
+
+#[test]
+fn numbers_that_rows_of_a_cut_run_may_name_are_not_given_again() {
+    let mut bundles = Bundles::default();
+    let numbers: Vec<_> = (0..4).map(|_| bundles.begin()).collect();
+    for (number, byte) in numbers.iter().zip(0..) {
+        bundles.define(*number, pointer(byte));
+    }
+    bundles
+        .retain(|stored| Ok::<_, ()>(*stored != pointer(1) && *stored != pointer(3)))
+        .expect("nothing fails");
+    let stored: Vec<_> = bundles.stored().map(|(number, _)| number).collect();
+    assert_eq!(stored, [numbers[0], numbers[2]]);
+    assert_eq!(bundles.begin(), BundleNumber(4));
 }

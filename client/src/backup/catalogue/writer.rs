@@ -65,8 +65,14 @@ struct Output {
 }
 
 impl CatalogueWriter {
-    /// Begins the catalogue that follows `previous` in the same folder. `token` is 16 random bytes.
-    pub(crate) fn begin(folder: &Path, previous: &Previous, token: [u8; 16]) -> Result<Self, CatalogueError> {
+    /// Begins the catalogue that follows `previous` in the same folder. `bundles` are those that the repository still has,
+    /// `token` is 16 random bytes.
+    pub(crate) fn begin(
+        folder: &Path,
+        previous: &Previous,
+        bundles: &Bundles,
+        token: [u8; 16],
+    ) -> Result<Self, CatalogueError> {
         std::fs::create_dir_all(folder)?;
         let base = if previous.was_cut() { None } else { previous.complete().cloned() };
         let lineage =
@@ -75,7 +81,7 @@ impl CatalogueWriter {
         let mut writer =
             Self { folder: folder.to_owned(), base, base_token: previous.token(), lineage, state };
         if previous.was_cut() {
-            for (number, stored) in previous.bundles().stored() {
+            for (number, stored) in bundles.stored() {
                 writer.bundle(number, stored)?;
             }
         }
@@ -119,7 +125,7 @@ impl CatalogueWriter {
     pub(crate) fn written(&mut self, previous: &Previous) -> Result<Rows, CatalogueError> {
         let lineage = self.lineage.clone();
         self.output()?.end_block(&lineage)?;
-        previous.rows_of(&self.folder.join(GROWING))
+        previous.rows_of(&self.folder.join(GROWING), &self.lineage)
     }
 
     /// Begins the rows anew, and reads those written so far, to write them once more with other places.

@@ -25,7 +25,7 @@ use crate::backup::catalogue::Stamp;
 fn rows(folder: &std::path::Path, uses: &[(u8, u8, bool)]) -> Rows {
     let keys = DomainKeys::derive(&DomainSecret::from_bytes([1; 32]), RepositoryId::from_bytes([2; 32]));
     let previous = Previous::nothing(&keys);
-    let mut writer = CatalogueWriter::begin(folder, &previous, [5; 16]).expect("space");
+    let mut writer = CatalogueWriter::begin(folder, &previous, previous.bundles(), [5; 16]).expect("space");
     for (at, (bundle, offset, borrowed)) in uses.iter().enumerate() {
         let place = Placement { bundle: number(*bundle), offset: u32::from(*offset), borrowed: *borrowed };
         let row = Row {

@@ -111,7 +111,8 @@ fn places(repository: &Repository, source: &Path, answers: Answers) -> Vec<Place
     let roots = Roots::new(&[source.to_owned()], Missing::Refuse).expect("it is there");
     let walker = Walker::new(&roots, Rules::default(), Effort::default());
     let previous = Previous::nothing(repository.keys());
-    let writer = CatalogueWriter::begin(cache.path(), &previous, [5; 16]).expect("there is room");
+    let writer =
+        CatalogueWriter::begin(cache.path(), &previous, previous.bundles(), [5; 16]).expect("there is room");
     let bundles = Bundles::default();
     let bundler =
         Bundler::new(repository.keys(), repository.parameters(), CacheUse::Ignore, cache.path(), &bundles);

@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::FileType;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
-use rustix::fs::flistxattr;
+use rustix::fs::flistxattr_query;
 use rustix::fs::fstat;
 use rustix::fs::openat;
 use rustix::io::Errno;
@@ -201,7 +201,7 @@ impl<'b> Opened<'b> {
     }
 
     fn conclude(&self, count: usize) -> Result<Fetched, FetchError> {
-        let attribute_names_bytes = match flistxattr(&self.file, &mut [0_u8; 0]) {
+        let attribute_names_bytes = match flistxattr_query(&self.file) {
             Err(Errno::OPNOTSUPP) => 0,
             bytes => bytes.map_err(io::Error::from)?,
         };
