@@ -121,7 +121,7 @@ fn files_that_cannot_be_read_are_named_and_the_rest_is_kept() {
     let closed = fs::Permissions::from_mode(0o000);
     fs::set_permissions(program.path("source/notes.txt"), closed).expect("it is ours");
     program.run("backup", [program.path("source")]).expect(3).says(&["source/notes.txt"]);
-    assert_eq!(program.json("snapshots", [""; 0])[0]["status"], "partial");
+    is_partial(&program);
 }
 
 /// Root may read everything, so that it has to be a path that is not there when its turn comes.
@@ -133,5 +133,14 @@ fn vanished() {
     fs::write(program.path("list"), list.join("\n")).expect("it can be written");
     let ran = program.run("backup", ["--files-from", "list"]).expect(3).says(&["gone"]);
     assert!(ran.results.contains("partial"), "{}", ran.results);
+    is_partial(&program);
+}
+
+/// What a partial snapshot lacks is no extra file.
+fn is_partial(program: &Program) {
     assert_eq!(program.json("snapshots", [""; 0])[0]["status"], "partial");
+    let subject = format!("latest:{}", program.path("source").display());
+    let restore = ["--target", "source", "--overwrite", "always", "--delete"];
+    let arguments = [subject.as_str()].into_iter().chain(restore);
+    program.run("restore", arguments).expect(1).says(&["partial", "1 entries", "--delete"]);
 }

@@ -173,6 +173,7 @@ pub(crate) fn restore(
         selection: Selection::new(&[], &[]).expect("no globs"),
         overwrite: restoring::Overwrite::Refuse,
         delete: restoring::Delete::Keep,
+        spared: Vec::new(),
         intent: restoring::Intent::Write,
         verify: restoring::Verify::Skip,
         cancel: Arc::default(),

@@ -56,6 +56,11 @@ pub(super) enum Failure {
     Glob { glob: String, reason: String },
     #[error("snapshot {snapshot} has no {path}")]
     NoSuchPath { snapshot: SnapshotId, path: PathKey },
+    #[error(
+        "snapshot {snapshot} is partial: {unreadable} entries could not be read, and --delete would remove what is \
+         missing in it"
+    )]
+    PartialDelete { snapshot: SnapshotId, unreadable: u64 },
     #[error("snapshot {snapshot} holds more than one file, or none")]
     NoPath { snapshot: SnapshotId },
     #[error("{path} is {what}, and only the contents of files can be dumped")]
@@ -106,6 +111,7 @@ impl Failure {
             Self::NoSuchPath { .. } => {
                 "`farkeep ls` shows what the snapshot holds, `farkeep find` looks in all of them."
             }
+            Self::PartialDelete { .. } => "Restore it without --delete, or restore a complete snapshot.",
             Self::NoPath { .. } => "Name the file: SNAPSHOT:PATH.",
             Self::NotAFile { .. } => "`farkeep restore` writes folders and links.",
             Self::Backup(BackupError::Interrupted { .. }) => "Run the same command again to go on.",

@@ -1,17 +1,22 @@
 //! `farkeep restore`
 
+use std::env;
 use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use clap::ValueEnum;
+use farkeep_codec::snapshot::Status;
 
 use super::failure::Failure;
 use super::interrupt;
 use super::session::Session;
 use super::subject::FilterArguments;
 use super::subject::Subject;
+use crate::config::cache_folder;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::output::line::Named;
@@ -25,13 +30,14 @@ use crate::restore::Overwrite;
 use crate::restore::Request;
 use crate::restore::Summary;
 use crate::restore::Verify;
+use crate::source::FileId;
 use crate::source::Selection;
 
 /// Turn a snapshot, or a part of it, into files again
 ///
 /// Nothing is ever written outside of the target. Every byte is verified before it is written; what cannot be verified
 /// is not written, is named, and the exit code says so. Where damage hides which names a folder had, --delete removes
-/// nothing from it.
+/// nothing from it. It is refused for a partial snapshot, and spares mount points, the repository and the cache.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -86,7 +92,10 @@ impl Restore {
         let selection = Selection::new(&self.include, &self.exclude)?;
         let repository = session.open(Access::Read)?;
         let subject = Subject::find(session, &repository, &self.subject, &self.filter)?;
-        let request = self.request(selection, &subject);
+        if let (true, Status::Partial { unreadable }) = (self.delete, &subject.point.record.status) {
+            return Err(Failure::PartialDelete { snapshot: subject.point.id, unreadable: *unreadable });
+        }
+        let request = self.request(session, selection, &subject)?;
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
         let summary = restore::run(&repository, &request, &progress)?;
@@ -94,8 +103,17 @@ impl Restore {
         self.report(session, &subject, &summary)
     }
 
-    fn request(&self, selection: Selection, subject: &Subject) -> Request {
-        Request {
+    fn request(
+        &self,
+        session: &Session,
+        selection: Selection,
+        subject: &Subject,
+    ) -> Result<Request, Failure> {
+        let cache = env::var_os("FARKEEP_CACHE").map(PathBuf::from);
+        let cache = cache.unwrap_or_else(|| cache_folder(|name| env::var_os(name)));
+        let own = [session.location()?.folder().to_owned(), cache];
+        let id = |found: fs::Metadata| FileId { dev: found.dev(), ino: found.ino() };
+        Ok(Request {
             root: subject.point.root(),
             subtree: subject.path.clone(),
             target: self.target.clone(),
@@ -109,8 +127,9 @@ impl Restore {
             delete: if self.delete { Delete::Extra } else { Delete::Keep },
             intent: if self.dry_run { Intent::DryRun } else { Intent::Write },
             verify: if self.verify { Verify::ReadBack } else { Verify::Skip },
+            spared: own.iter().filter_map(|folder| fs::metadata(folder).ok().map(id)).collect(),
             cancel: interrupt::cancel_flag(),
-        }
+        })
     }
 
     fn report(&self, session: &Session, subject: &Subject, summary: &Summary) -> Result<Exit, Failure> {

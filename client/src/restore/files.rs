@@ -47,6 +47,8 @@ pub(super) enum Existing {
     Nothing,
     /// A regular file, of which only what differs is to be written.
     File,
+    /// Something else whose name the file takes.
+    Other,
 }
 
 /// A large file whose stretches are written by several workers. The last one ends it.
@@ -165,7 +167,7 @@ impl Writing<'_> {
     }
 
     /// Says that a stretch, or the plan, is done with the file. Whoever is the last gives it its length and metadata; a
-    /// file with a stretch that failed is removed, since a file in the target is a whole one.
+    /// file with a stretch that failed goes, and what was there before it stays: a file in the target is a whole one.
     pub(super) fn end_large(&self, file: Arc<LargeFile>) {
         if file.left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
@@ -179,7 +181,7 @@ impl Writing<'_> {
         let ended = match failed {
             Some((fault, why)) => {
                 self.report.problem_because(&destination.entry.path, fault, why);
-                self.target.remove(&destination.path).map(|_| ())
+                Ok(())
             }
             None => self.target.finish_file(file.file, &destination.entry).map(|()| {
                 self.done(&destination, file.written_bytes.into_inner());
@@ -194,6 +196,7 @@ impl Writing<'_> {
         match file.existing {
             Existing::Nothing => self.target.create(&file.path, &file.entry),
             Existing::File => self.target.update(&file.path, &file.entry),
+            Existing::Other => self.target.replace(&file.path, &file.entry),
         }
     }
 

@@ -16,6 +16,7 @@ use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 
+use super::Delete;
 use super::Intent;
 use super::Overwrite;
 use super::Pass;
@@ -23,6 +24,7 @@ use super::files::Destination;
 use super::files::Existing;
 use super::files::LargeFile;
 use super::files::Writing;
+use super::make_way;
 use super::report::Fault;
 use super::report::count;
 use super::view::View;
@@ -55,6 +57,7 @@ pub(super) struct FirstPass<'a> {
     pub(super) view: &'a View,
     pub(super) writing: &'a Writing<'a>,
     pub(super) overwrite: Overwrite,
+    pub(super) delete: Delete,
     pub(super) intent: Intent,
     pub(super) jobs: Sender<Job>,
     /// The folder of the target that the last entry went into.
@@ -145,11 +148,15 @@ impl FirstPass<'_> {
     fn make_folder(&self, path: &PathKey) -> Result<(), TargetError> {
         match self.writing.target.make_folder(path) {
             Err(TargetError::InTheWay { .. }) if self.may_replace() => {
-                self.writing.target.remove(path)?;
+                self.make_way(path)?;
                 self.writing.target.make_folder(path).map(|_| ())
             }
             made => made.map(|_| ()),
         }
+    }
+
+    fn make_way(&self, path: &PathKey) -> Result<(), TargetError> {
+        make_way(self.writing.target, self.view, self.delete, path)
     }
 
     fn may_replace(&self) -> bool {
@@ -173,7 +180,7 @@ impl FirstPass<'_> {
             (Intent::Write, true, _) => target.refresh(path, entry),
             (Intent::Write, false, found) => {
                 if found.is_some() {
-                    target.remove(path)?;
+                    self.make_way(path)?;
                 }
                 target.make_node(path, entry).map(|_| ())
             }
@@ -181,8 +188,10 @@ impl FirstPass<'_> {
     }
 
     fn file(&mut self, path: PathKey, entry: Entry) -> Result<(), TargetError> {
-        self.enter_parent(&path)?;
-        let Some(existing) = self.existing(&path, &entry)? else { return Ok(()) };
+        let existing = self.enter_parent(&path).and_then(|()| self.existing(&path, &entry));
+        // What cannot be written is done with too.
+        let existing = existing.inspect_err(|_| self.writing.progress.add_bytes(entry.content_bytes()))?;
+        let Some(existing) = existing else { return Ok(()) };
         if self.intent == Intent::DryRun {
             count(&self.writing.report.files, 1);
             count(&self.writing.report.bytes, entry.content_bytes());
@@ -215,16 +224,17 @@ impl FirstPass<'_> {
                 count(&report.files, 1);
                 count(&report.files_equal, 1);
                 count(&report.bytes, entry.content_bytes());
-                self.writing.progress.add_bytes(entry.content_bytes());
                 if self.intent == Intent::Write {
                     target.refresh(path, entry)?;
                 }
+                self.writing.progress.add_bytes(entry.content_bytes());
                 Ok(None)
             }
             _ if stat.kind == Kind::File => Ok(Some(Existing::File)),
+            _ if stat.kind != Kind::Folder => Ok(Some(Existing::Other)),
             _ => {
                 if self.intent == Intent::Write {
-                    target.remove(path)?;
+                    self.make_way(path)?;
                 }
                 Ok(Some(Existing::Nothing))
             }

@@ -13,6 +13,7 @@ mod first;
 mod second;
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -32,6 +33,7 @@ use crate::progress::Progress;
 use crate::repository::Extent;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
+use crate::source::FileId;
 use crate::source::Selection;
 use crate::source::Shape;
 use crate::source::Wanted;
@@ -100,6 +102,8 @@ pub struct Request {
     pub overwrite: Overwrite,
     /// What happens to files that the snapshot does not have.
     pub delete: Delete,
+    /// Folders from which nothing is removed: the repository's and the cache's.
+    pub spared: Vec<FileId>,
     /// Whether anything is written.
     pub intent: Intent,
     /// Whether what was written is read back.
@@ -178,6 +182,12 @@ pub enum RestoreError {
         /// The target.
         path: PathBuf,
     },
+    /// What the snapshot does not have was to be removed from the repository or the cache.
+    #[error("the target {} lies in the repository or the cache, from which nothing may be deleted", path.display())]
+    Spared {
+        /// The target.
+        path: PathBuf,
+    },
     /// The restore was ended early. What was written stays.
     #[error("interrupted")]
     Interrupted,
@@ -234,6 +244,7 @@ fn first_pass(
             view,
             writing,
             overwrite: request.overwrite,
+            delete: request.delete,
             intent: request.intent,
             jobs,
             folder: PathKey::root(),
@@ -323,11 +334,33 @@ fn open_target(request: &Request) -> Result<Target, RestoreError> {
     if request.intent == Intent::DryRun && matches!(request.target.try_exists(), Ok(false)) {
         return Target::absent(&request.target, Owners::ByName).map_err(failed);
     }
-    let target = Target::open(&request.target, Owners::ByName).map_err(failed)?;
+    let mut target = Target::open(&request.target, Owners::ByName).map_err(failed)?;
+    target.spare(request.spared.iter().copied());
+    if request.delete == Delete::Extra && is_spared(request) {
+        return Err(RestoreError::Spared { path: request.target.clone() });
+    }
     if request.overwrite == Overwrite::Refuse && !target.names(&PathKey::root()).map_err(failed)?.is_empty() {
         return Err(RestoreError::NotEmpty { path: request.target.clone() });
     }
     Ok(target)
+}
+
+/// Whether the target is a folder from which nothing is removed, or lies in one.
+fn is_spared(request: &Request) -> bool {
+    let Ok(path) = request.target.canonicalize() else { return false };
+    path.ancestors().any(|folder| {
+        folder
+            .metadata()
+            .is_ok_and(|found| request.spared.contains(&FileId { dev: found.dev(), ino: found.ino() }))
+    })
+}
+
+/// Takes away what has the name of something else. Of a folder's contents only what `--delete` takes too goes.
+fn make_way(target: &Target, view: &View, delete: Delete, path: &PathKey) -> Result<(), TargetError> {
+    if delete == Delete::Extra {
+        target.remove_wanted(path, &|path, kind| view.judge_extra(path, kind))?;
+    }
+    target.make_way(path)
 }
 
 #[cfg(test)]

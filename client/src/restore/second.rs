@@ -14,6 +14,7 @@ use super::Delete;
 use super::Intent;
 use super::Overwrite;
 use super::Pass;
+use super::make_way;
 use super::report::Fault;
 use super::report::Report;
 use super::report::count;
@@ -116,24 +117,32 @@ impl SecondPass<'_> {
     }
 
     fn remove_extra(&self, folder: &OpenFolder, names: &HashSet<Vec<u8>>) {
-        let removed = self.target.names(&folder.path).and_then(|there| {
-            for name in there.into_iter().filter(|name| !names.contains(name)) {
-                let Ok(path) = folder.path.join(&name) else { continue };
-                let judge = |path: &PathKey, kind: Kind| self.view.judge_extra(path, kind);
-                let removed = match self.intent {
-                    Intent::Write => self.target.remove_wanted(&path, &judge)?,
-                    Intent::DryRun => {
-                        let kind = self.target.look(&path)?.map(|stat| stat.kind);
-                        u64::from(kind.is_some_and(|kind| judge(&path, kind) == Wanted::Yes))
-                    }
-                };
-                count(&self.report.deleted, removed);
+        let extra = self.target.names(&folder.path).and_then(|mut there| {
+            there.retain(|name| !names.contains(name));
+            if !there.is_empty() {
+                self.target.may_empty(&folder.path)?;
             }
-            Ok(())
+            Ok(there)
         });
-        if let Err(error) = removed {
+        let extra = extra.unwrap_or_else(|error| {
             self.report.problem(&folder.entry.path, Fault::Target, &error);
+            Vec::new()
+        });
+        for path in extra.iter().filter_map(|name| folder.path.join(name).ok()) {
+            match self.remove_one(&path) {
+                Ok(removed) => count(&self.report.deleted, removed),
+                Err(error) => self.report.problem(&folder.entry.path, Fault::Target, &error),
+            }
         }
+    }
+
+    fn remove_one(&self, path: &PathKey) -> Result<u64, TargetError> {
+        let judge = |path: &PathKey, kind: Kind| self.view.judge_extra(path, kind);
+        if self.intent == Intent::Write {
+            return self.target.remove_wanted(path, &judge);
+        }
+        let kind = self.target.look(path)?.map(|stat| stat.kind);
+        Ok(u64::from(kind.is_some_and(|kind| judge(path, kind) == Wanted::Yes)))
     }
 
     fn link(&self, path: &PathKey, entry: &Entry, first: &PathKey) {
@@ -174,7 +183,7 @@ impl SecondPass<'_> {
                 return Ok(());
             }
             Err(TargetError::InTheWay { .. }) if self.overwrite != Overwrite::Refuse => {
-                self.target.remove(path)?;
+                make_way(self.target, self.view, self.delete, path)?;
                 self.target.link(path, &first)?;
             }
             linked => {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::SystemTime;
@@ -91,6 +90,7 @@ impl Story {
             selection: Selection::new(&[], &[]).expect("no globs"),
             overwrite: Overwrite::Always,
             delete: Delete::Keep,
+            spared: Vec::new(),
             intent: Intent::Write,
             verify: Verify::Skip,
             cancel: Arc::default(),
@@ -365,7 +365,6 @@ fn only_blocks_that_differ_are_written() {
     assert!(is_one_block(second.written_bytes), "{}", second.written_bytes);
     assert_eq!(second.files_equal, 2);
     assert_eq!(contents(story.target.path()), contents(story.source.path()));
-    assert_eq!(fs::metadata(&path).expect("it is there").ino(), before.ino(), "it is the same file");
 
     // Equal length and time are believed, unless the contents are to be compared.
     change().set_modified(before.modified().expect("it has one")).expect("it is ours");
@@ -451,7 +450,8 @@ fn links_in_the_target_are_replaced_or_left_and_never_followed() {
     }
 }
 
-/// Where one has a folder the other has a file, both ways, and likewise with a link.
+/// Where one has a folder the other has a file, both ways, and likewise with a link. A folder that is not empty stays,
+/// unless what the snapshot does not have is deleted.
 #[test]
 fn files_and_folders_take_each_others_places_unless_they_may_not() {
     let story = Story::of(|source| {
@@ -462,7 +462,10 @@ fn files_and_folders_take_each_others_places_unless_they_may_not() {
         write(&source.join("file"), "file");
         symlink("file", source.join("link")).expect("it is new");
     });
-    for overwrite in [Overwrite::Always, Overwrite::IfChanged, Overwrite::Never] {
+    let rules = [Overwrite::Always, Overwrite::IfChanged, Overwrite::Never];
+    for (overwrite, delete) in rules.map(|rule| [(rule, Delete::Keep), (rule, Delete::Extra)]).as_flattened()
+    {
+        let (overwrite, delete) = (*overwrite, *delete);
         let target = room();
         write(&target.path().join("folder"), "a file");
         symlink("nowhere", target.path().join("from link")).expect("it is new");
@@ -471,13 +474,19 @@ fn files_and_folders_take_each_others_places_unless_they_may_not() {
             write(&target.path().join(name).join("deep/mine"), "mine");
         }
         let before = contents(target.path());
-        let summary =
-            story.restore(&Request { target: target.path().to_owned(), overwrite, ..story.request() });
+        let path = target.path().to_owned();
+        let summary = story.restore(&Request { target: path, overwrite, delete, ..story.request() });
         let after = contents(target.path());
         if overwrite == Overwrite::Never {
             assert_eq!(after, before);
             assert_eq!(summary.files_skipped, 2);
             assert!(summary.problem_count > 0 && summary.damage_count == 0, "{:?}", summary.problems);
+        } else if delete == Delete::Keep {
+            let named: Vec<&PathKey> = summary.problems.iter().map(|problem| &problem.path).collect();
+            assert_eq!(named, [&story.key("file"), &story.key("link")]);
+            assert_eq!((summary.damage_count, after.get("file/deep/mine")), (0, Some(&b"mine".to_vec())));
+            assert_eq!(after.get("link/deep/mine"), Some(&b"mine".to_vec()));
+            assert_eq!(after.get("folder/inside"), Some(&b"inside".to_vec()));
         } else {
             assert_eq!(summary.problems, []);
             assert_eq!(after, contents(story.source.path()), "{overwrite:?}");
@@ -510,4 +519,62 @@ fn a_damaged_bundle_takes_its_files_and_nothing_is_linked_to_what_was_there() {
     assert_eq!(found.get("first").map(Vec::as_slice), Some(b"older".as_slice()));
     assert_eq!(found.get("second"), None);
     assert!(found.contains_key("other"));
+}
+
+/// What was there is as it was when its successor cannot be read to the end, be it a file, one of two names, or a link.
+#[test]
+fn a_damaged_chunk_leaves_what_was_there() {
+    let story = Story::of(|source| write(&source.join("large"), noise(20 << 20)));
+    let repository = story.trial.open(Access::Read);
+    let entry = repository.entry(story.request().root, &story.key("large"));
+    let entry = entry.expect("the tree is good").expect("it is there");
+    let chunks = repository.chunks(entry.content().expect("it has some"));
+    let last = chunks.last().expect("there are some").expect("they can be read");
+    drop(repository);
+    story.flip(&last);
+    let path = story.target.path().join("large");
+    let fill: [&dyn Fn(); 4] = [
+        &|| {},
+        &|| write(&path, vec![7; 21 << 20]),
+        &|| fs::hard_link(&path, story.target.path().join("other")).expect("it is new"),
+        &|| {
+            fs::remove_file(&path).expect("it is there");
+            symlink("other", &path).expect("it is new");
+        },
+    ];
+    for fill in fill {
+        fill();
+        let before = contents(story.target.path());
+        let summary = story.restore(&story.request());
+        assert_eq!((summary.damage_count, summary.files), (1, 0));
+        assert!(contents(story.target.path()) == before, "{:?}", before.keys());
+    }
+    story.flip(&last);
+    story.restore_well(&Request { delete: Delete::Extra, ..story.request() });
+    assert!(contents(story.target.path()) == contents(story.source.path()));
+}
+
+/// The repository may lie in the target: under an extra name, below one, or where the snapshot has an empty folder.
+#[test]
+fn nothing_is_deleted_from_the_repository() {
+    let story = Story::of(|source| fs::create_dir_all(source.join("folder/inner")).expect("it is new"));
+    for own in ["extra", "extra/deep", "folder", "folder/inner", "."] {
+        let target = room();
+        let folder = target.path().join(own);
+        fs::create_dir_all(&folder).expect("it can be made");
+        write(&folder.join("pack"), "precious");
+        write(&target.path().join("more"), "more");
+        let found = fs::metadata(&folder).expect("it is there");
+        let spared = vec![FileId { dev: found.dev(), ino: found.ino() }];
+        let request =
+            Request { target: target.path().to_owned(), delete: Delete::Extra, spared, ..story.request() };
+        let ran = run(&story.trial.open(Access::Read), &request, &Progress::new());
+        assert_eq!(contents(&folder).get("pack"), Some(&b"precious".to_vec()), "{own}");
+        if own == "." {
+            assert!(matches!(ran, Err(RestoreError::Spared { .. })), "{ran:?}");
+        } else {
+            let summary = ran.expect("the target can be written");
+            assert_eq!((summary.problem_count, summary.deleted), (1, 1), "{own}: {:?}", summary.problems);
+        }
+    }
 }

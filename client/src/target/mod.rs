@@ -7,6 +7,7 @@
 //! What is to be done with files that are there already is decided by the caller, who [`look`](Target::look)s first;
 //! what the system does not let this user do (foreign owners, devices) is counted in [`Notices`] and is no failure.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 use crate::source::Accounts;
 use crate::source::Contents;
+use crate::source::FileId;
 use crate::source::Kind;
 use crate::source::ReadError;
 use crate::source::Stat;
@@ -47,6 +49,8 @@ pub struct Target {
     folders: Folders,
     accounts: Accounts,
     owners: Owners,
+    /// Folders from which nothing is removed.
+    spared: HashSet<FileId>,
     notices: metadata::Counters,
     uid: u32,
     gid: u32,
@@ -93,9 +97,21 @@ pub enum TargetError {
         /// What is there.
         kind: Kind,
     },
-    /// A folder of another file system would have to be removed.
+    /// A folder that is not empty has the name.
+    #[error("cannot restore {path}: a folder that is not empty has that name")]
+    NotEmpty {
+        /// Path in the target.
+        path: PathKey,
+    },
+    /// A folder of another file system, or something in it, would have to be removed.
     #[error("cannot remove {path}: another file system is mounted there")]
     OtherFileSystem {
+        /// Path in the target.
+        path: PathKey,
+    },
+    /// A folder that was to be spared, or something in it, would have to be removed.
+    #[error("cannot remove {path}: it belongs to the repository or the cache")]
+    Spared {
         /// Path in the target.
         path: PathKey,
     },
@@ -165,10 +181,16 @@ impl Target {
             folders,
             accounts: Accounts::read()?,
             owners,
+            spared: HashSet::new(),
             notices: metadata::Counters::default(),
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
         })
+    }
+
+    /// Names folders that are not removed, and from which nothing is.
+    pub fn spare(&mut self, folders: impl IntoIterator<Item = FileId>) {
+        self.spared.extend(folders);
     }
 
     /// What is at a path, links not followed; nothing if nothing is there.

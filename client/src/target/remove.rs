@@ -49,11 +49,44 @@ impl Target {
         Ok(names)
     }
 
+    /// Says whether things may be removed from a folder.
+    ///
+    /// # Errors
+    /// [`TargetError::OtherFileSystem`] at a mount point, other than the target itself; [`TargetError::Spared`].
+    pub fn may_empty(&self, path: &PathKey) -> Result<(), TargetError> {
+        let fail = failed(Doing::Remove, path);
+        let place = self.place(path)?;
+        if !path.as_bytes().is_empty() && is_mount(&place).map_err(&fail)? {
+            return Err(TargetError::OtherFileSystem { path: path.clone() });
+        }
+        let stat = Stat::at(&place.folder.fd, &place.name).map_err(&fail)?;
+        if self.spared.contains(&stat.id()) {
+            return Err(TargetError::Spared { path: path.clone() });
+        }
+        Ok(())
+    }
+
+    /// Removes a file of any kind, or an empty folder, whose place is needed.
+    ///
+    /// # Errors
+    /// [`TargetError::NotEmpty`].
+    pub fn make_way(&self, path: &PathKey) -> Result<(), TargetError> {
+        let Some(stat) = self.look(path)? else { return Ok(()) };
+        if stat.kind != Kind::Folder {
+            return self.unlink(path, AtFlags::empty());
+        }
+        if !self.names(path)?.is_empty() {
+            return Err(TargetError::NotEmpty { path: path.clone() });
+        }
+        self.may_empty(path)?;
+        self.unlink(path, AtFlags::REMOVEDIR)
+    }
+
     /// Removes whatever is at a path, a folder with all that is in it, and returns how many names went. Links are
     /// removed, not followed, and other file systems are not entered.
     ///
     /// # Errors
-    /// [`TargetError::OtherFileSystem`] at a mount point; what came before it is gone then.
+    /// As [`may_empty`](Self::may_empty); what came before that folder is gone then.
     pub fn remove(&self, path: &PathKey) -> Result<u64, TargetError> {
         self.remove_wanted(path, &|_, _| Wanted::Yes)
     }
@@ -115,10 +148,8 @@ impl Target {
         removed: &mut u64,
     ) -> Result<Doomed, TargetError> {
         let fail = failed(Doing::Remove, path);
+        self.may_empty(path)?;
         let place = self.place(path)?;
-        if is_mount(&place).map_err(&fail)? {
-            return Err(TargetError::OtherFileSystem { path: path.clone() });
-        }
         let stat = Stat::at(&place.folder.fd, &place.name).map_err(&fail)?;
         self.unlock(&place, &stat).map_err(&fail)?;
         let folder = self.folders.open(path).map_err(&fail)?;

@@ -2,6 +2,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
@@ -241,6 +242,32 @@ fn only_what_differs_is_written() {
     }
 }
 
+/// What others may read is the old contents, until the file has its new mode. Unfinished it leaves nothing.
+#[test]
+fn a_file_is_replaced_when_it_is_whole_and_nobody_sees_it_before() {
+    let place = room();
+    let target = open(&place);
+    let path = place.path().join("file");
+    fs::write(&path, b"public").expect("it writes");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    let entry = file_entry(0o600, 6);
+    for end in [false, true] {
+        let file = target.update(&key("file"), &entry).expect("it is there");
+        assert_eq!(file.put(0, b"secret").expect("it writes"), 6);
+        assert_eq!((fs::read(&path).expect("it reads"), mode(&path)), (b"public".to_vec(), 0o666));
+        let names = target.names(&PathKey::root()).expect("it lists");
+        let draft = names.iter().find(|name| *name != b"file").expect("there is a draft");
+        assert_eq!(mode(&place.path().join(OsStr::from_bytes(draft))), 0o600);
+        if end {
+            target.finish_file(file, &entry).expect("it is ours");
+        } else {
+            drop(file);
+        }
+        assert_eq!(target.names(&PathKey::root()).expect("it lists"), [b"file"]);
+    }
+    assert_eq!((fs::read(&path).expect("it reads"), mode(&path)), (b"secret".to_vec(), 0o600));
+}
+
 #[test]
 fn other_names_of_a_file_keep_what_they_have() {
     let place = room();
@@ -401,6 +428,9 @@ fn what_is_mounted_in_the_target_is_not_removed() {
     let name = mount.file_name().and_then(OsStr::to_str).expect("it has one");
     let refused = target.remove(&key(name));
     assert!(matches!(refused, Err(TargetError::OtherFileSystem { .. })), "{refused:?}");
+    let refused = target.may_empty(&key(name));
+    assert!(matches!(refused, Err(TargetError::OtherFileSystem { .. })), "{refused:?}");
+    target.may_empty(&PathKey::root()).expect("the target itself may be mounted");
 }
 
 #[test]
