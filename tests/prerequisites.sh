@@ -1,5 +1,6 @@
 # What the build wants from the system, found or installed. Sourced by tests/run.sh and client/demo.sh; it leaves
 # ROCKSDB_LIB_DIR and ROCKSDB_INCLUDE_DIR exported when the system's RocksDB can be linked, and prints what it did.
+# Run by itself, it does the same for one command: bash tests/prerequisites.sh cargo build --release -p farkeep
 # shellcheck shell=bash
 #
 # Why RocksDB needs care: building it from source takes about 25 minutes on two cores, linking the library of a
@@ -15,6 +16,17 @@ stop() { printf 'prerequisites: %s\n' "$*" >&2; exit 1; }
 find_cargo() {
   command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
   command -v cargo >/dev/null || stop "cargo is missing. Install a Rust toolchain first: https://rustup.rs"
+}
+
+# Cargo.toml names the least version of Rust; an older cargo would only say so after it has fetched everything.
+check_rust() {
+  local root wanted found
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+  found=$(cd "$root" && rustc --version | awk '{ sub(/-.*/, "", $2); print $2 }') || found=''
+  [[ -n $found ]] || stop "rustc does not run. Install a Rust toolchain, $wanted or newer: https://rustup.rs"
+  printf '%s\n' "$wanted" "$found" | sort -V -C ||
+    stop "Rust $found is too old: Farkeep needs $wanted or newer. With rustup: rustup update stable"
 }
 
 # The C compiler knows where this system keeps its libraries: it answers with a path only for one that is there.
@@ -120,7 +132,11 @@ choose_rocksdb() {
 
 command -v cc >/dev/null || stop "a C compiler is missing. On Debian: apt-get install gcc libc6-dev"
 find_cargo
+check_rust
 install_missing
 find_cxx || stop "a C++ compiler with its library is missing (Debian: g++)"
 find_libclang || stop "libclang with its headers is missing (Debian: libclang-dev)"
 choose_rocksdb
+
+# Run by itself, with a command: that command comes next, and finds what was found here.
+if [[ ${BASH_SOURCE[0]} == "$0" && $# -gt 0 ]]; then exec "$@"; fi

@@ -1,8 +1,8 @@
 //! Runs Farkeep and other backup programs over the same trees and prints what each of them took.
 //!
 //! ```text
-//! cargo build --release -p farkeep
-//! cargo run --release -p farkeep-benches --bin compare -- --corpus DIR --work DIR
+//! bash tests/prerequisites.sh cargo build --release -p farkeep
+//! bash tests/prerequisites.sh cargo run --release -p farkeep-benches --bin compare -- --corpus DIR --work DIR
 //! ```
 //!
 //! Run it on a machine that does nothing else, with the work folder on the disk that matters.
