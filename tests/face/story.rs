@@ -99,6 +99,16 @@ fn streams_and_commands_are_files() {
 }
 
 #[test]
+fn a_command_is_not_told_how_to_open_the_repository() {
+    let program = Program::new();
+    let mut backup = program.command("backup");
+    backup.args(["--command", "env", "--name", "env"]).env("FARKEEP_NEW_PASSWORD", "next");
+    Ran::of(backup.output()).expect(0);
+    let told = program.run("dump", ["latest:/env"]).expect(0).results;
+    assert!(told.contains("FARKEEP_REPOSITORY=") && !told.contains("PASSWORD"), "{told}");
+}
+
+#[test]
 fn a_command_that_fails_leaves_no_snapshot() {
     let program = Program::new();
     let line = "printf half; exit 7";

@@ -81,7 +81,7 @@ impl<'a> Capture<'a> {
         shared: &Shared<'_>,
     ) -> Result<Summary, BackupError> {
         shared.progress.begin(Phase::Committing, 0, 0);
-        let missing = figures.unreadable_count + figures.inconsistent;
+        let missing = figures.unreadable.count + figures.inconsistent.count;
         let status = if missing == 0 { Status::Complete } else { Status::Partial { unreadable: missing } };
         let snapshot = match self.request.intent {
             Intent::DryRun => None,
@@ -109,9 +109,10 @@ impl<'a> Capture<'a> {
             stored_bytes,
             stored_objects,
             resumed_bytes: figures.resumed_bytes,
-            unreadable: figures.unreadable.clone(),
-            unreadable_count: figures.unreadable_count,
-            inconsistent_count: figures.inconsistent,
+            unreadable: figures.unreadable.named.clone(),
+            unreadable_count: figures.unreadable.count,
+            inconsistent: figures.inconsistent.named.clone(),
+            inconsistent_count: figures.inconsistent.count,
             elapsed: self.moment.begun.elapsed(),
         })
     }

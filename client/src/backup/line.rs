@@ -19,7 +19,6 @@ use farkeep_codec::tree::PathKey;
 
 use super::BackupError;
 use super::Intent;
-use super::Unreadable;
 use super::bundler::Bundler;
 use super::bundler::FullBundle;
 use super::bundler::Piece;
@@ -36,6 +35,7 @@ use super::entry::Unfit;
 use super::entry::hard_link_of;
 use super::entry::kind_of;
 use super::entry::stamp;
+use super::missed::Missed;
 use super::objects::Shared;
 use super::pool::Done;
 use super::pool::Job;
@@ -49,6 +49,10 @@ use super::small::SmallFile;
 use crate::source::Accounts;
 use crate::source::Found;
 use crate::source::Kind;
+
+fn path_of(row: &Row) -> Result<PathKey, CatalogueError> {
+    PathKey::from_bytes(row.path.clone()).map_err(|_| CatalogueError::Damaged)
+}
 
 #[cfg(test)]
 mod tests;
@@ -67,9 +71,6 @@ const LARGES_MAX: usize = 3;
 const SETTLING_NS: i64 = 2_000_000_000;
 /// Missed files with further names that are remembered.
 const MISSED_MAX: usize = 1 << 20;
-/// Unreadable files that are named.
-const UNREADABLE_NAMED_MAX: usize = 1000;
-
 /// Figures of a run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
@@ -81,9 +82,8 @@ pub(super) struct Figures {
     pub(super) source_bytes: u64,
     pub(super) read_bytes: u64,
     pub(super) resumed_bytes: u64,
-    pub(super) inconsistent: u64,
-    pub(super) unreadable: Vec<Unreadable>,
-    pub(super) unreadable_count: u64,
+    pub(super) inconsistent: Missed,
+    pub(super) unreadable: Missed,
 }
 
 impl Figures {
@@ -96,10 +96,7 @@ impl Figures {
 
     /// Counts and names something that should be in the snapshot and is not.
     pub(super) fn miss(&mut self, path: PathKey, why: String) {
-        self.unreadable_count += 1;
-        if self.unreadable.len() < UNREADABLE_NAMED_MAX {
-            self.unreadable.push(Unreadable { path, why });
-        }
+        self.unreadable.add(path, why);
     }
 }
 
@@ -442,7 +439,9 @@ impl<'a> Line<'a> {
         };
         let figures = &mut self.figures;
         figures.read_bytes = figures.read_bytes.saturating_add(read.stat.size);
-        figures.inconsistent += u64::from(read.inconsistent);
+        if read.inconsistent {
+            figures.inconsistent.add_changing(path_of(&row)?);
+        }
         *(if before.is_some() { &mut figures.files_changed } else { &mut figures.files_new }) += 1;
         self.emit(&row)
     }
@@ -471,8 +470,7 @@ impl<'a> Line<'a> {
             return Ok(false);
         }
         self.writer.diverge()?;
-        let path = PathKey::from_bytes(row.path.clone()).map_err(|_| CatalogueError::Damaged)?;
-        self.figures.miss(path, "its first name could not be read".to_owned());
+        self.figures.miss(path_of(row)?, "its first name could not be read".to_owned());
         Ok(true)
     }
 

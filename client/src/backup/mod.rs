@@ -15,6 +15,7 @@ mod chunks;
 mod small;
 mod bundler;
 mod pool;
+mod missed;
 mod line;
 mod scan;
 mod compact;
@@ -116,12 +117,12 @@ pub struct Request {
     pub cancel: Arc<AtomicBool>,
 }
 
-/// A file that could not be read.
+/// A file that could not be read, or not as it was at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// Where it is.
     pub path: PathKey,
-    /// What the system said.
+    /// What the system said, or what happened to the file.
     pub why: String,
 }
 
@@ -164,6 +165,8 @@ pub struct Summary {
     pub unreadable: Vec<Unreadable>,
     /// Number of files that could not be read.
     pub unreadable_count: u64,
+    /// The first thousand of the files that changed while they were read, twice.
+    pub inconsistent: Vec<Unreadable>,
     /// Number of files that changed while they were read, twice.
     pub inconsistent_count: u64,
     /// Time that the run took.
@@ -255,7 +258,7 @@ impl Begun<'_> {
     /// Makes the backup.
     ///
     /// # Errors
-    /// [`BackupError`] says why there is no snapshot. Files that cannot be read are no error: they are counted and named
+    /// [`BackupError`] says why there is no snapshot. Files that cannot be read, or change meanwhile, are no error: they are counted and named
     /// in the summary, and the snapshot's status says so.
     pub fn store(self, repository: &Repository, progress: &Progress) -> Result<Summary, BackupError> {
         let Self { request, moment, walker } = self;

@@ -49,6 +49,7 @@ use super::objects::ObjectWriter;
 use super::objects::Shared;
 use super::pool;
 use super::sealing::Chunks;
+use crate::config::passphrase;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::source::Accounts;
@@ -160,12 +161,13 @@ impl Streams<'_, '_> {
 
     fn add_command(&mut self, path: &PathKey, line: &str) -> Result<(), BackupError> {
         let failed = |source| BackupError::Io { doing: format!("run {line:?}"), source };
-        let mut child: Child = Command::new("/bin/sh")
-            .args(["-c", line])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let mut command = Command::new("/bin/sh");
+        // What opens the repository is none of the command's business, nor of whatever it starts.
+        for variable in passphrase::variables() {
+            command.env_remove(variable);
+        }
+        let mut child: Child =
+            command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let output = child.stdout.take().expect("it was asked for a pipe");
         let added = self.add_stream(path, output.as_fd());
         // When the reading failed nobody takes the rest: whoever writes it ends on a closed pipe, and the command, which
@@ -258,7 +260,7 @@ impl Streams<'_, '_> {
         stream.read_all(&mut contents)?.map_err(failed)?;
         let (hash, content) = stream.finish()?;
         if contents.finish().map_err(failed)? == Steadiness::Changed {
-            self.figures.inconsistent += 1;
+            self.figures.inconsistent.add_changing(found.path.clone());
         }
         Ok((contents.offset(), content_of(content), hash))
     }

@@ -40,8 +40,8 @@ use crate::source::paths_in_list;
 /// Make a snapshot of files, folders, a stream or a disk
 ///
 /// A run stores what changed since the last one and gives the same content id as a full run would. A run that is
-/// interrupted keeps what it stored, and the next one goes on from there. Files that cannot be read are named, the
-/// snapshot is marked partial, and the exit code is 3.
+/// interrupted keeps what it stored, and the next one goes on from there. Files that cannot be read, or that change while
+/// they are read, are named, the snapshot is marked partial, and the exit code is 3.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("what").required(true).multiple(true).args(["paths", "files_from", "stdin", "command"]),
@@ -53,7 +53,10 @@ Examples:
   farkeep backup --image /dev/vg/root
 
 Globs follow .gitignore; one that begins with a slash counts from the root folder. Files named .farkeepignore hold globs
-for the folder that they lie in."
+for the folder that they lie in.
+
+--command is a line for /bin/sh: of a pipe, only the last part's failure counts. For any part's, let bash run it:
+--command \"bash -o pipefail -c 'pg_dump shop | sed s/a/b/'\". The command does not see the variables FARKEEP_PASSWORD*."
 )]
 pub(super) struct Backup {
     /// The files and folders
@@ -172,6 +175,10 @@ impl Backup {
             let (path, why) = (Named::of_key(&unreadable.path), unreadable.why.clone());
             session.output.problem(&line::Unreadable { path, why })?;
         }
+        for changing in &summary.inconsistent {
+            let (path, why) = (Named::of_key(&changing.path), changing.why.clone());
+            session.output.problem(&line::Inconsistent { path, why })?;
+        }
         session.output.summary(&line::Backup {
             snapshot: summary.snapshot,
             content: summary.content,
@@ -194,7 +201,11 @@ impl Backup {
             inconsistent_count: summary.inconsistent_count,
             elapsed: summary.elapsed,
         })?;
-        Ok(if summary.unreadable_count > 0 { Exit::Unreadable } else { Exit::Done })
+        Ok(if summary.unreadable_count + summary.inconsistent_count > 0 {
+            Exit::Unreadable
+        } else {
+            Exit::Done
+        })
     }
 }
 

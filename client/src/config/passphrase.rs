@@ -81,6 +81,11 @@ pub const NEW: Variables = Variables {
     command: "FARKEEP_NEW_PASSWORD_COMMAND",
 };
 
+/// Every variable that carries a passphrase or leads to one: not for the eyes of other programs.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    [CURRENT, NEW].into_iter().flat_map(|of| [of.value, of.file, of.command])
+}
+
 /// Why there is no passphrase.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line does not make sense.
     Usage = 2,
-    /// Done, but some source files could not be read.
+    /// Done, but some source files could not be read, or changed while they were.
     Unreadable = 3,
     /// There is no repository at that place.
     NoRepository = 10,
@@ -29,7 +29,7 @@ pub const TABLE: [(Exit, &str); 8] = [
     (Exit::Done, "done"),
     (Exit::Failed, "failed"),
     (Exit::Usage, "the command line does not make sense"),
-    (Exit::Unreadable, "done, but some source files could not be read"),
+    (Exit::Unreadable, "done, but some source files could not be read, or changed while they were"),
     (Exit::NoRepository, "no repository there"),
     (Exit::InUse, "the repository is in use by another process"),
     (Exit::WrongPassphrase, "wrong passphrase"),

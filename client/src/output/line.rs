@@ -12,6 +12,7 @@ mod restore;
 mod snapshot;
 
 pub use self::backup::Backup;
+pub use self::backup::Inconsistent;
 pub use self::backup::Unreadable;
 pub use self::check::Check;
 pub use self::check::Damage;

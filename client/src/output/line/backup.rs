@@ -13,7 +13,7 @@ use super::super::Line;
 use super::super::text;
 use super::super::text::Named;
 
-/// The end of a backup. One line, after the lines of what could not be read.
+/// The end of a backup. One line, after the lines of what could not be read and of what changed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Backup {
     /// The snapshot; nothing for a dry run.
@@ -71,6 +71,15 @@ pub struct Unreadable {
     pub why: String,
 }
 
+/// One file that changed while it was read, each time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inconsistent {
+    /// Where it is.
+    pub path: Named,
+    /// What happened.
+    pub why: String,
+}
+
 impl Line for Backup {
     const TYPE: &'static str = "backup";
 
@@ -105,7 +114,10 @@ impl Line for Backup {
         }
         if self.inconsistent_count > 0 {
             let files = text::counted(self.inconsistent_count, "file", "files");
-            writeln!(out, "  changing {files} changed while being read; each is marked in the snapshot")?;
+            writeln!(
+                out,
+                "  changing {files} changed while being read; what is stored of each may be of no one moment"
+            )?;
         }
         if self.unreadable_count > 0 {
             let files = text::counted(self.unreadable_count, "file", "files");
@@ -120,6 +132,14 @@ impl Line for Unreadable {
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "could not read {}: {}", self.path, self.why)
+    }
+}
+
+impl Line for Inconsistent {
+    const TYPE: &'static str = "inconsistent";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "could not read {} as it was at one moment: {}", self.path, self.why)
     }
 }
 
