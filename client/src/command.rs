@@ -25,6 +25,8 @@ use std::io;
 
 use clap::Parser;
 use clap::Subcommand;
+use clap::error::ContextKind;
+use clap::error::ContextValue;
 use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
@@ -102,6 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = with_hint(error);
             // Help that cannot be printed has no reader.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -110,6 +113,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     observe(cli.global.log.as_ref().map(LogLevels::filter));
     let output = output(&cli);
     perform(cli, output)
+}
+
+/// Adds how the share of `check --read-data` is written, where one stands alone on the line.
+fn with_hint(mut error: clap::Error) -> clap::Error {
+    let stray = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(stray)) if stray.ends_with('%') => stray.clone(),
+        _ => return error,
+    };
+    let hint = format!("a share of the data is written with an equals sign: --read-data={stray}");
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    error
 }
 
 /// Does what was asked, and says how it ended.

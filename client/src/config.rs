@@ -29,7 +29,9 @@ pub enum LocationError {
     #[error("no repository was named")]
     NotNamed,
     /// It looks like the address of a server.
-    #[error("{text} is an address, and this program keeps repositories in folders")]
+    #[error(
+        "{text} is an address, and this program keeps repositories in folders (a folder of this name is ./{text})"
+    )]
     Address {
         /// What was given.
         text: String,
@@ -48,12 +50,15 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
 impl Location {
     /// The location that was named by `--repo` or FARKEEP_REPOSITORY.
     ///
+    /// What has a colon in front of the first slash is an address of some server to other programs: it is refused,
+    /// rather than made a folder that nobody looks for.
+    ///
     /// # Errors
     /// [`LocationError`] when nothing was named or an address of a server was.
     pub fn named(name: Option<OsString>) -> Result<Self, LocationError> {
         let name = name.filter(|name| !name.is_empty()).ok_or(LocationError::NotNamed)?;
         let text = name.to_string_lossy();
-        if text.contains("://") || text.starts_with("fk1:") {
+        if text.split('/').next().is_some_and(|front| front.contains(':')) {
             return Err(LocationError::Address { text: text.into_owned() });
         }
         Ok(Self::Folder(PathBuf::from(name)))

@@ -6,6 +6,7 @@
 pub mod moment;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -108,6 +109,17 @@ pub enum SelectorError {
     None {
         /// The filter, in words.
         filter: String,
+    },
+    /// No snapshot is of the series.
+    #[error("no snapshot is of series {series}; {}", match known.as_slice() {
+        [] => "there are none at all".to_owned(),
+        known => format!("the series are:\n    {}", known.join("\n    ")),
+    })]
+    NoSuchSeries {
+        /// What was asked for.
+        series: String,
+        /// The series there are.
+        known: Vec<String>,
     },
     /// No snapshot has an id that begins like this.
     #[error(
@@ -219,6 +231,19 @@ impl Filter {
         one_of(&self.series, &label.series)
             && one_of(&self.hosts, &label.host)
             && self.tags.iter().all(|tag| label.tags.contains(tag))
+    }
+
+    /// Whether every series that is named is there: a name that was mistyped shall not pass for a series with nothing
+    /// in it.
+    ///
+    /// # Errors
+    /// [`SelectorError::NoSuchSeries`].
+    pub fn check_series(&self, labels: &[Label]) -> Result<(), SelectorError> {
+        let is_there = |name: &&String| labels.iter().any(|label| label.series == **name);
+        let Some(unknown) = self.series.iter().find(|name| !is_there(name)) else { return Ok(()) };
+        let known: BTreeSet<String> = labels.iter().map(|label| label.series.clone()).collect();
+        let known = known.into_iter().take(CANDIDATES_SHOWN).collect();
+        Err(SelectorError::NoSuchSeries { series: unknown.clone(), known })
     }
 
     fn words(&self) -> String {

@@ -33,7 +33,7 @@ Examples:
   farkeep check --read-data
   farkeep check --read-data=10%")]
 pub(super) struct Check {
-    /// Read the data too: all of it, or a part chosen by chance
+    /// Read the data too: all of it, or a part chosen by chance, as in --read-data=10%
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "100%")]
     read_data: Option<Share>,
 }

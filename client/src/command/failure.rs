@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::tree::PathKey;
+use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
 use thiserror::Error;
 
 use crate::backup::BackupError;
 use crate::check::CheckError;
+use crate::config::Location;
 use crate::config::LocationError;
 use crate::config::passphrase::PassphraseError;
 use crate::output::chain;
@@ -67,6 +69,14 @@ pub(super) enum Failure {
     NotAFile { path: PathKey, what: &'static str },
     #[error("a comparison is of one path, and here are two: {before} and {after}")]
     TwoPaths { before: PathKey, after: PathKey },
+    #[error(
+        "key slot {slot} is the one that was opened just now, and is not removed by its own passphrase or code"
+    )]
+    SlotInUse { slot: SlotId },
+    #[error("no new passphrase was given and there is no terminal to ask on")]
+    NobodyToAskForNew { source: io::Error },
+    #[error("a repository is here already: {location}")]
+    RepositoryThere { location: Location },
     #[error("object {node} is no node of a tree")]
     NotATree { node: ObjectId },
 }
@@ -82,6 +92,7 @@ impl Failure {
             | Self::NoPath { .. }
             | Self::NotAFile { .. }
             | Self::TwoPaths { .. }
+            | Self::NobodyToAskForNew { .. }
             | Self::Passphrase(PassphraseError::NobodyToAsk { .. })
             | Self::Repository(RepositoryError::Setting { .. })
             | Self::Selector(
@@ -107,7 +118,20 @@ impl Failure {
                  '@yesterday 14:00'."
             }
             Self::Selector(SelectorError::Ambiguous { .. }) => "Give more digits of the id.",
-            Self::Selector(SelectorError::None { .. }) => "`farkeep snapshots` lists what there is.",
+            Self::NobodyToAskForNew { .. } => {
+                "Set FARKEEP_NEW_PASSWORD, FARKEEP_NEW_PASSWORD_FILE or FARKEEP_NEW_PASSWORD_COMMAND, or give \
+                 --new-password-file."
+            }
+            Self::SlotInUse { .. } => {
+                "Open the repository by another passphrase or code and remove it then; `farkeep key change` puts a new \
+                 passphrase in its place."
+            }
+            Self::RepositoryThere { .. } => {
+                "`farkeep backup` adds to it. For another one, choose a folder that is empty or not there yet."
+            }
+            Self::Selector(SelectorError::None { .. } | SelectorError::NoSuchSeries { .. }) => {
+                "`farkeep snapshots` lists what there is."
+            }
             Self::NoSuchPath { .. } => {
                 "`farkeep ls` shows what the snapshot holds, `farkeep find` looks in all of them."
             }

@@ -18,8 +18,8 @@ use super::failure::Failure;
 use super::ls::is_folder;
 use super::session::Session;
 use super::subject::FilterArguments;
+use super::subject::admitted;
 use super::subject::choose;
-use super::subject::label;
 use super::subject::points;
 use crate::output::exit::Exit;
 use crate::output::line::Listing;
@@ -90,8 +90,7 @@ impl Find {
         let filter = self.filter.filter();
         let mut points = points(session, repository)?;
         if self.snapshot.is_empty() {
-            points.retain(|point| filter.admits(&label(point)));
-            return Ok(points);
+            return admitted(points, &filter);
         }
         let mut chosen = HashSet::new();
         for name in &self.snapshot {

@@ -11,6 +11,8 @@ use crate::config::passphrase::Purpose;
 use crate::config::size::Size;
 use crate::output::exit::Exit;
 use crate::output::line;
+use crate::repository::Access;
+use crate::repository::Locked;
 use crate::repository::Plan;
 use crate::repository::RepositoryError;
 use crate::repository::create;
@@ -66,6 +68,9 @@ impl Init {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let location = session.location()?;
         let plan = self.tuning.plan(&self.label)?;
+        if Locked::open(&location, Access::Read).is_ok() {
+            return Err(Failure::RepositoryThere { location });
+        }
         let passphrase = session.passphrase(Purpose::Choose)?;
         let created = create(&location, &plan, &passphrase)?;
         let location = location.to_string();

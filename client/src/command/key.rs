@@ -13,11 +13,13 @@ use super::session::Session;
 use crate::config::passphrase;
 use crate::config::passphrase::Flags;
 use crate::config::passphrase::Passphrase;
+use crate::config::passphrase::PassphraseError;
 use crate::config::passphrase::Purpose;
 use crate::config::passphrase::Source;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::repository::Access;
+use crate::repository::KeySlot;
 use crate::repository::Repository;
 
 /// Manage who can open the repository
@@ -42,12 +44,12 @@ enum Act {
     List,
     /// Add a passphrase
     Add(New),
-    /// Remove a slot; the last one stays
+    /// Remove a slot; the last one stays, and so does the one that was opened to do it
     Remove {
         /// The beginning of the slot's id, or its label
         slot: String,
     },
-    /// Replace the passphrase that was given by a new one
+    /// Replace the passphrase that was given by a new one; a recovery code that was given stays
     Change(New),
     /// Add a recovery code, and print it this one time
     Recovery {
@@ -80,16 +82,14 @@ impl Key {
             }
             Act::Remove { slot } => {
                 let slot = repository.find_slot(slot)?;
+                // Of the last one the store says that it is the last one.
+                if slot == repository.opened_slot() && repository.key_slots()?.len() > 1 {
+                    return Err(Failure::SlotInUse { slot });
+                }
                 repository.remove_slot(slot)?;
                 session.output.summary(&changed(&slot, "removed"))?;
             }
-            Act::Change(new) => {
-                // The new one is there before the old one goes: whatever happens in between, somebody can open it.
-                let slot = repository.add_passphrase(&new.read()?, &new.label, KdfCost::DEFAULT)?;
-                session.output.summary(&changed(&slot, "added"))?;
-                repository.remove_slot(repository.opened_slot())?;
-                session.output.summary(&changed(&repository.opened_slot(), "removed"))?;
-            }
+            Act::Change(new) => change(session, &repository, new)?,
             Act::Recovery { label } => {
                 let (slot, code) = repository.add_recovery(label)?;
                 session
@@ -107,8 +107,31 @@ impl New {
     fn read(&self) -> Result<Passphrase, Failure> {
         let flags = Flags { file: self.new_password_file.clone(), command: None };
         let source = Source::choose(&flags, &passphrase::NEW, |name| env::var_os(name), "New passphrase");
-        Ok(source.read(Purpose::Choose)?)
+        source.read(Purpose::Choose).map_err(|error| match error {
+            PassphraseError::NobodyToAsk { source } => Failure::NobodyToAskForNew { source },
+            other => other.into(),
+        })
     }
+}
+
+/// Puts a new passphrase in the place of the one that was given. Whoever has lost the passphrase and gives the recovery
+/// code gets a new passphrase, and the code on paper goes on to open the repository.
+fn change(session: &Session, repository: &Repository, new: &New) -> Result<(), Failure> {
+    let opened = repository.opened_slot();
+    let is_code = |slot: &KeySlot| slot.id == opened && matches!(slot.lock, Lock::Recovery { .. });
+    let by_code = repository.key_slots()?.iter().any(is_code);
+    // The new one is there before the old one goes: whatever happens in between, somebody can open it.
+    let slot = repository.add_passphrase(&new.read()?, &new.label, KdfCost::DEFAULT)?;
+    session.output.summary(&changed(&slot, "added"))?;
+    if by_code {
+        session.output.note(
+            "The recovery code still opens the repository. A passphrase that was lost does, too: `farkeep key list` \
+             shows its slot, and `farkeep key remove` removes it.",
+        );
+        return Ok(());
+    }
+    repository.remove_slot(opened)?;
+    Ok(session.output.summary(&changed(&opened, "removed"))?)
 }
 
 fn list(session: &Session, repository: &Repository) -> Result<(), Failure> {

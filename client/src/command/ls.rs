@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
+use farkeep_codec::snapshot::Status;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::PathKey;
@@ -12,13 +13,16 @@ use super::session::Session;
 use super::subject::FilterArguments;
 use super::subject::Subject;
 use crate::output::exit::Exit;
+use crate::output::line;
 use crate::output::line::Listing;
+use crate::output::line::Named;
 use crate::repository::Access;
 use crate::repository::Repository;
 
 /// List the files in a snapshot
 ///
-/// Without a PATH, the folders that were backed up are listed.
+/// Without a PATH, the folders that were backed up are listed. Those that a partial snapshot does not hold are named, and
+/// the exit code is 3.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -43,14 +47,23 @@ impl Ls {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let repository = session.open(Access::Read)?;
         let subject = Subject::find(session, &repository, &self.target, &self.filter)?;
-        let folders = match &subject.path {
-            Some(path) => vec![path.clone()],
-            None => subject.point.paths(),
-        };
-        for folder in folders {
-            self.list(session, &repository, &subject, &folder)?;
+        if let Some(path) = &subject.path {
+            self.list(session, &repository, &subject, path)?;
+            return Ok(Exit::Done);
         }
-        Ok(Exit::Done)
+        let mut exit = Exit::Done;
+        for folder in subject.point.paths() {
+            match self.list(session, &repository, &subject, &folder) {
+                // What could not be read when the snapshot was made is no reason to hide the rest.
+                Err(Failure::NoSuchPath { path, .. }) if subject.point.record.status != Status::Complete => {
+                    let why = "this snapshot is partial and does not hold it".to_owned();
+                    session.output.problem(&line::Unreadable { path: Named::of_key(&path), why })?;
+                    exit = Exit::Unreadable;
+                }
+                listed => listed?,
+            }
+        }
+        Ok(exit)
     }
 
     /// Lists a folder's contents, or the path itself where it is no folder.

@@ -6,7 +6,7 @@ use farkeep_codec::snapshot::Status;
 use super::failure::Failure;
 use super::session::Session;
 use super::subject::FilterArguments;
-use super::subject::label;
+use super::subject::admitted;
 use super::subject::points;
 use crate::output::exit::Exit;
 use crate::output::line;
@@ -31,9 +31,7 @@ pub(super) struct Snapshots {
 impl Snapshots {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let repository = session.open(Access::Read)?;
-        let filter = self.filter.filter();
-        let mut points = points(session, &repository)?;
-        points.retain(|point| filter.admits(&label(point)));
+        let points = admitted(points(session, &repository)?, &self.filter.filter())?;
         if points.is_empty() {
             session.output.note("there are no snapshots");
             return Ok(Exit::Done);

@@ -68,6 +68,14 @@ pub(super) fn points(session: &Session, repository: &Repository) -> Result<Vec<P
     Ok(listing.points)
 }
 
+/// Those that the filter lets through.
+pub(super) fn admitted(points: Vec<Point>, filter: &Filter) -> Result<Vec<Point>, Failure> {
+    let labels: Vec<Label> = points.iter().map(label).collect();
+    filter.check_series(&labels)?;
+    let admitted = points.into_iter().zip(&labels).filter(|(_, label)| filter.admits(label));
+    Ok(admitted.map(|(point, _)| point).collect())
+}
+
 /// The one that is meant.
 pub(super) fn choose<'a>(
     points: &'a [Point],

@@ -1,8 +1,11 @@
 //! What can be typed, and a whole story told by the commands.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use clap::CommandFactory;
@@ -272,13 +275,87 @@ fn passphrases_and_codes_come_and_go() {
     assert_eq!(slots.iter().filter(|slot| slot["kind"] == "recovery").count(), 1);
     assert_eq!(slots.len(), 3);
 
+    let own = place.run(&["key", "remove", "first passphrase"]).expect(Exit::Failed);
+    assert!(own.messages.contains("another passphrase or code"), "{}", own.messages);
+    place.run(&["snapshots"]).expect(Exit::Done);
     place.run(&["key", "remove", "other"]).expect(Exit::Done);
     place.run_with("new", &["snapshots"]).expect(Exit::WrongPassphrase);
     place.run(&["key", "change", "--new-password-file", &new.to_string_lossy()]).expect(Exit::Done);
     place.run(&["snapshots"]).expect(Exit::WrongPassphrase);
+    fs::write(place.path("newest"), "tr0ub4dor").expect("it can be written");
+    let newest = place.path("newest");
+    let newest = newest.to_string_lossy();
+    let change = ["key", "change", "--label", "newest", "--new-password-file", &newest];
+    place.run_with("code", &change).expect(Exit::Done);
+    for secret in ["newest", "new", "code"] {
+        place.run_with(secret, &["snapshots"]).expect(Exit::Done);
+    }
+    place.run_with("new", &["key", "remove", "newest"]).expect(Exit::Done);
     place.run_with("new", &["key", "remove", "recovery code"]).expect(Exit::Done);
     let last = place.run_with("new", &["key", "remove", "passphrase", "--json"]).expect(Exit::Failed);
     assert!(last.messages.contains("the last one"), "{}", last.messages);
+}
+
+#[test]
+fn files_that_change_while_they_are_read_are_named() {
+    let place = Place::new();
+    place.init();
+    let path = place.path("source/changing");
+    fs::write(&path, vec![b'c'; 4 << 20]).expect("it can be written");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = fs::File::options().write(true).open(&path).expect("it is there");
+            while !is_over.load(Ordering::Relaxed) {
+                file.write_all_at(b"d", 4 << 19).expect("it can be written");
+            }
+        });
+        // Nothing forces the writer to run while the file is read: then it is backed up once more.
+        let caught = (0..50).find_map(|_| {
+            let ran = place.run(&["backup", &place.source(""), "--no-cache"]);
+            (ran.line("backup")["inconsistent_count"] != 0).then_some(ran)
+        });
+        is_over.store(true, Ordering::Relaxed);
+        let ran = caught.expect("it changed while it was read").expect(Exit::Unreadable);
+        assert_eq!(ran.line("backup")["status"], "partial");
+        assert_eq!(ran.line("inconsistent")["path"], place.source("changing"));
+        assert_eq!(ran.line("inconsistent")["why"], "it changed while it was read");
+    });
+}
+
+#[test]
+fn a_partial_snapshot_lists_what_it_has() {
+    let place = Place::new();
+    place.init();
+    fs::write(place.path("list"), format!("{}\n{}\n", place.source("gone"), place.source("sub")))
+        .expect("it can be written");
+    place
+        .run(&["backup", "--no-cache", "--files-from", &place.path("list").to_string_lossy()])
+        .expect(Exit::Unreadable);
+    let listed = place.run(&["ls", "latest"]).expect(Exit::Unreadable);
+    assert_eq!(listed.line("entry")["path"], place.source("sub/b.txt"));
+    assert_eq!(listed.line("unreadable")["path"], place.source("gone"));
+}
+
+#[test]
+fn a_series_that_is_not_there_is_no_empty_answer() {
+    let place = Place::new();
+    place.init();
+    place.backup();
+    for command in [&["find", "*"][..], &["snapshots"], &["ls", "latest"]] {
+        place.run(&[command, &["--series", "s"]].concat()).expect(Exit::Done);
+        place.run(&[command, &["--series", "t"]].concat()).expect(Exit::Failed);
+    }
+    let error = place.run(&["find", "*", "--series", "t"]).line("error");
+    assert_eq!(error["message"], "no snapshot is of series t; the series are:\n    s");
+    assert!(place.run(&["init"]).messages.contains("a repository is here already"));
+}
+
+#[test]
+fn a_share_without_an_equals_sign_is_explained() {
+    let refused = Cli::try_parse_from(["farkeep", "check", "--read-data", "10%"]);
+    let text = with_hint(refused.expect_err("it is no argument")).to_string();
+    assert!(text.contains("--read-data=10%"), "{text}");
 }
 
 #[test]

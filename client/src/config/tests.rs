@@ -16,9 +16,17 @@ fn nothing_and_empty_are_not_named() {
 
 #[test]
 fn addresses_are_refused_instead_of_becoming_folders() {
-    for address in ["https://host/x", "sftp://host:22/x", "fk1:host:1:2:3"] {
+    for address in ["https://host/x", "sftp://host:22/x", "fk1:host:1:2:3", "sftp:host:/x", "host:/x", "s3:b"]
+    {
         let refused = Location::named(Some(address.into()));
         assert_eq!(refused, Err(LocationError::Address { text: address.to_owned() }));
+    }
+}
+
+#[test]
+fn a_folder_may_have_a_colon_in_its_name() {
+    for path in ["./sftp:x", "/srv/a:b", "../a:b"] {
+        assert_eq!(Location::named(Some(path.into())), Ok(Location::Folder(path.into())));
     }
 }
 
