@@ -50,10 +50,6 @@ use crate::source::Accounts;
 use crate::source::Found;
 use crate::source::Kind;
 
-fn path_of(row: &Row) -> Result<PathKey, CatalogueError> {
-    PathKey::from_bytes(row.path.clone()).map_err(|_| CatalogueError::Damaged)
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +67,7 @@ const LARGES_MAX: usize = 3;
 const SETTLING_NS: i64 = 2_000_000_000;
 /// Missed files with further names that are remembered.
 const MISSED_MAX: usize = 1 << 20;
+
 /// Figures of a run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
@@ -584,4 +581,8 @@ impl<'a> Line<'a> {
     fn interrupted(&self) -> BackupError {
         BackupError::Interrupted { stored_bytes: self.shared.stored().0 }
     }
+}
+
+fn path_of(row: &Row) -> Result<PathKey, CatalogueError> {
+    PathKey::from_bytes(row.path.clone()).map_err(|_| CatalogueError::Damaged)
 }

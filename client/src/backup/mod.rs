@@ -258,8 +258,8 @@ impl Begun<'_> {
     /// Makes the backup.
     ///
     /// # Errors
-    /// [`BackupError`] says why there is no snapshot. Files that cannot be read, or change meanwhile, are no error: they are counted and named
-    /// in the summary, and the snapshot's status says so.
+    /// [`BackupError`] says why there is no snapshot. Files that cannot be read, or change meanwhile, are no error: they
+    /// are counted and named in the summary, and the snapshot's status says so.
     pub fn store(self, repository: &Repository, progress: &Progress) -> Result<Summary, BackupError> {
         let Self { request, moment, walker } = self;
         match (&request.sources, walker) {
