@@ -1,0 +1,16 @@
+//! The wire of Farkeep: what server, agents, administrators and peers say to one another.
+//!
+//! Pure but for `stream`: bytes to messages and back, and which message may come when. PROTOCOL.md gives every byte.
+//! Modules stand in the order in which they may use one another.
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod field;
+pub mod kind;
+pub mod fault;
+pub mod hello;
+pub mod message;
+pub mod frame;
+pub mod state;
+pub mod credit;
+pub mod stream;

@@ -1,0 +1,182 @@
+//! The messages of a session, and each side's messages as one type.
+
+use farkeep_codec::layout::Malformed;
+use farkeep_codec::layout::Writer;
+
+use crate::fault::Fault;
+use crate::fault::Refused;
+use crate::hello::Enroll;
+use crate::hello::Enrolled;
+use crate::hello::Hello;
+use crate::hello::Open;
+use crate::hello::Opened;
+use crate::hello::Welcome;
+use crate::kind::Kind;
+use crate::kind::Message;
+
+pub use admin::AddSlot;
+pub use admin::Damaged;
+pub use admin::Forget;
+pub use admin::Get;
+pub use admin::Hold;
+pub use admin::List;
+pub use admin::Listed;
+pub use admin::Locate;
+pub use admin::Missing;
+pub use admin::Object;
+pub use admin::Places;
+pub use admin::RemoveSlot;
+pub use admin::Slot;
+pub use admin::Slots;
+pub use admin::Usage;
+pub use admin::Used;
+pub use admin::Verified;
+pub use admin::Verify;
+pub use agent::Barrier;
+pub use agent::Commit;
+pub use agent::Committed;
+pub use agent::Durability;
+pub use agent::Durable;
+pub use agent::Flush;
+pub use agent::Gathered;
+pub use agent::Presence;
+pub use agent::Probe;
+pub use agent::Put;
+pub use agent::Stage;
+pub use peer::Adopted;
+pub use peer::Events;
+pub use peer::Follow;
+pub use peer::Position;
+pub use session::Credit;
+pub use session::Done;
+pub use session::Goodbye;
+pub use session::Grant;
+pub use session::Heartbeat;
+pub use session::Leave;
+
+mod admin;
+mod agent;
+mod peer;
+mod session;
+#[cfg(test)]
+mod tests;
+
+/// Defines the messages of one side as one type.
+macro_rules! side {
+    ($(#[$doc:meta])* $side:ident { $($name:ident $(<$life:lifetime>)?,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $side<'a> {
+            $(
+                #[doc = concat!("[`", stringify!($name), "`].")]
+                $name($name $(<$life>)?),
+            )*
+        }
+
+        impl<'a> $side<'a> {
+            /// The kinds of these messages.
+            pub const KINDS: &'static [Kind] = &[$(Kind::$name,)*];
+
+            /// Reads the body of a frame.
+            ///
+            /// # Errors
+            /// [`Malformed`] when it breaks a rule of its table, or is the other side's to send.
+            pub fn decode(kind: Kind, body: &'a [u8]) -> Result<Self, Malformed> {
+                match kind {
+                    $(Kind::$name => $name::decode(body).map(Self::$name),)*
+                    _ => Err(Malformed { what: "kind: the other side sends it", offset: 0 }),
+                }
+            }
+
+            /// What the message is.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$name(_) => Kind::$name,)*
+                }
+            }
+
+            /// Writes the body of its frame.
+            pub fn encode(&self, writer: &mut Writer) {
+                match self {
+                    $(Self::$name(message) => message.encode(writer),)*
+                }
+            }
+        }
+    };
+}
+
+side! {
+    /// What a client sends.
+    FromClient {
+        Hello<'a>,
+        Enroll<'a>,
+        Open<'a>,
+        Grant,
+        Heartbeat,
+        Goodbye,
+        Fault<'a>,
+        Probe,
+        Put<'a>,
+        Flush,
+        Commit<'a>,
+        Barrier,
+        Get,
+        Locate,
+        List<'a>,
+        Slots,
+        AddSlot<'a>,
+        RemoveSlot,
+        Usage,
+        Verify,
+        Forget<'a>,
+        Hold,
+        Follow,
+        Adopted,
+    }
+}
+
+side! {
+    /// What a server sends.
+    FromServer {
+        Welcome,
+        Enrolled<'a>,
+        Opened<'a>,
+        Credit,
+        Done,
+        Refused<'a>,
+        Heartbeat,
+        Goodbye,
+        Fault<'a>,
+        Presence,
+        Durable,
+        Committed,
+        Gathered,
+        Object<'a>,
+        Missing,
+        Places,
+        Listed<'a>,
+        Slot<'a>,
+        Used,
+        Verified<'a>,
+        Events<'a>,
+        Position,
+    }
+}
+
+/// Most bytes that the body of a frame of this kind has.
+pub const fn body_bytes_max(kind: Kind) -> usize {
+    macro_rules! limits {
+        ($($name:ident)*) => {
+            match kind {
+                $(Kind::$name => $name::BODY_BYTES_MAX,)*
+            }
+        };
+    }
+    limits! {
+        Hello Welcome Enroll Enrolled Open Opened Grant Credit Done Refused Heartbeat Goodbye Fault
+        Probe Presence Put Durable Flush Commit Committed Barrier Gathered
+        Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
+        Forget Hold
+        Follow Events Adopted Position
+    }
+}

@@ -1,0 +1,160 @@
+//! Laws that hold for every message, and the golden bytes of each.
+
+use std::fmt::Debug;
+
+use farkeep_codec::layout::Writer;
+use proptest::prop_assert;
+use proptest::prop_assert_eq;
+use proptest::proptest;
+use proptest::strategy::BoxedStrategy;
+use proptest::strategy::Strategy;
+
+use super::*;
+use crate::field::sample::Sample;
+use crate::limits::TEXT_BYTES_MAX;
+
+mod golden;
+
+impl Sample for Damaged<'static> {
+    fn sample() -> BoxedStrategy<Self> {
+        let parts = (Sample::sample(), crate::field::Text::<TEXT_BYTES_MAX>::sample());
+        parts.prop_map(|(object, what)| Self { object, what }).boxed()
+    }
+}
+
+/// Kinds whose messages end with a payload, so that a longer body is another message.
+const WITH_PAYLOAD: [Kind; 8] = [
+    Kind::Opened,
+    Kind::Put,
+    Kind::Commit,
+    Kind::Object,
+    Kind::Listed,
+    Kind::Slot,
+    Kind::AddSlot,
+    Kind::Events,
+];
+
+fn encoded<'a>(message: &impl Message<'a>) -> &'static [u8] {
+    let mut writer = Writer::new();
+    message.encode(&mut writer);
+    writer.into_bytes().leak()
+}
+
+/// Decoding borrows, so bytes are leaked here, and the type can be any message.
+fn laws<M: Message<'static> + Sample + Debug + PartialEq + 'static>() {
+    proptest!(|(message in M::sample(), flips: Vec<(usize, u8)>)| {
+        let bytes = encoded(&message);
+        prop_assert!(bytes.len() <= M::BODY_BYTES_MAX);
+        prop_assert_eq!(M::decode(bytes).as_ref(), Ok(&message), "it comes back");
+
+        let front_bytes = bytes.len() - message.payload().len();
+        for length in 0..front_bytes {
+            prop_assert!(M::decode(&bytes[..length]).is_err(), "cut to {} bytes", length);
+        }
+        let longer = [bytes, &[0]].concat().leak();
+        prop_assert_eq!(M::decode(longer).is_ok(), WITH_PAYLOAD.contains(&M::KIND), "trailing byte");
+
+        let mut flipped = bytes.to_vec();
+        flips.iter().filter(|_| !bytes.is_empty()).for_each(|(at, byte)| flipped[at % bytes.len()] = *byte);
+        let flipped = flipped.leak();
+        if let Ok(other) = M::decode(flipped) {
+            prop_assert_eq!(encoded(&other), flipped, "what decodes encodes to the same bytes");
+        }
+    });
+}
+
+macro_rules! laws {
+    ($($test:ident: $message:ident;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                laws::<$message>();
+            }
+        )*
+
+        #[test]
+        fn every_message_has_its_laws() {
+            let mut kinds = vec![$(Kind::$message),*];
+            kinds.sort_unstable();
+            assert_eq!(kinds, Kind::ALL);
+        }
+    };
+}
+
+laws! {
+    hello: Hello;
+    welcome: Welcome;
+    enroll: Enroll;
+    enrolled: Enrolled;
+    open: Open;
+    opened: Opened;
+    grant: Grant;
+    credit: Credit;
+    done: Done;
+    refused: Refused;
+    heartbeat: Heartbeat;
+    goodbye: Goodbye;
+    fault: Fault;
+    probe: Probe;
+    presence: Presence;
+    put: Put;
+    durable: Durable;
+    flush: Flush;
+    commit: Commit;
+    committed: Committed;
+    barrier: Barrier;
+    gathered: Gathered;
+    get: Get;
+    object: Object;
+    missing: Missing;
+    locate: Locate;
+    places: Places;
+    list: List;
+    listed: Listed;
+    slots: Slots;
+    slot: Slot;
+    add_slot: AddSlot;
+    remove_slot: RemoveSlot;
+    usage: Usage;
+    used: Used;
+    verify: Verify;
+    verified: Verified;
+    forget: Forget;
+    hold: Hold;
+    follow: Follow;
+    events: Events;
+    adopted: Adopted;
+    position: Position;
+}
+
+#[test]
+fn a_payload_has_a_limit() {
+    let longest = vec![0; Put::BODY_BYTES_MAX + 1].leak();
+    longest[0] = 1;
+    let longest = &*longest;
+    assert!(Put::decode(&longest[..Put::BODY_BYTES_MAX]).is_ok());
+    assert!(Put::decode(longest).is_err());
+}
+
+#[test]
+fn each_side_reads_its_own_messages_only() {
+    for kind in Kind::ALL.iter().copied() {
+        let foreign = |refused: &Malformed| refused.what.starts_with("kind");
+        let from_client = !FromClient::decode(kind, &[]).is_err_and(|refused| foreign(&refused));
+        let from_server = !FromServer::decode(kind, &[]).is_err_and(|refused| foreign(&refused));
+        assert_eq!((from_client, from_server), (FromClient::KINDS.contains(&kind), FromServer::KINDS.contains(&kind)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn both_sides_as_one_type(flush in Flush::sample(), done in Done::sample()) {
+        let message = FromClient::decode(Kind::Flush, encoded(&flush))?;
+        prop_assert_eq!(message.kind(), Kind::Flush);
+        let mut writer = Writer::new();
+        message.encode(&mut writer);
+        prop_assert_eq!(writer.as_bytes(), encoded(&flush));
+        prop_assert_eq!(message, FromClient::Flush(flush));
+        prop_assert_eq!(FromServer::decode(Kind::Done, encoded(&done))?, FromServer::Done(done));
+    }
+}
