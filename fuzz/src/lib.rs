@@ -1,14 +1,24 @@
 //! The laws that the fuzz targets try to break: decoders take any bytes, and accept only what they would write.
 
+use std::pin::pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+
 use farkeep_codec::envelope;
 use farkeep_codec::envelope::Table;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::key::Slot;
-use farkeep_codec::object::Header;
+use farkeep_codec::layout::Writer;
+use farkeep_codec::object::Header as ObjectHeader;
 use farkeep_codec::object::ObjectView;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
+use farkeep_protocol::frame::Header;
+use farkeep_protocol::message::FromClient;
+use farkeep_protocol::message::FromServer;
+use farkeep_protocol::stream::FrameReader;
 
 /// A repository's parameters.
 pub fn parameters(bytes: &[u8]) {
@@ -39,7 +49,7 @@ pub fn snapshot(bytes: &[u8]) {
 
 /// A sealed object as the keyless side sees it.
 pub fn object(bytes: &[u8]) {
-    if let Ok(header) = Header::parse(bytes) {
+    if let Ok(header) = ObjectHeader::parse(bytes) {
         assert!(bytes.starts_with(&header.encode()));
     }
     if let Ok(object) = ObjectView::parse(bytes) {
@@ -58,6 +68,44 @@ pub fn node(bytes: &[u8]) {
         rest = behind;
     }
     drop(Node::decode(rest, &references));
+}
+
+/// A message of a client: the first byte chooses its kind.
+pub fn from_client(bytes: &[u8]) {
+    let Some((which, body)) = bytes.split_first() else { return };
+    let kind = FromClient::KINDS[usize::from(*which) % FromClient::KINDS.len()];
+    if let Ok(message) = FromClient::decode(kind, body) {
+        let mut writer = Writer::new();
+        message.encode(&mut writer);
+        assert_eq!((message.kind(), writer.as_bytes()), (kind, body));
+    }
+}
+
+/// A message of a server: the first byte chooses its kind.
+pub fn from_server(bytes: &[u8]) {
+    let Some((which, body)) = bytes.split_first() else { return };
+    let kind = FromServer::KINDS[usize::from(*which) % FromServer::KINDS.len()];
+    if let Ok(message) = FromServer::decode(kind, body) {
+        let mut writer = Writer::new();
+        message.encode(&mut writer);
+        assert_eq!((message.kind(), writer.as_bytes()), (kind, body));
+    }
+}
+
+/// All that comes over a connection.
+pub fn frames(bytes: &[u8]) {
+    let mut reader = FrameReader::new(bytes);
+    let mut rest = bytes;
+    loop {
+        let next = pin!(reader.next(|_| true));
+        let Poll::Ready(outcome) = next.poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("a slice never makes a reader wait");
+        };
+        let Ok(frame) = outcome else { return };
+        let header = Header::new(frame.kind, frame.body.len()).expect("it came with one");
+        let whole = [&header.encode(), frame.body].concat();
+        rest = rest.strip_prefix(whole.as_slice()).expect("frames come as they were sent");
+    }
 }
 
 /// No fuzzer guesses a checksum: the body is put into a correct envelope, so that what lies behind it is reached.

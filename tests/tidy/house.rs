@@ -5,10 +5,9 @@ use std::path::Path;
 use super::assert_none;
 use super::source;
 
-/// The top level, beside files whose names begin with a dot. What is required today, and what may come.
-const REQUIRED: [&str; 8] =
-    ["Cargo.toml", "Cargo.lock", "README.md", "benches", "client", "engine", "fuzz", "tests"];
-const LATER: [&str; 1] = ["server"];
+/// The top level, beside files whose names begin with a dot.
+const REQUIRED: [&str; 9] =
+    ["Cargo.toml", "Cargo.lock", "README.md", "benches", "client", "engine", "fuzz", "server", "tests"];
 /// Where cargo puts what it builds; ignored by version control.
 const BUILT: &str = "target";
 
@@ -18,7 +17,7 @@ fn the_top_level_is_complete_and_nothing_else() {
         source::list(Path::new("")).iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let missing = REQUIRED.iter().filter(|name| !found.iter().any(|entry| entry == *name));
     let mut offences: Vec<String> = missing.map(|name| format!("{name} is missing")).collect();
-    let known = |name: &str| REQUIRED.contains(&name) || LATER.contains(&name) || name == BUILT;
+    let known = |name: &str| REQUIRED.contains(&name) || name == BUILT;
     let extra = found.iter().filter(|name| !name.starts_with('.') && !known(name));
     offences.extend(extra.map(|name| format!("{name} does not belong to the top level")));
     assert_none(&offences);

@@ -18,7 +18,7 @@ struct House {
     rooms: &'static [&'static str],
 }
 
-const HOUSES: [House; 3] = [
+const HOUSES: [House; 4] = [
     House {
         folder: "engine/codec/src",
         rooms: &[
@@ -41,6 +41,12 @@ const HOUSES: [House; 3] = [
         folder: "engine/src",
         rooms: &[
             "limits", "disk", "pack", "index", "journal", "store", "snapshot", "collect", "scrub", "replica",
+        ],
+    },
+    House {
+        folder: "server/protocol/src",
+        rooms: &[
+            "limits", "field", "kind", "fault", "hello", "message", "frame", "state", "credit", "stream",
         ],
     },
     House {
@@ -184,6 +190,8 @@ fn offences_are_seen() {
     assert_eq!(bad("engine/src/pack/mod.rs", "pub(crate) fn f() {} // crate::store\n"), 0);
     assert_eq!(bad("engine/src/lib.rs", "use crate::store::Store;"), 0);
     assert_eq!(bad("engine/src/cellar.rs", ""), 1);
+    assert_eq!(bad("server/protocol/src/message/agent.rs", "use crate::kind::message;"), 0);
+    assert_eq!(bad("server/protocol/src/message/agent.rs", "use crate::stream::FrameReader;"), 1);
     assert_eq!(
         keyed(&Source::new("engine/src/store/mod.rs", "use farkeep_codec::key::DomainKeys;")).len(),
         1

@@ -56,7 +56,8 @@ impl Window {
     /// [`Overdrawn`] if it is.
     pub fn charge_bytes(&mut self, bytes: usize) -> Result<(), Overdrawn> {
         let bytes = i64::try_from(bytes).map_err(|_| Overdrawn)?;
-        self.bytes = self.bytes.checked_sub(bytes).filter(|left| *left >= -Self::DEBT_BYTES_MAX).ok_or(Overdrawn)?;
+        self.bytes =
+            self.bytes.checked_sub(bytes).filter(|left| *left >= -Self::DEBT_BYTES_MAX).ok_or(Overdrawn)?;
         Ok(())
     }
 

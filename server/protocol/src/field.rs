@@ -12,6 +12,7 @@ use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 use farkeep_codec::time::Time;
+use thiserror::Error;
 
 pub use bitmap::Bitmap;
 pub use list::List;
@@ -47,7 +48,7 @@ pub trait Field<'a>: Sized {
 }
 
 /// A value outside of what a table allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not {expected}")]
 pub struct Unfit {
     /// What the table allows.
@@ -182,7 +183,7 @@ macro_rules! optional {
     ($($type:ty;)*) => {$(
         impl<'a> Field<'a> for Option<$type> {
             const BYTES_MIN: usize = 1;
-            const BYTES_MAX: usize = 1 + <$type>::BYTES_MAX;
+            const BYTES_MAX: usize = 1 + <$type as Field<'a>>::BYTES_MAX;
 
             fn read(reader: &mut Reader<'a>, what: &'static str) -> Result<Self, Malformed> {
                 bool::read(reader, what)?.then(|| Field::read(reader, what)).transpose()

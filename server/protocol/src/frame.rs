@@ -3,9 +3,13 @@
 //! Whether a length can be right is known from the header alone, since every kind has a limit of its own.
 //! PROTOCOL.md, "Frames".
 
+use farkeep_codec::layout::Malformed;
+use farkeep_codec::layout::Reader;
 use thiserror::Error;
 
 use crate::fault::Code;
+use crate::field::Field;
+use crate::field::Sequence;
 use crate::kind::Kind;
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::limits::FRAME_HEADER_BYTES;
@@ -29,6 +33,17 @@ pub struct Frame<'a> {
     pub kind: Kind,
     /// The message.
     pub body: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Number of the request that the frame holds, with which every request begins; `None` if it holds none.
+    ///
+    /// # Errors
+    /// [`Malformed`] if a request has no number.
+    pub fn sequence(&self) -> Result<Option<Sequence>, Malformed> {
+        let mut reader = Reader::new(self.body);
+        self.kind.is_request().then(|| Field::read(&mut reader, "sequence of a request")).transpose()
+    }
 }
 
 /// Why a header is refused. Nothing behind it can be read, since nobody knows where the next frame begins.

@@ -48,7 +48,7 @@ impl Field<'_> for Magic {
 
     fn read(reader: &mut Reader<'_>, what: &'static str) -> Result<Self, Malformed> {
         let foreign = reader.malformed(what);
-        if reader.array(what)? == Self::BYTES { Ok(Self) } else { Err(foreign) }
+        if reader.array::<8>(what)? == Self::BYTES { Ok(Self) } else { Err(foreign) }
     }
 
     fn write(&self, writer: &mut Writer) {

@@ -253,8 +253,9 @@ macro_rules! message {
             }
 
             fn payload(&self) -> &'a [u8] {
-                // Nothing, where the table has none.
-                [$(self.$payload,)? &[]][0]
+                // The empty one, where the table has no other.
+                const NONE: &[u8] = &[];
+                [$(self.$payload,)? NONE][0]
             }
         }
 

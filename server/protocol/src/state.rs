@@ -40,20 +40,20 @@ enum Phase {
     /// The Opened is due.
     Opening,
     /// Requests and answers come and go.
-    Session { client: Presence, server: Presence },
+    Session { client: Standing, server: Standing },
     /// Nothing comes any more.
     Ended,
 }
 
 /// Whether a side said goodbye.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
+enum Standing {
     Here,
     Leaving,
 }
 
 impl Phase {
-    const SESSION: Self = Self::Session { client: Presence::Here, server: Presence::Here };
+    const SESSION: Self = Self::Session { client: Standing::Here, server: Standing::Here };
 
     fn after_hello(purpose: Purpose) -> Self {
         match purpose {
@@ -79,18 +79,18 @@ impl Phase {
         }
     }
 
-    fn in_session(client: Presence, server: Presence, sender: Side, kind: Kind) -> Option<Self> {
+    fn in_session(client: Standing, server: Standing, sender: Side, kind: Kind) -> Option<Self> {
         let own = if sender == Side::Client { client } else { server };
         match kind {
-            Kind::Goodbye if own == Presence::Leaving => None,
+            Kind::Goodbye if own == Standing::Leaving => None,
             Kind::Goodbye => Some(match sender {
-                Side::Client if server == Presence::Leaving => Self::Ended,
-                Side::Server if client == Presence::Leaving => Self::Ended,
-                Side::Client => Self::Session { client: Presence::Leaving, server },
-                Side::Server => Self::Session { client, server: Presence::Leaving },
+                Side::Client if server == Standing::Leaving => Self::Ended,
+                Side::Server if client == Standing::Leaving => Self::Ended,
+                Side::Client => Self::Session { client: Standing::Leaving, server },
+                Side::Server => Self::Session { client, server: Standing::Leaving },
             }),
             _ => {
-                let asks_late = kind.is_request() && own == Presence::Leaving;
+                let asks_late = kind.is_request() && own == Standing::Leaving;
                 let belongs = kind.is_in_session() && kind.is_sent_by(sender);
                 (belongs && !asks_late).then_some(Self::Session { client, server })
             }
@@ -105,7 +105,7 @@ impl Phase {
             Self::Enrolling => "before the Enrolled",
             Self::Welcomed => "before the Open",
             Self::Opening => "before the Opened",
-            Self::Session { client: Presence::Here, server: Presence::Here } => "in a session",
+            Self::Session { client: Standing::Here, server: Standing::Here } => "in a session",
             Self::Session { .. } => "after a Goodbye",
             Self::Ended => "after the end",
         }
@@ -203,7 +203,7 @@ impl ClientState {
     /// # Errors
     /// [`Unexpected`] if it may not: too early, or the server said goodbye and takes no more requests.
     pub fn send(&mut self, kind: Kind) -> Result<(), Unexpected> {
-        if let Phase::Session { server: Presence::Leaving, .. } = self.0
+        if let Phase::Session { server: Standing::Leaving, .. } = self.0
             && kind.is_request()
         {
             return Err(Unexpected { kind, when: self.0.when() });

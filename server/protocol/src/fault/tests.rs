@@ -28,6 +28,8 @@ fn the_specification_has_every_code() {
         let row = format!("| `{:#06x}` | `{}` | {retry} |", code.number(), code.name());
         assert!(specification.contains(&row), "missing: {row}");
     }
+    let rows = specification.lines().filter(|line| line.starts_with("| `0x") && line.contains("` | `"));
+    assert_eq!(rows.count(), Code::ALL.len());
 }
 
 #[test]

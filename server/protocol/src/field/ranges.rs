@@ -6,6 +6,7 @@ use farkeep_codec::layout::Writer;
 
 use super::Field;
 use super::List;
+use super::Sequence;
 use super::Unfit;
 use super::table;
 use crate::limits::DURABLE_RANGES_MAX;
@@ -14,7 +15,7 @@ table! {
     /// Requests that follow one another.
     Range {
         /// Number of the first of them.
-        first: super::Sequence,
+        first: Sequence,
         /// How many there are, at least one.
         count: u64,
     }

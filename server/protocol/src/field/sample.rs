@@ -1,5 +1,7 @@
 //! Values of every field, for the laws that hold for all of them.
 
+use std::fmt::Debug;
+
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
@@ -29,7 +31,7 @@ use super::Within;
 const SAMPLE_MOST: usize = 40;
 
 /// A type with values to try.
-pub(crate) trait Sample: Sized {
+pub(crate) trait Sample: Sized + Debug {
     /// All kinds of values.
     fn sample() -> BoxedStrategy<Self>;
 }
@@ -93,9 +95,7 @@ impl<const LEAST: u32, const MOST: u32> Sample for Within<LEAST, MOST> {
     }
 }
 
-impl<T: Sample + std::fmt::Debug + 'static, const LEAST: usize, const MOST: usize> Sample
-    for List<T, LEAST, MOST>
-{
+impl<T: Sample + 'static, const LEAST: usize, const MOST: usize> Sample for List<T, LEAST, MOST> {
     fn sample() -> BoxedStrategy<Self> {
         let counts = LEAST..=MOST.min(LEAST + SAMPLE_MOST);
         vec(T::sample(), counts).prop_map(|values| Self::new(values).expect("in the range")).boxed()

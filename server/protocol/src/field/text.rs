@@ -29,8 +29,9 @@ impl<'a, const MAX: usize> Text<'a, MAX> {
 
     /// As much from the beginning of `text` as is allowed: for messages, of which a part says more than none.
     pub fn beginning(text: &'a str) -> Self {
-        let plain = text.find(char::is_control).unwrap_or(text.len());
-        Self(&text[..text.floor_char_boundary(plain.min(MAX))])
+        let allowed = |(at, c): &(usize, char)| at + c.len_utf8() <= MAX && !c.is_control();
+        let end = text.char_indices().take_while(allowed).last().map_or(0, |(at, c)| at + c.len_utf8());
+        Self(&text[..end])
     }
 
     /// The text.
@@ -72,9 +73,8 @@ impl<'a> Name<'a> {
     pub fn new(name: &'a str) -> Result<Self, Unfit> {
         let first = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let later = |c: u8| first(c) || matches!(c, b'.' | b'_' | b'-');
-        let allowed = name.bytes().next().is_some_and(first)
-            && name.bytes().all(later)
-            && name.len() <= NAME_BYTES_MAX;
+        let allowed =
+            name.bytes().next().is_some_and(first) && name.bytes().all(later) && name.len() <= NAME_BYTES_MAX;
         allowed
             .then_some(Self(name))
             .ok_or(Unfit { expected: "1 to 64 of a-z 0-9 . _ - that begin with a letter or digit" })

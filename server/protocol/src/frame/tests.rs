@@ -39,7 +39,10 @@ fn every_kind_has_a_limit_of_its_own() {
 
 #[test]
 fn what_is_not_known_is_refused() {
-    assert_eq!(Header::decode([0, 0, 0, 0, 0x00, 0x01, 0, 0]), Err(FrameError::UnknownKind { number: 0x0100 }));
+    assert_eq!(
+        Header::decode([0, 0, 0, 0, 0x00, 0x01, 0, 0]),
+        Err(FrameError::UnknownKind { number: 0x0100 })
+    );
     assert_eq!(Header::decode([8, 0, 0, 0, 0x80, 0, 1, 0]), Err(FrameError::Reserved));
     assert_eq!(Header::decode([8, 0, 0, 0, 0x80, 0, 0, 1]), Err(FrameError::Reserved));
     assert_eq!(FrameError::Reserved.code(), Code::MALFORMED);

@@ -1,8 +1,7 @@
 //! Laws that hold for every message, and the golden bytes of each.
 
-use std::fmt::Debug;
-
 use farkeep_codec::layout::Writer;
+use proptest::prelude::any;
 use proptest::prop_assert;
 use proptest::prop_assert_eq;
 use proptest::proptest;
@@ -10,7 +9,9 @@ use proptest::strategy::BoxedStrategy;
 use proptest::strategy::Strategy;
 
 use super::*;
+use crate::field::Sequence;
 use crate::field::sample::Sample;
+use crate::frame::Frame;
 use crate::limits::TEXT_BYTES_MAX;
 
 mod golden;
@@ -41,8 +42,8 @@ fn encoded<'a>(message: &impl Message<'a>) -> &'static [u8] {
 }
 
 /// Decoding borrows, so bytes are leaked here, and the type can be any message.
-fn laws<M: Message<'static> + Sample + Debug + PartialEq + 'static>() {
-    proptest!(|(message in M::sample(), flips: Vec<(usize, u8)>)| {
+fn laws<M: Message<'static> + Sample + PartialEq + 'static>() {
+    proptest!(|(message in M::sample(), flips in any::<Vec<(usize, u8)>>())| {
         let bytes = encoded(&message);
         prop_assert!(bytes.len() <= M::BODY_BYTES_MAX);
         prop_assert_eq!(M::decode(bytes).as_ref(), Ok(&message), "it comes back");
@@ -53,6 +54,11 @@ fn laws<M: Message<'static> + Sample + Debug + PartialEq + 'static>() {
         }
         let longer = [bytes, &[0]].concat().leak();
         prop_assert_eq!(M::decode(longer).is_ok(), WITH_PAYLOAD.contains(&M::KIND), "trailing byte");
+
+        let frame = Frame { kind: M::KIND, body: bytes };
+        let number = bytes.first_chunk().map(|first| u64::from_le_bytes(*first));
+        let expected = if M::KIND.is_request() { number.and_then(Sequence::new) } else { None };
+        prop_assert_eq!(frame.sequence(), Ok(expected));
 
         let mut flipped = bytes.to_vec();
         flips.iter().filter(|_| !bytes.is_empty()).for_each(|(at, byte)| flipped[at % bytes.len()] = *byte);
@@ -128,6 +134,29 @@ laws! {
 }
 
 #[test]
+fn every_message_has_golden_bytes() {
+    let tests = include_str!("tests/golden.rs");
+    for kind in Kind::ALL {
+        // `AddSlot` becomes `add_slot`.
+        let capital =
+            |c: char| if c.is_ascii_uppercase() { vec!['_', c.to_ascii_lowercase()] } else { vec![c] };
+        let name: String = kind.name().chars().flat_map(capital).collect();
+        assert!(tests.contains(&format!("fn golden{name}()")), "{name}");
+    }
+}
+
+/// Whoever refuses a request before it is decoded must know its number all the same.
+#[test]
+fn a_request_without_a_number_is_refused() {
+    for kind in FromClient::KINDS.iter().copied().filter(|kind| kind.is_request()) {
+        let body = [0; 4096];
+        assert!(Frame { kind, body: &body }.sequence().is_err());
+        let refused = FromClient::decode(kind, &body).expect_err("no request has number 0");
+        assert!(refused.what.ends_with("sequence") && refused.offset == 0, "{}: {refused}", kind.name());
+    }
+}
+
+#[test]
 fn a_payload_has_a_limit() {
     let longest = vec![0; Put::BODY_BYTES_MAX + 1].leak();
     longest[0] = 1;
@@ -142,7 +171,10 @@ fn each_side_reads_its_own_messages_only() {
         let foreign = |refused: &Malformed| refused.what.starts_with("kind");
         let from_client = !FromClient::decode(kind, &[]).is_err_and(|refused| foreign(&refused));
         let from_server = !FromServer::decode(kind, &[]).is_err_and(|refused| foreign(&refused));
-        assert_eq!((from_client, from_server), (FromClient::KINDS.contains(&kind), FromServer::KINDS.contains(&kind)));
+        assert_eq!(
+            (from_client, from_server),
+            (FromClient::KINDS.contains(&kind), FromServer::KINDS.contains(&kind))
+        );
     }
 }
 

@@ -27,7 +27,11 @@ struct Pieces {
 }
 
 impl AsyncRead for Pieces {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let size = self.sizes.pop().unwrap_or(usize::MAX).min(self.bytes.len()).min(buf.remaining());
         buf.put_slice(&self.bytes.drain(..size).collect::<Vec<_>>());
         Poll::Ready(Ok(()))
@@ -175,7 +179,10 @@ fn every_cut_is_told_from_a_close() {
 fn a_body_that_is_not_awaited_is_not_read() {
     let bytes = bytes_of(&[Said::Heartbeat(1), Said::Put(vec![2; 99_999])], usize::MAX);
     let mut reader = FrameReader::new(Pieces { bytes, sizes: vec![8, 16] });
-    assert_eq!(now(reader.next(|kind| kind == Kind::Heartbeat)).expect("it is awaited").kind, Kind::Heartbeat);
+    assert_eq!(
+        now(reader.next(|kind| kind == Kind::Heartbeat)).expect("it is awaited").kind,
+        Kind::Heartbeat
+    );
     let refused = now(reader.next(|kind| kind == Kind::Heartbeat)).expect_err("a put is not");
     assert!(matches!(refused, StreamError::Unexpected { kind: Kind::Put }));
     assert_eq!(reader.source.bytes.len(), 99_999 + 40);
