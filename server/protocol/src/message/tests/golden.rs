@@ -23,6 +23,7 @@ use crate::field::Signature;
 use crate::field::SlotId;
 use crate::field::Text;
 use crate::field::Within;
+use crate::frame::Header;
 use crate::hello::Access;
 use crate::hello::Magic;
 use crate::hello::Purpose;
@@ -101,6 +102,26 @@ fn golden_hello() {
     golden(&hello, r#""FARKEEP" 00 0100 0200 04 00*16 10000000 0300000000000000 07 "farkeep""#);
     let bad = bytes(r#""FARKEEP" 00 0100 0200 01 77*16 10000000 0300000000000000 00"#).leak();
     assert!(Hello::decode(bad).is_err(), "a new session has no name yet");
+}
+
+/// The bytes that PROTOCOL.md, "Two sessions" ends with.
+#[test]
+fn golden_first_frame() {
+    let hello = Hello {
+        magic: Magic,
+        versions: Versions::OURS,
+        purpose: Purpose::New,
+        credit_bytes: 0,
+        epoch: 0,
+        program: text("farkeep"),
+    };
+    let body = "4641524b45455000 0100 0100 01 00*16 00000000 0000000000000000 07 6661726b656570";
+    golden(&hello, body);
+    let header = Header::new(Kind::Hello, bytes(body).len()).expect("it is not too long");
+    assert_eq!(header.encode().to_vec(), bytes("31000000 0100 0000"));
+    assert!(
+        include_str!("../../../PROTOCOL.md").contains(&format!("header `31000000 0100 0000`, body `{body}`"))
+    );
 }
 
 #[test]
