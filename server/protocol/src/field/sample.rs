@@ -28,7 +28,7 @@ use super::Text;
 use super::Within;
 
 /// Lists and payloads of samples have at most so many elements: more would show nothing new.
-const SAMPLE_MOST: usize = 40;
+const SAMPLE_MOST: usize = 12;
 
 /// A type with values to try.
 pub(crate) trait Sample: Sized + Debug {

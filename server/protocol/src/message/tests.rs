@@ -46,13 +46,14 @@ fn laws<M: Message<'static> + Sample + PartialEq + 'static>() {
     proptest!(|(message in M::sample(), flips in any::<Vec<(usize, u8)>>())| {
         let bytes = encoded(&message);
         prop_assert!(bytes.len() <= M::BODY_BYTES_MAX);
-        prop_assert_eq!(M::decode(bytes).as_ref(), Ok(&message), "it comes back");
+        let back = M::decode(bytes);
+        prop_assert_eq!(back.as_ref(), Ok(&message), "it comes back");
 
         let front_bytes = bytes.len() - message.payload().len();
         for length in 0..front_bytes {
             prop_assert!(M::decode(&bytes[..length]).is_err(), "cut to {} bytes", length);
         }
-        let longer = [bytes, &[0]].concat().leak();
+        let longer: &'static [u8] = [bytes, &[0]].concat().leak();
         prop_assert_eq!(M::decode(longer).is_ok(), WITH_PAYLOAD.contains(&M::KIND), "trailing byte");
 
         let frame = Frame { kind: M::KIND, body: bytes };
@@ -62,7 +63,7 @@ fn laws<M: Message<'static> + Sample + PartialEq + 'static>() {
 
         let mut flipped = bytes.to_vec();
         flips.iter().filter(|_| !bytes.is_empty()).for_each(|(at, byte)| flipped[at % bytes.len()] = *byte);
-        let flipped = flipped.leak();
+        let flipped: &'static [u8] = flipped.leak();
         if let Ok(other) = M::decode(flipped) {
             prop_assert_eq!(encoded(&other), flipped, "what decodes encodes to the same bytes");
         }
