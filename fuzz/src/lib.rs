@@ -16,6 +16,7 @@ use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
 use farkeep_protocol::frame::Header;
+use farkeep_protocol::kind::Body;
 use farkeep_protocol::message::FromClient;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::stream::FrameReader;

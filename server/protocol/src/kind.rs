@@ -173,18 +173,10 @@ impl Kind {
     }
 }
 
-/// A message: what stands in the body of a frame.
-pub trait Message<'a>: Sized {
-    /// The kind of its frames.
-    const KIND: Kind;
-    /// Most bytes of its body.
-    const BODY_BYTES_MAX: usize;
-
-    /// Reads a body from end to end.
-    ///
-    /// # Errors
-    /// [`Malformed`] when it breaks a rule of its table.
-    fn decode(body: &'a [u8]) -> Result<Self, Malformed>;
+/// What can be sent: a message, or one of several.
+pub trait Body<'a> {
+    /// What it is.
+    fn kind(&self) -> Kind;
 
     /// Writes the body up to the payload.
     fn encode_front(&self, writer: &mut Writer);
@@ -197,6 +189,20 @@ pub trait Message<'a>: Sized {
         self.encode_front(writer);
         writer.bytes(self.payload());
     }
+}
+
+/// A message: what stands in the body of a frame.
+pub trait Message<'a>: Body<'a> + Sized {
+    /// The kind of its frames.
+    const KIND: Kind;
+    /// Most bytes of its body.
+    const BODY_BYTES_MAX: usize;
+
+    /// Reads a body from end to end.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it breaks a rule of its table.
+    fn decode(body: &'a [u8]) -> Result<Self, Malformed>;
 }
 
 /// The rest of a body.
@@ -246,6 +252,12 @@ macro_rules! message {
                 };
                 reader.finish()?;
                 Ok(message)
+            }
+        }
+
+        impl<'a> $crate::kind::Body<'a> for $name $(<$life>)? {
+            fn kind(&self) -> $crate::kind::Kind {
+                $crate::kind::Kind::$name
             }
 
             fn encode_front(&self, writer: &mut farkeep_codec::layout::Writer) {

@@ -11,6 +11,7 @@ use crate::hello::Hello;
 use crate::hello::Open;
 use crate::hello::Opened;
 use crate::hello::Welcome;
+use crate::kind::Body;
 use crate::kind::Kind;
 use crate::kind::Message;
 
@@ -87,18 +88,24 @@ macro_rules! side {
                     _ => Err(Malformed { what: "kind: the other side sends it", offset: 0 }),
                 }
             }
+        }
 
-            /// What the message is.
-            pub fn kind(&self) -> Kind {
+        impl<'a> Body<'a> for $side<'a> {
+            fn kind(&self) -> Kind {
                 match self {
                     $(Self::$name(_) => Kind::$name,)*
                 }
             }
 
-            /// Writes the body of its frame.
-            pub fn encode(&self, writer: &mut Writer) {
+            fn encode_front(&self, writer: &mut Writer) {
                 match self {
-                    $(Self::$name(message) => message.encode(writer),)*
+                    $(Self::$name(message) => message.encode_front(writer),)*
+                }
+            }
+
+            fn payload(&self) -> &'a [u8] {
+                match self {
+                    $(Self::$name(message) => message.payload(),)*
                 }
             }
         }

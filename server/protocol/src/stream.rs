@@ -15,8 +15,8 @@ use tokio::io::AsyncWriteExt;
 use crate::frame::Frame;
 use crate::frame::FrameError;
 use crate::frame::Header;
+use crate::kind::Body;
 use crate::kind::Kind;
-use crate::kind::Message;
 use crate::limits::COPY_BYTES_MAX;
 use crate::limits::FRAME_HEADER_BYTES;
 use crate::limits::READ_BYTES;
@@ -150,7 +150,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// # Errors
     /// [`StreamError::Frame`] if the message is longer than its kind may be, and nothing was added;
     /// [`StreamError::Io`], [`StreamError::Broken`].
-    pub async fn feed<'a>(&mut self, message: &impl Message<'a>) -> Result<(), StreamError> {
+    pub async fn feed<'a>(&mut self, message: &impl Body<'a>) -> Result<(), StreamError> {
         let payload = self.begin(message)?;
         if payload.len() > COPY_BYTES_MAX {
             return self.write_out(payload).await;
@@ -186,11 +186,11 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     }
 
     /// Adds the header and the front of the body, and gives the payload that is to follow.
-    fn begin<'a, M: Message<'a>>(&mut self, message: &M) -> Result<&'a [u8], StreamError> {
+    fn begin<'a>(&mut self, message: &impl Body<'a>) -> Result<&'a [u8], StreamError> {
         self.front.clear();
         message.encode_front(&mut self.front);
         let payload = message.payload();
-        let header = Header::new(M::KIND, self.front.len() + payload.len())?;
+        let header = Header::new(message.kind(), self.front.len() + payload.len())?;
         self.batch.bytes(&header.encode()).bytes(self.front.as_bytes());
         Ok(payload)
     }

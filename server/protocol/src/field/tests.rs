@@ -2,7 +2,9 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
+use proptest::collection::vec;
 use proptest::prelude::any;
+use proptest::prop_assert;
 use proptest::prop_assert_eq;
 use proptest::proptest;
 
@@ -27,16 +29,18 @@ fn range(first: u64, count: u64) -> Range {
 
 proptest! {
     #[test]
-    fn bits_come_back(bits in proptest::collection::vec(any::<bool>(), 1..99)) {
+    fn bits_come_back(bits in vec(any::<bool>(), 1..99)) {
         let bitmap = Bitmap::new(&bits)?;
         prop_assert_eq!(bitmap.count(), bits.len());
         prop_assert_eq!(bitmap.iter().collect::<Vec<_>>(), bits);
     }
 
     #[test]
-    fn the_beginning_of_any_text_is_a_text(text: String) {
+    fn the_beginning_of_any_text_is_a_text(text in vec("[a-z\u{0}-\u{20}\u{7f}-\u{ff}]|.", 0..9)) {
+        let text = text.concat();
         let kept = Text::<9>::beginning(&text);
         prop_assert_eq!(Text::<9>::new(kept.as_str()), Ok(kept));
+        prop_assert!(text.starts_with(kept.as_str()));
         let fits = text.len() <= 9 && !text.chars().any(char::is_control);
         prop_assert_eq!(Text::<9>::new(&text).is_ok(), fits);
         prop_assert_eq!(kept.as_str() == text, fits);

@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::pin::pin;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
@@ -16,7 +17,9 @@ use tokio::io::ReadBuf;
 use super::*;
 use crate::fault::Code;
 use crate::field::Sequence;
+use crate::kind::Message;
 use crate::limits::FRAME_BODY_BYTES_MAX;
+use crate::message::FromClient;
 use crate::message::Heartbeat;
 use crate::message::Put;
 
@@ -139,6 +142,14 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
+/// What a future answers at once; one that would wait is given up.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
 proptest! {
     #[test]
     fn any_split_gives_the_same_frames(
@@ -230,6 +241,16 @@ fn an_object_is_written_from_where_it_lies() {
 }
 
 #[test]
+fn one_of_several_messages_is_sent_as_itself() {
+    let object = [2; COPY_BYTES_MAX + 1];
+    let (mut alone, mut several) = (Taker::new(usize::MAX), Taker::new(usize::MAX));
+    now(FrameWriter::new(&mut alone).feed(&put(&object))).expect("it is written");
+    now(FrameWriter::new(&mut several).feed(&FromClient::Put(put(&object)))).expect("it is written");
+    assert_eq!(alone.bytes, several.bytes);
+    assert!(several.lay_at.contains(&object.as_ptr().addr()));
+}
+
+#[test]
 fn small_frames_are_written_in_batches() {
     let mut taker = Taker::new(usize::MAX);
     let mut writer = FrameWriter::new(&mut taker);
@@ -287,12 +308,7 @@ fn a_writer_that_was_given_up_is_broken() {
     let (_ours, theirs) = tokio::io::duplex(64);
     let mut writer = FrameWriter::new(theirs);
     let object = vec![5; 99_999];
-    let given_up = {
-        let message = put(&object);
-        let mut feed = Box::pin(writer.feed(&message));
-        feed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
-    };
-    assert!(given_up);
-    assert!(matches!(now(writer.feed(&put(&object))), Err(StreamError::Broken)));
-    assert!(matches!(now(writer.flush()), Err(StreamError::Broken)));
+    assert!(at_once(writer.feed(&put(&object))).is_none(), "it waits for the other side");
+    assert!(matches!(at_once(writer.feed(&put(&object))), Some(Err(StreamError::Broken))));
+    assert!(matches!(at_once(writer.flush()), Some(Err(StreamError::Broken))));
 }
