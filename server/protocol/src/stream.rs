@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 
+use crate::fault::Code;
 use crate::frame::Frame;
 use crate::frame::FrameError;
 use crate::frame::Header;
@@ -50,6 +51,17 @@ pub enum StreamError {
     /// The connection failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl StreamError {
+    /// What the other side is told before the connection ends, if it did something wrong and may still listen.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Frame(error) => Some(error.code()),
+            Self::Unexpected { .. } => Some(Code::UNEXPECTED_MESSAGE),
+            Self::Closed | Self::Cut | Self::Broken | Self::Io(_) => None,
+        }
+    }
 }
 
 /// Reads frames.

@@ -15,7 +15,6 @@ use proptest::strategy::Strategy;
 use tokio::io::ReadBuf;
 
 use super::*;
-use crate::fault::Code;
 use crate::field::Sequence;
 use crate::kind::Message;
 use crate::limits::FRAME_BODY_BYTES_MAX;
@@ -183,6 +182,7 @@ fn every_cut_is_told_from_a_close() {
             true => assert!(matches!(end, StreamError::Closed), "{length}: {end}"),
             false => assert!(matches!(end, StreamError::Cut), "{length}: {end}"),
         }
+        assert_eq!(end.code(), None);
     }
 }
 
@@ -196,6 +196,7 @@ fn a_body_that_is_not_awaited_is_not_read() {
     );
     let refused = now(reader.next(|kind| kind == Kind::Heartbeat)).expect_err("a put is not");
     assert!(matches!(refused, StreamError::Unexpected { kind: Kind::Put }));
+    assert_eq!(refused.code(), Some(Code::UNEXPECTED_MESSAGE));
     assert_eq!(reader.source.bytes.len(), 99_999 + 40);
 }
 
@@ -223,7 +224,7 @@ fn a_header_that_lies_is_refused() {
     ] {
         let (frames, end) = now(frames(Pieces { bytes, sizes: vec![] }));
         assert!(frames.is_empty());
-        assert!(matches!(end, StreamError::Frame(error) if error.code() == code), "{end}");
+        assert_eq!(end.code(), Some(code), "{end}");
     }
 }
 
