@@ -9,7 +9,9 @@ use farkeep_codec::object::Pointer;
 use tempfile::TempDir;
 
 use super::BATCH_FILES;
+use super::Fresh;
 use super::Line;
+use super::Purpose;
 use crate::backup::CacheUse;
 use crate::backup::Intent;
 use crate::backup::Request;
@@ -103,8 +105,13 @@ fn request(cache_folder: &Path) -> Request {
     }
 }
 
-/// Backs up a folder up to the rows of its catalogue.
-fn places(repository: &Repository, source: &Path, answers: Answers) -> Vec<Place> {
+/// Scans a folder, and lets `then` go on with the line.
+fn scanned<T>(
+    repository: &Repository,
+    source: &Path,
+    answers: Answers,
+    then: impl FnOnce(&mut Line<'_>, &Previous) -> T,
+) -> T {
     let cache = TempDir::new().expect("a temporary folder can be made");
     let (progress, request) = (Progress::new(), request(cache.path()));
     let shared = Shared::new(repository, &progress, &request, cache.path());
@@ -124,7 +131,14 @@ fn places(repository: &Repository, source: &Path, answers: Answers) -> Vec<Place
         let begun = (writer, bundles, bundler);
         let mut line = Line::new(&shared, (jobs, done_queue), begun, Accounts::default(), 0);
         Scan::new(&mut line, previous.rows()).run(walker).expect("everything can be read");
-        let mut rows = line.writer.written(&previous).expect("there is room");
+        then(&mut line, &previous)
+    })
+}
+
+/// Backs up a folder up to the rows of its catalogue.
+fn places(repository: &Repository, source: &Path, answers: Answers) -> Vec<Place> {
+    scanned(repository, source, answers, |line, previous| {
+        let mut rows = line.writer.written(previous).expect("there is room");
         let mut places = Vec::new();
         while let Some(row) = rows.peek() {
             let (slice, chunks) = match &row.content {
@@ -158,4 +172,39 @@ fn places_follow_the_order_of_paths_and_not_the_order_in_which_files_are_read() 
     let ascending = |pair: &[&(Pointer, u32, bool)]| pair[0].0 != pair[1].0 || pair[0].1 < pair[1].1;
     assert!(own.windows(2).all(ascending), "files lie in their bundle in path order");
     assert_eq!(places(&repository, source.path(), Answers::SecondFirst), in_order);
+}
+
+#[test]
+fn a_file_that_changed_since_the_scan_is_not_taken_for_what_lies_in_its_place() {
+    let (trial, source) = (Trial::new(), TempDir::new().expect("a temporary folder can be made"));
+    let file = source.path().join("file");
+    fs::write(&file, "the old contents").expect("there is room");
+    let repository = trial.open(Access::Write);
+    let slices = scanned(&repository, source.path(), Answers::AtOnce, |line, previous| {
+        let mut rows = line.writer.written(previous).expect("there is room");
+        while rows.peek().is_some_and(|row| row.hash.is_none()) {
+            rows.advance();
+        }
+        let row = rows.peek().expect("the file has one").clone();
+        fs::write(&file, "the new contents").expect("there is room");
+        let roots = Roots::new(std::slice::from_ref(&file), Missing::Refuse).expect("it is there");
+        let walker = Walker::new(&roots, Rules::default(), Effort::default());
+        let found = walker.filter_map(Result::ok).last().expect("the file itself");
+        for purpose in [Purpose::Rebundle(row.clone()), Purpose::Backup(None)] {
+            line.read(Fresh { found: found.clone(), purpose }).expect("it is there");
+        }
+        line.finish().expect("there is room");
+        let mut rows = line.writer.written(previous).expect("there is room");
+        let mut slices = Vec::new();
+        while let Some(row) = rows.peek() {
+            if let RowContent::Slice(place) = &row.content {
+                slices.push((place.bundle, place.offset));
+            }
+            rows.advance();
+        }
+        slices
+    });
+    let [scanned, moved, read] = slices.as_slice() else { panic!("{slices:?}") };
+    assert_eq!(scanned, moved, "it stays as it was scanned");
+    assert_ne!(scanned, read, "the new contents have a place of their own");
 }
