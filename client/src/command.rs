@@ -22,11 +22,13 @@ mod subject;
 
 use std::ffi::OsString;
 use std::io;
+use std::io::IsTerminal;
 
 use clap::Parser;
 use clap::Subcommand;
 use clap::error::ContextKind;
 use clap::error::ContextValue;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
@@ -169,10 +171,15 @@ fn output(cli: &Cli) -> Output {
     }
 }
 
-/// Logs to standard error, if that was asked for.
+/// Logs to standard error: what was asked for, else warnings, as plain sentences.
 fn observe(levels: Option<EnvFilter>) {
-    if let Some(levels) = levels {
-        tracing_subscriber::fmt().with_env_filter(levels).with_writer(io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(io::stderr);
+    match levels {
+        Some(levels) => log.with_env_filter(levels).init(),
+        None => {
+            let sentences = log.with_max_level(Level::WARN).without_time();
+            sentences.with_target(false).with_ansi(io::stderr().is_terminal()).init();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The program from outside: exit codes, messages that say what to do, JSON that parses, signals.
 
 mod bad_input;
+mod caches;
 mod interrupted;
 mod room;
 mod story;

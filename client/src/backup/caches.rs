@@ -1,10 +1,17 @@
 //! Where the caches of a run lie, and what of them can be used.
 //!
 //! `FOLDER/<repository>/` holds what is known of chunks and small files, `FOLDER/<repository>/<series>/` the catalogue.
+//! One run at a time uses them: it holds a lock. A second one, and one that may not write there, goes without and keeps
+//! what it needs for itself in a folder *aside*, which is removed at its end. So does a dry run with what it writes.
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 
 use farkeep_codec::id::ContentHash;
+use rustix::fs::FlockOperation;
+use tempfile::TempDir;
 
 use super::BackupError;
 use super::CacheUse;
@@ -13,41 +20,92 @@ use super::Request;
 use super::bundler::Bundler;
 use super::catalogue::Bundles;
 use super::catalogue::CatalogueWriter;
+use super::catalogue::Leftovers;
 use super::catalogue::Previous;
 use super::objects::Shared;
+use super::witness::Witness;
 use crate::repository::Repository;
+
+#[cfg(test)]
+mod tests;
+
+/// Name of the file whose lock says that the caches of a repository are in use.
+const LOCK: &str = "lock";
+/// How the names of folders begin that one run keeps for itself.
+const ASIDE: &str = "aside-";
 
 /// The folders of one run.
 pub(super) struct Caches {
     /// What all series of the repository share.
     pub(super) repository: PathBuf,
+    /// Whether what is there is used.
+    pub(super) cache: CacheUse,
     series: PathBuf,
     /// Where the catalogue grows. A dry run must not leave one behind.
     growing: PathBuf,
+    leftovers: Leftovers,
+    /// Until the run ends.
+    _held: Held,
+}
+
+/// What a run has of the caches.
+struct Held {
+    /// All of them, if it is there; but to write into only when nothing is aside.
+    lock: Option<File>,
+    aside: Option<Aside>,
+}
+
+/// A folder of one run, which is removed with everything in it when this is dropped. Its lock says that the run goes on.
+struct Aside {
+    folder: TempDir,
+    _lock: File,
 }
 
 impl Caches {
-    pub(super) fn of(request: &Request, repository: &Repository, series: &str) -> Self {
+    /// The caches of a series. Where they cannot be had, the run goes without.
+    ///
+    /// # Errors
+    /// When there is no room for what a run needs for itself either.
+    pub(super) fn of(request: &Request, repository: &Repository, series: &str) -> Result<Self, BackupError> {
         let hash: ContentHash = repository.keys().file_hash(series.as_bytes());
-        let id = repository.parameters().repository.to_string();
-        let repository = request.cache_folder.join(id);
-        let series = repository.join(hash.to_string());
-        let growing = match request.intent {
-            Intent::Store => series.clone(),
-            Intent::DryRun => series.join(format!("dry-run-{}", std::process::id())),
+        let folder = request.cache_folder.join(repository.parameters().repository.to_string());
+        let held = hold(&folder, request.intent).map_err(|source| BackupError::Io {
+            doing: format!("make a folder for this run in {}", folder.display()),
+            source,
+        })?;
+        let aside = held.aside.as_ref().map(|aside| aside.folder.path().to_owned());
+        let cache = if held.lock.is_some() { request.cache } else { CacheUse::Ignore };
+        let repository = if held.lock.is_some() { folder } else { aside.clone().unwrap_or(folder) };
+        let leftovers = if aside.is_none() { Leftovers::TakeOver } else { Leftovers::LeaveAlone };
+        let caches = Self {
+            cache,
+            series: repository.join(hash.to_string()),
+            growing: aside.unwrap_or_else(|| repository.clone()).join(hash.to_string()),
+            repository,
+            leftovers,
+            _held: held,
         };
-        Self { repository, series, growing }
+        tracing::debug!("caches in {}", caches.repository.display());
+        Ok(caches)
+    }
+
+    /// What this host saw of the repository last.
+    pub(super) fn witness(&self) -> Witness {
+        Witness::at(&self.repository)
     }
 
     /// What earlier runs left of the series, as far as the repository still has it.
-    pub(super) fn previous(&self, repository: &Repository, cache: CacheUse) -> Result<Previous, BackupError> {
+    pub(super) fn previous(&self, repository: &Repository) -> Result<Previous, BackupError> {
         let nothing = Previous::nothing(repository.keys());
-        if cache == CacheUse::Ignore {
+        if self.cache == CacheUse::Ignore {
             return Ok(nothing);
         }
-        let previous = Previous::open(&self.series, repository.keys());
+        let previous = Previous::open(&self.series, repository.keys(), self.leftovers);
         match previous.trailer() {
-            Some(trailer) if !repository.has(&trailer.root.id)? => Ok(nothing),
+            Some(trailer) if !repository.has(&trailer.root.id)? => {
+                tracing::debug!("the catalogue is of a snapshot that the repository does not have");
+                Ok(nothing)
+            }
             _ => Ok(previous),
         }
     }
@@ -57,7 +115,6 @@ impl Caches {
         &self,
         previous: &Previous,
         shared: &Shared<'_>,
-        cache: CacheUse,
     ) -> Result<(CatalogueWriter, Bundles, Bundler), BackupError> {
         let repository = shared.repository;
         let mut bundles = previous.bundles().clone();
@@ -65,21 +122,67 @@ impl Caches {
             bundles.retain(|stored| repository.has(&stored.id))?;
         }
         let bundler =
-            Bundler::new(repository.keys(), repository.parameters(), cache, &self.repository, &bundles);
+            Bundler::new(repository.keys(), repository.parameters(), self.cache, &self.repository, &bundles);
         let mut token = [0; 16];
         getrandom::fill(&mut token).map_err(|error| BackupError::Io {
             doing: "draw a random number".to_owned(),
-            source: std::io::Error::other(error),
+            source: io::Error::other(error),
         })?;
         Ok((CatalogueWriter::begin(&self.growing, previous, &bundles, token)?, bundles, bundler))
     }
+}
 
-    /// Removes what a dry run wrote.
-    pub(super) fn end(&self) {
-        if self.growing != self.series
-            && let Err(error) = std::fs::remove_dir_all(&self.growing)
+/// Takes hold of the caches in `folder`.
+fn hold(folder: &Path, intent: Intent) -> io::Result<Held> {
+    match lock(folder) {
+        Ok(Some(lock)) => {
+            remove_abandoned(folder);
+            let aside = if intent == Intent::DryRun { Some(Aside::within(folder)?) } else { None };
+            return Ok(Held { lock: Some(lock), aside });
+        }
+        Ok(None) => {
+            tracing::warn!("another run uses the cache in {}; every file is read", folder.display());
+        }
+        Err(error) => {
+            tracing::warn!("cannot use the cache in {}, every file is read: {error}", folder.display());
+        }
+    }
+    let aside = Aside::within(folder).or_else(|_| Aside::within(&std::env::temp_dir()))?;
+    Ok(Held { lock: None, aside: Some(aside) })
+}
+
+/// The lock of the caches, unless another run holds it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    std::fs::create_dir_all(folder)?;
+    try_lock(File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?)
+}
+
+fn try_lock(file: File) -> io::Result<Option<File>> {
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Aside {
+    fn within(folder: &Path) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(ASIDE).tempdir_in(folder)?;
+        let lock = File::open(folder.path())?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self { folder, _lock: lock })
+    }
+}
+
+/// Removes the folders of runs that were killed.
+fn remove_abandoned(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let asides = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE));
+    for path in asides.map(|entry| entry.path()) {
+        if let Ok(Some(_)) = File::open(&path).and_then(try_lock)
+            && let Err(error) = std::fs::remove_dir_all(&path)
         {
-            tracing::debug!("cannot remove {}: {error}", self.growing.display());
+            tracing::debug!("cannot remove {}: {error}", path.display());
         }
     }
 }

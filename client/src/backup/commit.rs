@@ -19,9 +19,11 @@ use super::Summary;
 use super::catalogue::Trailer;
 use super::line::Figures;
 use super::objects::Shared;
+use super::rest::Rest;
 use crate::progress::Phase;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
+use crate::source::write_back_delay;
 
 /// When a run began, by the clock that measures and by the clock that tells the time.
 #[derive(Clone, Copy)]
@@ -66,6 +68,11 @@ impl<'a> Capture<'a> {
     /// Name of the series.
     pub(super) fn series(&self) -> &str {
         self.series.as_str()
+    }
+
+    /// Which files were at rest when the run began.
+    pub(super) fn rest(&self) -> Rest {
+        Rest::before(self.begun_ns(), write_back_delay())
     }
 
     /// When the run began, nanoseconds since 1970.

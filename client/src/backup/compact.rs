@@ -73,9 +73,8 @@ pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), Backup
         }
     }
     write_anew(line, window, &plan, &mut owned)?;
-    line.finish()?;
-    // Damage ends the rows early, and would end the snapshot there.
-    if line.figures.entries == entries { Ok(()) } else { Err(CatalogueError::Damaged.into()) }
+    rows.finish()?;
+    line.finish()
 }
 
 /// Owners alone tell of most bundles that they are used enough. Where they do not, and there are borrowers, every slice
@@ -93,7 +92,7 @@ fn plan(line: &mut Line<'_>, previous: &Previous) -> Result<Plan, BackupError> {
     if doubtful.is_empty() {
         return Ok(plan);
     }
-    let slices = slices_of(&mut doubtful, line.writer.written(previous)?, SLICES_MAX);
+    let slices = slices_of(&mut doubtful, line.writer.written(previous)?, SLICES_MAX)?;
     let mut used: HashMap<BundleNumber, u64> = HashMap::new();
     for ((bundle, _), bytes) in slices {
         *used.entry(bundle).or_default() += bytes;
@@ -111,7 +110,7 @@ fn slices_of(
     bundles: &mut BTreeMap<BundleNumber, u64>,
     mut rows: Rows,
     slices_max: usize,
-) -> HashMap<Slice, u64> {
+) -> Result<HashMap<Slice, u64>, CatalogueError> {
     let mut slices = HashMap::new();
     while let Some(row) = rows.peek() {
         if let RowContent::Slice(place) = &row.content
@@ -128,7 +127,8 @@ fn slices_of(
         }
         rows.advance();
     }
-    slices
+    rows.finish()?;
+    Ok(slices)
 }
 
 fn write_anew(

@@ -39,6 +39,7 @@ use super::missed::Missed;
 use super::objects::Shared;
 use super::pool::Done;
 use super::pool::Job;
+use super::rest::Rest;
 use super::small::Batch;
 use super::small::BatchDone;
 use super::small::LargeDone;
@@ -63,8 +64,6 @@ const BATCH_FILES: usize = 512;
 const BATCHES_MAX: usize = 6;
 const BUNDLES_MAX: usize = 6;
 const LARGES_MAX: usize = 3;
-/// A stat is trusted in the next run when the inode was left alone for so long before the run began.
-const SETTLING_NS: i64 = 2_000_000_000;
 /// Missed files with further names that are remembered.
 const MISSED_MAX: usize = 1 << 20;
 
@@ -126,7 +125,7 @@ pub(super) struct Line<'a> {
     pub(super) bundler: Bundler,
     pub(super) figures: Figures,
     accounts: Accounts,
-    begun_ns: i64,
+    rest: Rest,
     jobs: Sender<Job>,
     done: Receiver<Done>,
     pending: VecDeque<Pending>,
@@ -156,7 +155,7 @@ impl<'a> Line<'a> {
         (jobs, done): (Sender<Job>, Receiver<Done>),
         (writer, bundles, bundler): (CatalogueWriter, Bundles, Bundler),
         accounts: Accounts,
-        begun_ns: i64,
+        rest: Rest,
     ) -> Self {
         Self {
             shared,
@@ -165,7 +164,7 @@ impl<'a> Line<'a> {
             bundler,
             figures: Figures::default(),
             accounts,
-            begun_ns,
+            rest,
             jobs,
             done,
             pending: VecDeque::new(),
@@ -265,7 +264,7 @@ impl<'a> Line<'a> {
         Ok(Row {
             path: path.as_bytes().to_vec(),
             stamp,
-            settled: stamp.changed_ns.saturating_add(SETTLING_NS) < self.begun_ns,
+            settled: self.rest.has_come_to(&stamp),
             detail: detail.encode(path, &stamp)?,
             hash: None,
             content: RowContent::None,
@@ -286,7 +285,7 @@ impl<'a> Line<'a> {
         Ok(Row {
             path: path.as_bytes().to_vec(),
             stamp,
-            settled: !read.inconsistent && stamp.changed_ns.saturating_add(SETTLING_NS) < self.begun_ns,
+            settled: !read.inconsistent && self.rest.has_file_come_to(&stamp),
             detail: detail.encode(path, &stamp)?,
             hash: None,
             content: RowContent::None,

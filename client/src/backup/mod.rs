@@ -16,6 +16,8 @@ mod small;
 mod bundler;
 mod pool;
 mod missed;
+mod rest;
+mod witness;
 mod line;
 mod scan;
 mod compact;

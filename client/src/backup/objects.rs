@@ -1,6 +1,5 @@
 //! Plaintext in, pointer out: sealing an object and putting it, unless it is known.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -22,6 +21,7 @@ use super::CacheUse;
 use super::Intent;
 use super::Request;
 use super::buffers::Buffers;
+use super::caches::Caches;
 use super::known::Known;
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -45,16 +45,16 @@ pub(super) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    /// `folder` is the cache of this repository.
+    /// What chunks are known is read from `caches`, and remembered there.
     pub(super) fn new(
         repository: &'a Repository,
         progress: &'a Progress,
         request: &Request,
-        folder: &Path,
+        caches: &Caches,
     ) -> Self {
-        let seeds = match request.cache {
-            CacheUse::Use => Known::open(folder, "seeds", repository.keys()),
-            CacheUse::Ignore => Known::empty(folder, "seeds", repository.keys()),
+        let seeds = match caches.cache {
+            CacheUse::Use => Known::open(&caches.repository, "seeds", repository.keys()),
+            CacheUse::Ignore => Known::empty(&caches.repository, "seeds", repository.keys()),
         };
         Self {
             repository,

@@ -28,9 +28,11 @@ pub(super) fn run(
     progress: &Progress,
 ) -> Result<Summary, BackupError> {
     let (repository, request) = (capture.repository, capture.request);
-    let caches = Caches::of(request, repository, capture.series());
-    let previous = caches.previous(repository, request.cache)?;
-    let shared = Shared::new(repository, progress, request, &caches.repository);
+    let caches = Caches::of(request, repository, capture.series())?;
+    let witness = caches.witness();
+    witness.warn(repository);
+    let previous = caches.previous(repository)?;
+    let shared = Shared::new(repository, progress, request, &caches);
     let workers = pool::workers();
     let chunks = Chunks::new(workers, Arc::clone(&request.cancel));
     std::thread::scope(|scope| {
@@ -41,8 +43,8 @@ pub(super) fn run(
             scope.spawn(move || pool::work(shared, &jobs, &chunks, &done));
         }
         drop((job_queue, done));
-        let begun = caches.begin(&previous, &shared, request.cache)?;
-        let mut line = Line::new(&shared, (jobs, done_queue), begun, Accounts::read()?, capture.begun_ns());
+        let begun = caches.begin(&previous, &shared)?;
+        let mut line = Line::new(&shared, (jobs, done_queue), begun, Accounts::read()?, capture.rest());
         let outcome = Scan::new(&mut line, previous.rows())
             .run(walker)
             .and_then(|()| compact::run(&mut line, &previous))
@@ -50,14 +52,13 @@ pub(super) fn run(
         if outcome.is_err() {
             keep(&mut line, &previous);
         }
-        let ended = outcome.map(|(summary, trailer)| {
+        outcome.map(|(summary, trailer)| {
             if request.intent == Intent::Store && !line.writer.is_unchanged() {
                 remember(line, &trailer);
             }
+            witness.remember(repository);
             summary
-        });
-        caches.end();
-        ended
+        })
     })
 }
 
@@ -72,7 +73,7 @@ fn finish(
         _ => {
             let rows = line.writer.written(previous)?;
             let mut writer = ObjectWriter::new(line.shared);
-            let (root, content) = tree::build((rows, line.figures.entries), &line.bundles, &mut writer)?;
+            let (root, content) = tree::build(rows, &line.bundles, &mut writer)?;
             Trailer { root: root.pointer, content }
         }
     };

@@ -80,8 +80,10 @@ pub(super) fn run(
 ) -> Result<Summary, BackupError> {
     let paths = paths_of(request)?;
     let capture = Capture::begin(repository, request, moment, &paths)?;
-    let caches = Caches::of(request, repository, capture.series());
-    let shared = Shared::new(repository, progress, request, &caches.repository);
+    let caches = Caches::of(request, repository, capture.series())?;
+    let witness = caches.witness();
+    witness.warn(repository);
+    let shared = Shared::new(repository, progress, request, &caches);
     let chunks = Chunks::new(pool::workers(), Arc::clone(&request.cancel));
     std::thread::scope(|scope| {
         let (jobs, job_queue) = crossbeam_channel::bounded(1);
@@ -106,6 +108,7 @@ pub(super) fn run(
             repository.flush()?;
         }
         shared.save();
+        witness.remember(repository);
         drop(jobs);
         outcome
     })

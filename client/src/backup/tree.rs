@@ -15,7 +15,6 @@ use farkeep_codec::tree::Root;
 
 use super::BackupError;
 use super::catalogue::Bundles;
-use super::catalogue::CatalogueError;
 use super::catalogue::Rows;
 use super::entry::Entries;
 use super::objects::ObjectWriter;
@@ -24,11 +23,9 @@ use super::objects::ObjectWriter;
 const BATCH_ENTRIES: usize = 512;
 const BATCHES_MAX: usize = 4;
 
-/// Builds the tree of all `rows`, which are so many, stores the nodes that are new, and gives its root and content id.
-///
-/// The catalogue is read through a cache's eyes, for which damage is an end; here it would be the end of a snapshot.
+/// Builds the tree of all `rows`, stores the nodes that are new, and gives its root and content id.
 pub(super) fn build(
-    (rows, entries): (Rows, u64),
+    rows: Rows,
     bundles: &Bundles,
     writer: &mut ObjectWriter<'_>,
 ) -> Result<(Root, ContentId), BackupError> {
@@ -37,10 +34,8 @@ pub(super) fn build(
         let (sender, receiver) = crossbeam_channel::bounded(BATCHES_MAX);
         let digesting = scope.spawn(move || digest(rows, bundles, keys, &sender));
         let root = lay(receiver, keys, writer);
-        let (content, digested) =
-            digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let root = root?;
-        if digested == entries { Ok((root, content)) } else { Err(CatalogueError::Damaged.into()) }
+        let content = digesting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((root?, content))
     })
 }
 
@@ -50,17 +45,15 @@ fn digest(
     bundles: &Bundles,
     keys: &DomainKeys,
     sender: &Sender<Vec<Entry>>,
-) -> Result<(ContentId, u64), BackupError> {
+) -> Result<ContentId, BackupError> {
     let mut digest = ContentDigest::new(keys);
     let mut entries = Entries::default();
     let mut batch = Vec::with_capacity(BATCH_ENTRIES);
-    let mut digested = 0;
     let mut is_wanted = true;
     while let Some(row) = rows.peek().filter(|_| is_wanted) {
         let entry = entries.entry(row, bundles)?;
         digest.entry(&entry, row.hash.as_ref());
         batch.push(entry);
-        digested += 1;
         if batch.len() == BATCH_ENTRIES {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_ENTRIES));
             is_wanted = sender.send(full).is_ok();
@@ -69,7 +62,10 @@ fn digest(
     }
     // Nobody takes it when the other side has failed, and says so itself.
     let _ = sender.send(batch);
-    Ok((digest.finish(), digested))
+    if is_wanted {
+        rows.finish()?;
+    }
+    Ok(digest.finish())
 }
 
 /// Lays the entries into nodes.

@@ -41,6 +41,7 @@ pub use stat::Stat;
 pub use walk::Amount;
 pub use walk::Effort;
 pub use walk::Walker;
+pub use write_back::write_back_delay;
 
 mod stat;
 mod folder;
@@ -52,3 +53,4 @@ mod roots;
 mod found;
 mod walk;
 mod small;
+mod write_back;

@@ -17,6 +17,7 @@ mod reader;
 mod writer;
 
 pub(crate) use block::CatalogueError;
+pub(crate) use reader::Leftovers;
 pub(crate) use reader::Position;
 pub(crate) use reader::Previous;
 pub(crate) use reader::Rows;

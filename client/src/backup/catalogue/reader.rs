@@ -29,6 +29,15 @@ pub(super) const GROWING_BUNDLES: &str = "bundles.new";
 pub(super) const CUT: &str = "catalogue.cut";
 pub(super) const CUT_BUNDLES: &str = "bundles.cut";
 
+/// What is done about growing files that lie there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftovers {
+    /// They are of a run that was killed, and are continued.
+    TakeOver,
+    /// They stay as they are, for a run that writes.
+    LeaveAlone,
+}
+
 /// What earlier runs left of one series.
 pub(crate) struct Previous {
     keys: DomainKeys,
@@ -45,13 +54,15 @@ impl Previous {
     }
 
     /// Opens what lies in `folder`. What cannot be used is left out: it is only a cache.
-    pub(crate) fn open(folder: &Path, keys: &DomainKeys) -> Self {
+    pub(crate) fn open(folder: &Path, keys: &DomainKeys, leftovers: Leftovers) -> Self {
         let mut previous = Self::nothing(keys);
         if let Err(error) = previous.open_complete(&folder.join(COMPLETE)) {
-            tracing::debug!("{error}");
+            tracing::debug!("no catalogue of the last snapshot: {error}");
             previous = Self::nothing(keys);
         }
-        set_cut_aside(folder);
+        if leftovers == Leftovers::TakeOver {
+            set_cut_aside(folder);
+        }
         if let Err(error) = previous.open_cut(folder) {
             tracing::debug!("{error}");
         }
@@ -134,20 +145,26 @@ impl Previous {
         self.complete.as_ref().map_or([0; 16], |(_, lineage)| lineage.token)
     }
 
-    /// The rows of one file of this lineage that is still growing.
-    pub(super) fn rows_of(&self, path: &Path, lineage: &Lineage) -> Result<Rows, CatalogueError> {
+    /// The rows of one file of this lineage that is still growing, and has so many blocks. All of them are needed:
+    /// [`Rows::finish`] says whether they came.
+    pub(super) fn rows_of(
+        &self,
+        path: &Path,
+        lineage: &Lineage,
+        blocks: u64,
+    ) -> Result<Rows, CatalogueError> {
         let stream = Stream::open(path, &self.keys)?;
         if stream.lineage.token != lineage.token {
             return Err(CatalogueError::Damaged);
         }
-        Ok(Rows { cut: None, complete: Some(stream), last: Vec::new() })
+        Ok(Rows { cut: None, complete: Some(stream), last: Vec::new(), blocks })
     }
 
     /// All rows in path order.
     pub(crate) fn rows(&self) -> Rows {
         let cut = self.cut.as_deref().and_then(|path| Stream::open(path, &self.keys).ok());
         let complete = self.complete.as_ref().and_then(|(path, _)| Stream::open(path, &self.keys).ok());
-        let mut rows = Rows { cut, complete, last: Vec::new() };
+        let mut rows = Rows { cut, complete, last: Vec::new(), blocks: 0 };
         rows.settle();
         rows
     }
@@ -215,6 +232,7 @@ pub(super) struct Stream {
     next_offset: u64,
     position: Position,
     row: Option<Row>,
+    damage: Option<CatalogueError>,
 }
 
 impl Stream {
@@ -231,16 +249,18 @@ impl Stream {
             next_offset,
             position: Position { block: 0, offset: 0, row: 0 },
             row: Some(Row::blank()),
+            damage: None,
         };
         stream.advance();
         Ok(stream)
     }
 
-    /// Goes to the next row. Damage ends the stream: what follows is read from disk again.
+    /// Goes to the next row. Damage ends the stream: of a cache, what follows is read from disk again.
     fn advance(&mut self) {
         if let Err(error) = self.try_advance() {
             tracing::debug!("{error}");
             self.row = None;
+            self.damage = Some(error);
         }
     }
 
@@ -273,6 +293,8 @@ pub(crate) struct Rows {
     cut: Option<Stream>,
     complete: Option<Stream>,
     last: Vec<u8>,
+    /// Blocks that must have been read at the end.
+    blocks: u64,
 }
 
 impl Rows {
@@ -304,6 +326,18 @@ impl Rows {
             self.settle();
         } else if let Some(complete) = &mut self.complete {
             complete.advance();
+        }
+    }
+
+    /// Ends the reading of rows that this run wrote.
+    ///
+    /// # Errors
+    /// When they did not come to their end: the file was damaged or cut behind the run's back.
+    pub(crate) fn finish(self) -> Result<(), CatalogueError> {
+        match self.complete {
+            Some(Stream { damage: Some(damage), .. }) => Err(damage),
+            Some(stream) if stream.next_block < self.blocks => Err(CatalogueError::Damaged),
+            _ => Ok(()),
         }
     }
 

@@ -20,16 +20,24 @@ use proptest::proptest;
 
 use super::BundleNumber;
 use super::Bundles;
+use super::CatalogueError;
 use super::CatalogueWriter;
+use super::Leftovers;
 use super::Placement;
 use super::Previous;
 use super::Row;
 use super::RowContent;
+use super::Rows;
 use super::Stamp;
 use super::Trailer;
+use super::block::BLOCK_HEADER_BYTES;
 
 fn keys() -> DomainKeys {
     DomainKeys::derive(&DomainSecret::from_bytes([1; 32]), RepositoryId::from_bytes([2; 32]))
+}
+
+fn open(folder: &std::path::Path) -> Previous {
+    Previous::open(folder, &keys(), Leftovers::TakeOver)
 }
 
 fn pointer(byte: u8) -> Pointer {
@@ -73,7 +81,10 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 }
 
 fn read_all(previous: &Previous) -> Vec<Row> {
-    let mut rows = previous.rows();
+    taken(&mut previous.rows())
+}
+
+fn taken(rows: &mut Rows) -> Vec<Row> {
     let mut all = Vec::new();
     while let Some(row) = rows.peek() {
         all.push(row.clone());
@@ -82,9 +93,29 @@ fn read_all(previous: &Previous) -> Vec<Row> {
     all
 }
 
+/// Where the block ends that lies in front of the one with this byte.
+fn end_of_block_before(bytes: &[u8], place: usize) -> usize {
+    let mut end = 0;
+    while let Some(length) = bytes.get(end + 1..end + 5) {
+        let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
+        let next = end + BLOCK_HEADER_BYTES + usize::try_from(length).expect("a length");
+        if next > place {
+            break;
+        }
+        end = next;
+    }
+    end
+}
+
+/// All rows, if they come to their end.
+fn whole(mut rows: Rows) -> Result<Vec<Row>, CatalogueError> {
+    let all = taken(&mut rows);
+    rows.finish().map(|()| all)
+}
+
 /// Writes `next` as a run does that finds `previous` and sees which rows are unchanged.
 fn write(folder: &std::path::Path, next: &[Row]) -> CatalogueWriter {
-    let previous = Previous::open(folder, &keys());
+    let previous = open(folder);
     let mut writer = CatalogueWriter::begin(folder, &previous, previous.bundles(), [5; 16]).expect("space");
     let mut rows = previous.rows();
     for row in next {
@@ -123,7 +154,7 @@ proptest! {
         let folder = tempfile::tempdir()?;
         for next in &chain {
             complete(folder.path(), next);
-            prop_assert_eq!(&read_all(&Previous::open(folder.path(), &keys())), next);
+            prop_assert_eq!(&read_all(&open(folder.path())), next);
         }
         let last = chain.last().expect("at least one");
         prop_assert!(last.is_empty() || write(folder.path(), last).is_unchanged());
@@ -134,18 +165,37 @@ proptest! {
         let folder = tempfile::tempdir()?;
         complete(folder.path(), &first);
         let done = &second[..at.min(second.len())];
-        let previous = Previous::open(folder.path(), &keys());
+        let previous = open(folder.path());
         let mut writer = write(folder.path(), done);
         writer.bundle(BundleNumber(7), &pointer(7))?;
         drop(writer.written(&previous)?);
         drop(writer);
-        let previous = Previous::open(folder.path(), &keys());
+        let previous = open(folder.path());
         prop_assert!(previous.was_cut());
         prop_assert_eq!(previous.bundles().pointer(BundleNumber(7)), Some(&pointer(7)));
         let reached = done.last().map(|row| row.path.clone()).unwrap_or_default();
         let mut expected = done.to_vec();
         expected.extend(first.into_iter().filter(|row| row.path > reached));
         prop_assert_eq!(read_all(&previous), expected);
+    }
+
+    #[test]
+    fn rows_of_a_growing_catalogue_come_whole_or_the_end_says_so(rows in rows(), place: u64, bit in 0..9_u32) {
+        let folder = tempfile::tempdir()?;
+        let previous = open(folder.path());
+        let mut writer = write(folder.path(), &rows);
+        prop_assert_eq!(whole(writer.written(&previous)?)?, rows.clone());
+        let path = folder.path().join("catalogue.new");
+        let mut bytes = std::fs::read(&path)?;
+        let place = usize::try_from(place % bytes.len() as u64).expect("a length");
+        if bit == 8 {
+            bytes.truncate(end_of_block_before(&bytes, place));
+        } else {
+            bytes[place] ^= 1_u8 << bit;
+        }
+        std::fs::write(&path, bytes)?;
+        let read = writer.written(&previous).and_then(whole);
+        prop_assert!(read.is_err() || read.is_ok_and(|read| read == rows), "byte {}", place);
     }
 
     #[test]
@@ -157,7 +207,7 @@ proptest! {
             let place = usize::try_from(place % bytes.len() as u64).expect("a length");
             bytes[place] ^= 1_u8 << bit;
             std::fs::write(&path, bytes)?;
-            let read = read_all(&Previous::open(folder.path(), &keys()));
+            let read = read_all(&open(folder.path()));
             prop_assert!(read.len() <= rows.len() && read == rows[..read.len()], "byte {}", place);
         }
     }

@@ -124,8 +124,10 @@ impl CatalogueWriter {
     /// Ends the rows and reads them again, to build the tree from them.
     pub(crate) fn written(&mut self, previous: &Previous) -> Result<Rows, CatalogueError> {
         let lineage = self.lineage.clone();
-        self.output()?.end_block(&lineage)?;
-        previous.rows_of(&self.folder.join(GROWING), &self.lineage)
+        let output = self.output()?;
+        output.end_block(&lineage)?;
+        let blocks = output.next_block;
+        previous.rows_of(&self.folder.join(GROWING), &lineage, blocks)
     }
 
     /// Begins the rows anew, and reads those written so far, to write them once more with other places.

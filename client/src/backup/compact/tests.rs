@@ -67,7 +67,7 @@ proptest! {
         // The odd ones are in no doubt, and nobody asks about them.
         let asked: BTreeMap<_, _> = (0..12).step_by(2).map(|bundle| (number(bundle), 100)).collect();
         let mut left = asked.clone();
-        let slices = slices_of(&mut left, rows(folder.path(), &uses), slices_max);
+        let slices = slices_of(&mut left, rows(folder.path(), &uses), slices_max)?;
         prop_assert_eq!(&slices, &used(&uses, &left), "all slices of the bundles that are left, and no other");
         prop_assert!(slices.len() <= slices_max || left.len() == 1, "{} slices", slices.len());
         prop_assert!(!left.is_empty(), "one bundle is always dealt with, so that some run comes to the last");

@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
@@ -17,6 +18,7 @@ use crate::backup::Intent;
 use crate::backup::Request;
 use crate::backup::Sources;
 use crate::backup::bundler::Bundler;
+use crate::backup::caches::Caches;
 use crate::backup::catalogue::Bundles;
 use crate::backup::catalogue::CatalogueWriter;
 use crate::backup::catalogue::Previous;
@@ -25,6 +27,7 @@ use crate::backup::objects::ObjectWriter;
 use crate::backup::objects::Shared;
 use crate::backup::pool::Done;
 use crate::backup::pool::Job;
+use crate::backup::rest::Rest;
 use crate::backup::scan::Scan;
 use crate::backup::sealing::Chunks;
 use crate::backup::small::SmallReader;
@@ -114,7 +117,8 @@ fn scanned<T>(
 ) -> T {
     let cache = TempDir::new().expect("a temporary folder can be made");
     let (progress, request) = (Progress::new(), request(cache.path()));
-    let shared = Shared::new(repository, &progress, &request, cache.path());
+    let caches = Caches::of(&request, repository, "series").expect("there is room");
+    let shared = Shared::new(repository, &progress, &request, &caches);
     let roots = Roots::new(&[source.to_owned()], Missing::Refuse).expect("it is there");
     let walker = Walker::new(&roots, Rules::default(), Effort::default());
     let previous = Previous::nothing(repository.keys());
@@ -129,7 +133,13 @@ fn scanned<T>(
         let worker_shared = &shared;
         scope.spawn(move || work(worker_shared, &job_queue, &done, answers));
         let begun = (writer, bundles, bundler);
-        let mut line = Line::new(&shared, (jobs, done_queue), begun, Accounts::default(), 0);
+        let mut line = Line::new(
+            &shared,
+            (jobs, done_queue),
+            begun,
+            Accounts::default(),
+            Rest::before(0, Duration::ZERO),
+        );
         Scan::new(&mut line, previous.rows()).run(walker).expect("everything can be read");
         then(&mut line, &previous)
     })

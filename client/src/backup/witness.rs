@@ -1,0 +1,98 @@
+//! The witness: how far this host saw the repository's history last.
+//!
+//! A repository that ends before that, or elsewhere, was put back to an earlier state or is an older copy: snapshots that
+//! were acknowledged are not there any more. Nobody but those who saw them can tell.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use farkeep_engine::Position;
+
+use crate::repository::Repository;
+
+#[cfg(test)]
+mod tests;
+
+/// Name of the file.
+const NAME: &str = "seen";
+
+/// What a host remembers of a repository's history.
+pub(super) struct Witness {
+    path: PathBuf,
+}
+
+/// What became of the history that this host saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Testimony {
+    /// It goes on, or was never seen.
+    Continues,
+    /// It ends before what was seen.
+    RolledBack {
+        /// Number of the last record that was seen.
+        seen: u64,
+        /// Number of the last record that is there.
+        found: u64,
+    },
+    /// It is as long as what was seen, and another.
+    Replaced,
+}
+
+impl fmt::Display for Testimony {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continues => write!(f, "the repository's history goes on"),
+            Self::RolledBack { seen, found } => write!(
+                f,
+                "the repository was put back to an earlier state, or is an older copy: this host saw {seen} records of \
+                 its journal, and {found} are there. Snapshots that were acknowledged are missing"
+            ),
+            Self::Replaced => write!(
+                f,
+                "the repository's journal has another end than the one that this host saw: it was put back to an earlier \
+                 state and used since. Snapshots that were acknowledged are missing"
+            ),
+        }
+    }
+}
+
+impl Witness {
+    /// The witness whose memory lies in `folder`.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self { path: folder.join(NAME) }
+    }
+
+    /// Compares what was seen with what is there.
+    fn ask(&self, head: &Position) -> Testimony {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        let Some((sequence, chain)) = text.trim_end().split_once(' ') else { return Testimony::Continues };
+        let Ok(seen) = sequence.parse::<u64>() else { return Testimony::Continues };
+        if head.sequence < seen {
+            Testimony::RolledBack { seen, found: head.sequence }
+        } else if head.sequence == seen && head.chain.to_string() != chain {
+            Testimony::Replaced
+        } else {
+            Testimony::Continues
+        }
+    }
+
+    /// Says it when something is missing.
+    pub(super) fn warn(&self, repository: &Repository) {
+        let testimony = self.ask(&repository.engine().head());
+        if testimony != Testimony::Continues {
+            tracing::warn!("{testimony}");
+        }
+    }
+
+    /// Remembers the end of the history. Where that cannot be written, it was said before that the cache cannot be used.
+    pub(super) fn remember(&self, repository: &Repository) {
+        if let Err(error) = self.write(&repository.engine().head()) {
+            tracing::debug!("cannot write {}: {error}", self.path.display());
+        }
+    }
+
+    fn write(&self, head: &Position) -> io::Result<()> {
+        std::fs::write(&self.path, format!("{} {}\n", head.sequence, head.chain))
+    }
+}
