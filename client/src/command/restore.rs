@@ -32,6 +32,7 @@ use crate::restore::Summary;
 use crate::restore::Verify;
 use crate::source::FileId;
 use crate::source::Selection;
+use crate::source::path_of;
 
 /// Turn a snapshot, or a part of it, into files again
 ///
@@ -63,7 +64,7 @@ pub(super) struct Restore {
     /// What to do with files that are there already; without this, the target must be empty
     #[arg(long, value_name = "WHEN")]
     overwrite: Option<When>,
-    /// Remove what the target has and the snapshot does not
+    /// Remove what the target has and the snapshot does not; the first thousand are named
     #[arg(long, requires = "overwrite")]
     delete: bool,
     /// Say what would be done, and write nothing
@@ -141,6 +142,12 @@ impl Restore {
             };
             let damage = problem.damage;
             session.output.problem(&line::RestoreProblem { path, extent, before, entries, why, damage })?;
+        }
+        for path in &summary.gone {
+            let path = path_of(path);
+            let path = self.target.join(path.strip_prefix("/").unwrap_or(&path));
+            let path = Named::of_os(path.as_os_str());
+            session.output.summary(&line::Removed { path, dry_run: self.dry_run })?;
         }
         session.output.summary(&line::Restore {
             snapshot: subject.point.id,

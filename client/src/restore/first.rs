@@ -33,6 +33,7 @@ use crate::repository::RepositoryError;
 use crate::source::Kind;
 use crate::source::Wanted;
 use crate::target;
+use crate::target::Made;
 use crate::target::TargetError;
 
 /// Small files that are gathered before they are written.
@@ -156,7 +157,8 @@ impl FirstPass<'_> {
     }
 
     fn make_way(&self, path: &PathKey) -> Result<(), TargetError> {
-        make_way(self.writing.target, self.view, self.delete, path)
+        let Writing { target, report, .. } = self.writing;
+        make_way(target, self.view, report, (self.delete, self.intent), path)
     }
 
     fn may_replace(&self) -> bool {
@@ -175,16 +177,20 @@ impl FirstPass<'_> {
             return Ok(());
         }
         count(&report.others, 1);
-        match (self.intent, is_there, found) {
-            (Intent::DryRun, ..) => Ok(()),
-            (Intent::Write, true, _) => target.refresh(path, entry),
-            (Intent::Write, false, found) => {
-                if found.is_some() {
-                    self.make_way(path)?;
-                }
-                target.make_node(path, entry).map(|_| ())
+        let made = match (self.intent, is_there, found) {
+            (Intent::DryRun, false, Some(_)) => return self.make_way(path),
+            (Intent::DryRun, ..) => return Ok(()),
+            (Intent::Write, true, _) => return target.refresh(path, entry),
+            (Intent::Write, false, None) => target.make_node(path, entry)?,
+            (Intent::Write, false, Some(found)) => {
+                let make_way = || if found.kind == Kind::Folder { self.make_way(path) } else { Ok(()) };
+                target.replace_node(path, entry, make_way)?
             }
+        };
+        if made == Made::Refused {
+            report.refused(&entry.path);
         }
+        Ok(())
     }
 
     fn file(&mut self, path: PathKey, entry: Entry) -> Result<(), TargetError> {
@@ -233,9 +239,7 @@ impl FirstPass<'_> {
             _ if stat.kind == Kind::File => Ok(Some(Existing::File)),
             _ if stat.kind != Kind::Folder => Ok(Some(Existing::Other)),
             _ => {
-                if self.intent == Intent::Write {
-                    self.make_way(path)?;
-                }
+                self.make_way(path)?;
                 Ok(Some(Existing::Nothing))
             }
         }

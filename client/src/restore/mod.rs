@@ -34,10 +34,12 @@ use crate::repository::Extent;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::FileId;
+use crate::source::Kind;
 use crate::source::Selection;
 use crate::source::Shape;
 use crate::source::Wanted;
 use crate::target::Owners;
+use crate::target::Removal;
 use crate::target::Target;
 use crate::target::TargetError;
 use files::Writing;
@@ -76,6 +78,15 @@ pub enum Intent {
     Write,
     /// Say what would be done.
     DryRun,
+}
+
+impl Intent {
+    fn removal(self) -> Removal {
+        match self {
+            Self::Write => Removal::Real,
+            Self::DryRun => Removal::Trial,
+        }
+    }
 }
 
 /// Whether what was written is read back.
@@ -142,8 +153,10 @@ pub struct Summary {
     pub bytes: u64,
     /// Bytes that were written.
     pub written_bytes: u64,
-    /// Files of the target that were removed, since the snapshot does not have them.
+    /// Files and folders of the target that were removed, since the snapshot does not have them.
     pub deleted: u64,
+    /// The paths in the target of the first thousand of them.
+    pub gone: Vec<PathKey>,
     /// Files that were read back and compared.
     pub verified: u64,
     /// The first thousand problems.
@@ -356,11 +369,27 @@ fn is_spared(request: &Request) -> bool {
 }
 
 /// Takes away what has the name of something else. Of a folder's contents only what `--delete` takes too goes.
-fn make_way(target: &Target, view: &View, delete: Delete, path: &PathKey) -> Result<(), TargetError> {
+fn make_way(
+    target: &Target,
+    view: &View,
+    report: &Report,
+    (delete, intent): (Delete, Intent),
+    path: &PathKey,
+) -> Result<(), TargetError> {
     if delete == Delete::Extra {
-        target.remove_wanted(path, &|path, kind| view.judge_extra(path, kind))?;
+        let judge = |path: &PathKey, kind: Kind| view.judge_extra(path, kind);
+        // The path itself is one that the snapshot has.
+        let gone = &mut |inner: &PathKey| {
+            if inner != path {
+                report.gone(inner)
+            }
+        };
+        target.remove_wanted(path, intent.removal(), &judge, gone)?;
     }
-    target.make_way(path)
+    match intent {
+        Intent::Write => target.make_way(path),
+        Intent::DryRun => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use crate::repository::RepositoryError;
 
 /// Problems that are named.
 const PROBLEMS_NAMED_MAX: usize = 1000;
+/// Removed files and folders that are named.
+const GONE_NAMED_MAX: usize = 1000;
 
 /// Figures that grow while the restore goes on.
 #[derive(Debug, Default)]
@@ -29,11 +31,12 @@ pub(super) struct Report {
     pub(super) files_skipped: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) written_bytes: AtomicU64,
-    pub(super) deleted: AtomicU64,
+    deleted: AtomicU64,
     pub(super) verified: AtomicU64,
     problem_count: AtomicU64,
     damage_count: AtomicU64,
     problems: Mutex<Vec<Problem>>,
+    gone: Mutex<Vec<PathKey>>,
     missed: Mutex<Missed>,
 }
 
@@ -44,6 +47,8 @@ pub(super) enum Fault {
     Repository,
     /// The target, or the system.
     Target,
+    /// This user may not make it: that is counted, and is no problem.
+    User,
 }
 
 impl Report {
@@ -68,6 +73,20 @@ impl Report {
         self.name(problem, entries.unwrap_or(1));
     }
 
+    /// Counts and names something that was removed, or would be.
+    pub(super) fn gone(&self, path: &PathKey) {
+        count(&self.deleted, 1);
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if gone.len() < GONE_NAMED_MAX {
+            gone.push(path.clone());
+        }
+    }
+
+    /// Takes note of something that this user may not make. Whatever had its name has it still.
+    pub(super) fn refused(&self, path: &PathKey) {
+        self.missed().add(path, Fault::User);
+    }
+
     /// Who is at fault, if a file was not restored.
     pub(super) fn fault(&self, path: &PathKey) -> Option<Fault> {
         self.missed().fault(path)
@@ -89,6 +108,8 @@ impl Report {
     pub(super) fn finish(self, notices: u64, elapsed: Duration) -> Summary {
         let mut problems = self.problems.into_inner().unwrap_or_else(PoisonError::into_inner);
         problems.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut gone = self.gone.into_inner().unwrap_or_else(PoisonError::into_inner);
+        gone.sort_unstable();
         Summary {
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),
@@ -98,6 +119,7 @@ impl Report {
             bytes: self.bytes.into_inner(),
             written_bytes: self.written_bytes.into_inner(),
             deleted: self.deleted.into_inner(),
+            gone,
             verified: self.verified.into_inner(),
             problems,
             problem_count: self.problem_count.into_inner(),

@@ -129,46 +129,37 @@ impl SecondPass<'_> {
             Vec::new()
         });
         for path in extra.iter().filter_map(|name| folder.path.join(name).ok()) {
-            match self.remove_one(&path) {
-                Ok(removed) => count(&self.report.deleted, removed),
-                Err(error) => self.report.problem(&folder.entry.path, Fault::Target, &error),
+            let judge = |path: &PathKey, kind: Kind| self.view.judge_extra(path, kind);
+            let gone = &mut |path: &PathKey| self.report.gone(path);
+            if let Err(error) = self.target.remove_wanted(&path, self.intent.removal(), &judge, gone) {
+                self.report.problem(&folder.entry.path, Fault::Target, &error);
             }
         }
     }
 
-    fn remove_one(&self, path: &PathKey) -> Result<u64, TargetError> {
-        let judge = |path: &PathKey, kind: Kind| self.view.judge_extra(path, kind);
-        if self.intent == Intent::Write {
-            return self.target.remove_wanted(path, &judge);
-        }
-        let kind = self.target.look(path)?.map(|stat| stat.kind);
-        Ok(u64::from(kind.is_some_and(|kind| judge(path, kind) == Wanted::Yes)))
-    }
-
     fn link(&self, path: &PathKey, entry: &Entry, first: &PathKey) {
         if let Some(fault) = self.report.fault(first) {
+            if fault == Fault::User && self.is_refused(path, entry, first) {
+                return;
+            }
             let why = format!("it is a further name of {first}, which is not restored");
             return self.report.problem_because(&entry.path, fault, why);
         }
-        if let Err(error) = self.try_link(path, first)
-            && !self.is_refused(&error, path, entry, first)
-        {
+        if let Err(error) = self.try_link(path, first) {
             self.report.problem(&entry.path, Fault::Target, &error);
         }
     }
 
-    /// Whether a link failed because this user may not make the device that it is a further name of: that was counted, and
-    /// is no problem of the first name either.
-    fn is_refused(&self, error: &TargetError, path: &PathKey, entry: &Entry, first: &PathKey) -> bool {
-        let TargetError::Io { source, .. } = error else { return false };
-        if source.kind() != std::io::ErrorKind::NotFound {
-            return false;
-        }
+    /// Whether this user may not make the device that something is a further name of, which is counted.
+    fn is_refused(&self, path: &PathKey, entry: &Entry, first: &PathKey) -> bool {
         let first = self.repository.entry(self.root, first).ok().flatten();
         let device = first
             .filter(|first| matches!(first.body, Body::CharDevice { .. } | Body::BlockDevice { .. }))
             .map(|first| Entry { body: first.body, attributes: first.attributes, ..entry.clone() });
-        device.is_some_and(|device| matches!(self.target.make_node(path, &device), Ok(Made::Refused)))
+        let make_way = || make_way(self.target, self.view, self.report, (self.delete, self.intent), path);
+        device.is_some_and(|device| {
+            matches!(self.target.replace_node(path, &device, make_way), Ok(Made::Refused))
+        })
     }
 
     fn try_link(&self, path: &PathKey, first: &PathKey) -> Result<(), TargetError> {
@@ -183,7 +174,7 @@ impl SecondPass<'_> {
                 return Ok(());
             }
             Err(TargetError::InTheWay { .. }) if self.overwrite != Overwrite::Refuse => {
-                make_way(self.target, self.view, self.delete, path)?;
+                make_way(self.target, self.view, self.report, (self.delete, self.intent), path)?;
                 self.target.link(path, &first)?;
             }
             linked => {

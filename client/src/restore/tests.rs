@@ -22,6 +22,8 @@ use crate::source::Roots;
 use crate::source::Rules;
 use crate::source::key_of;
 
+mod removal;
+
 const FOLDERS: usize = 30;
 const FILES: usize = 40;
 

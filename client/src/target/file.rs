@@ -286,8 +286,7 @@ impl Draft {
     fn beside(place: &Place) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
-            let serial = DRAFTS.fetch_add(1, Ordering::Relaxed);
-            let name = CString::new(format!(".farkeep-{}-{serial}", std::process::id()))?;
+            let name = draft_name()?;
             match rustix::fs::openat(&place.folder.fd, &name, flags, Mode::RUSR | Mode::WUSR) {
                 Err(Errno::EXIST) => {}
                 file => return Ok(Self::new(file?, place, name)),
@@ -313,6 +312,12 @@ impl Drop for Draft {
             tracing::warn!(%error, name = ?self.name, "an unfinished file stays in the target");
         }
     }
+}
+
+/// A name for what is not whole yet, which nothing else of this process has.
+pub(super) fn draft_name() -> io::Result<CString> {
+    let serial = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    Ok(CString::new(format!(".farkeep-{}-{serial}", std::process::id()))?)
 }
 
 fn new_file(place: Place, path: &PathKey, entry: &Entry, draft: Draft) -> Result<OpenFile, TargetError> {

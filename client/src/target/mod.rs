@@ -33,6 +33,7 @@ use folders::Place;
 
 pub use file::OpenFile;
 pub use metadata::Notices;
+pub use remove::Removal;
 
 mod folders;
 mod metadata;

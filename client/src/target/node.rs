@@ -1,5 +1,6 @@
 //! Everything that is neither folder nor regular file: symbolic links, further names, pipes, sockets, devices.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::tree::Body;
@@ -15,6 +16,7 @@ use super::Made;
 use super::Target;
 use super::TargetError;
 use super::failed;
+use super::file::draft_name;
 use super::folders::Place;
 use crate::source::Kind;
 use crate::source::Stat;
@@ -27,28 +29,66 @@ impl Target {
     /// [`TargetError::InTheWay`] if anything has the name.
     pub fn make_node(&self, path: &PathKey, entry: &Entry) -> Result<Made, TargetError> {
         let place = self.place(path)?;
-        let made = match &entry.body {
-            Body::Symlink { target } => {
-                rustix::fs::symlinkat(target.as_slice(), &place.folder.fd, &place.name)
-            }
-            body => match device(body) {
-                Some((kind, number)) => {
-                    rustix::fs::mknodat(&place.folder.fd, &place.name, kind, Mode::RUSR | Mode::WUSR, number)
-                }
-                None => return Ok(Made::Refused),
-            },
-        };
-        match made {
-            Ok(()) => {}
+        match self.make_bare(&place, &entry.body) {
+            Ok(Made::New) => {}
+            Ok(other) => return Ok(other),
             Err(Errno::EXIST) => return Err(in_the_way(&place, path)?),
-            Err(Errno::PERM) if matches!(entry.body, Body::CharDevice { .. } | Body::BlockDevice { .. }) => {
-                self.notices.devices.fetch_add(1, Ordering::Relaxed);
-                return Ok(Made::Refused);
-            }
             Err(error) => return Err(failed(Doing::Make, path)(error.into())),
         }
         self.set_metadata_at(&place, entry).map_err(failed(Doing::SetMetadata, path))?;
         Ok(Made::New)
+    }
+
+    /// The same, for a name that something has. What has it is replaced when the new is whole, and stays when the new
+    /// cannot be made; a folder has to be removed by `make_way`.
+    pub fn replace_node(
+        &self,
+        path: &PathKey,
+        entry: &Entry,
+        make_way: impl FnOnce() -> Result<(), TargetError>,
+    ) -> Result<Made, TargetError> {
+        let place = self.place(path)?;
+        let draft = loop {
+            let name = draft_name().map_err(failed(Doing::Make, path))?;
+            let draft = Place { folder: Arc::clone(&place.folder), name };
+            match self.make_bare(&draft, &entry.body) {
+                Ok(Made::New) => break draft,
+                Ok(other) => return Ok(other),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(failed(Doing::Make, path)(error.into())),
+            }
+        };
+        let set = self.set_metadata_at(&draft, entry).map_err(failed(Doing::SetMetadata, path));
+        let named = set.and_then(|()| make_way()).and_then(|()| {
+            rustix::fs::renameat(&draft.folder.fd, &draft.name, &place.folder.fd, &place.name)
+                .map_err(|error| failed(Doing::Make, path)(error.into()))
+        });
+        if named.is_err()
+            && let Err(error) = rustix::fs::unlinkat(&draft.folder.fd, &draft.name, AtFlags::empty())
+        {
+            tracing::warn!(%error, name = ?draft.name, "an unfinished file stays in the target");
+        }
+        named.map(|()| Made::New)
+    }
+
+    /// Makes a node that has its metadata still to get, unless this user may not or it is none.
+    fn make_bare(&self, place: &Place, body: &Body) -> Result<Made, Errno> {
+        let made = match (body, device(body)) {
+            (Body::Symlink { target }, _) => {
+                rustix::fs::symlinkat(target.as_slice(), &place.folder.fd, &place.name)
+            }
+            (_, Some((kind, number))) => {
+                rustix::fs::mknodat(&place.folder.fd, &place.name, kind, Mode::RUSR | Mode::WUSR, number)
+            }
+            (_, None) => return Ok(Made::Refused),
+        };
+        match made {
+            Err(Errno::PERM) if matches!(body, Body::CharDevice { .. } | Body::BlockDevice { .. }) => {
+                self.notices.devices.fetch_add(1, Ordering::Relaxed);
+                Ok(Made::Refused)
+            }
+            made => made.map(|()| Made::New),
+        }
     }
 
     /// Gives a file of any kind that was restored a further name. A symbolic link is not followed.

@@ -27,6 +27,23 @@ use crate::source::Wanted;
 /// Room for names as the kernel gives them.
 const LISTING_BYTES: usize = 32 << 10;
 
+/// Whether what is to be removed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is.
+    Real,
+    /// It is only told.
+    Trial,
+}
+
+/// How things are removed from a target.
+struct Sweep<'a> {
+    removal: Removal,
+    judge: &'a dyn Fn(&PathKey, Kind) -> Wanted,
+    /// Is told what went, or would go.
+    gone: &'a mut dyn FnMut(&PathKey),
+}
+
 /// A folder that is being removed.
 struct Doomed {
     path: PathKey,
@@ -88,39 +105,41 @@ impl Target {
     /// # Errors
     /// As [`may_empty`](Self::may_empty); what came before that folder is gone then.
     pub fn remove(&self, path: &PathKey) -> Result<u64, TargetError> {
-        self.remove_wanted(path, &|_, _| Wanted::Yes)
+        let mut removed = 0;
+        self.remove_wanted(path, Removal::Real, &|_, _| Wanted::Yes, &mut |_| removed += 1)?;
+        Ok(removed)
     }
 
-    /// Removes of what is at a path what is wanted, and of folders those in which nothing stays.
+    /// Removes of what is at a path what is wanted, and of folders those in which nothing stays. `gone` is told the path
+    /// of each thing that went; of a trial, that would go.
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
     pub fn remove_wanted(
         &self,
         path: &PathKey,
+        removal: Removal,
         judge: &dyn Fn(&PathKey, Kind) -> Wanted,
-    ) -> Result<u64, TargetError> {
-        let Some(stat) = self.look(path)? else {
-            return Ok(0);
-        };
+        gone: &mut dyn FnMut(&PathKey),
+    ) -> Result<(), TargetError> {
+        let Some(stat) = self.look(path)? else { return Ok(()) };
         let wanted = judge(path, stat.kind);
         if wanted == Wanted::No {
-            return Ok(0);
+            return Ok(());
         }
+        let mut sweep = Sweep { removal, judge, gone };
         if stat.kind != Kind::Folder {
-            self.unlink(path, AtFlags::empty())?;
-            return Ok(1);
+            return self.take_away(path, AtFlags::empty(), &mut sweep);
         }
-        let mut removed = 0;
-        let mut doomed = vec![self.empty(path, wanted, judge, &mut removed)?];
+        let mut doomed = vec![self.empty(path, wanted, &mut sweep)?];
         while let Some(innermost) = doomed.last_mut() {
             match innermost.inner.pop() {
                 Some(name) => {
                     let path = innermost.path.join(&name).map_err(io::Error::other);
                     let path = path.map_err(failed(Doing::Remove, &innermost.path))?;
-                    match judge(&path, Kind::Folder) {
+                    match (sweep.judge)(&path, Kind::Folder) {
                         Wanted::No => innermost.stays = true,
-                        wanted => doomed.push(self.empty(&path, wanted, judge, &mut removed)?),
+                        wanted => doomed.push(self.empty(&path, wanted, &mut sweep)?),
                     }
                 }
                 None if innermost.stays => {
@@ -130,28 +149,31 @@ impl Target {
                     }
                 }
                 None => {
-                    self.unlink(&innermost.path, AtFlags::REMOVEDIR)?;
-                    removed += 1;
+                    self.take_away(&innermost.path, AtFlags::REMOVEDIR, &mut sweep)?;
                     doomed.pop();
                 }
             }
         }
-        Ok(removed)
+        Ok(())
+    }
+
+    fn take_away(&self, path: &PathKey, flags: AtFlags, sweep: &mut Sweep<'_>) -> Result<(), TargetError> {
+        if sweep.removal == Removal::Real {
+            self.unlink(path, flags)?;
+        }
+        (sweep.gone)(path);
+        Ok(())
     }
 
     /// Removes what is wanted in a folder, but not yet the folders in it.
-    fn empty(
-        &self,
-        path: &PathKey,
-        wanted: Wanted,
-        judge: &dyn Fn(&PathKey, Kind) -> Wanted,
-        removed: &mut u64,
-    ) -> Result<Doomed, TargetError> {
+    fn empty(&self, path: &PathKey, wanted: Wanted, sweep: &mut Sweep<'_>) -> Result<Doomed, TargetError> {
         let fail = failed(Doing::Remove, path);
         self.may_empty(path)?;
         let place = self.place(path)?;
         let stat = Stat::at(&place.folder.fd, &place.name).map_err(&fail)?;
-        self.unlock(&place, &stat).map_err(&fail)?;
+        if sweep.removal == Removal::Real {
+            self.unlock(&place, &stat).map_err(&fail)?;
+        }
         let folder = self.folders.open(path).map_err(&fail)?;
         let mut inner = Vec::new();
         let mut stays = wanted != Wanted::Yes;
@@ -165,13 +187,15 @@ impl Target {
                 continue;
             }
             let file = path.join(name.to_bytes()).map_err(io::Error::other).map_err(&fail)?;
-            if judge(&file, kind) == Wanted::No {
+            if (sweep.judge)(&file, kind) == Wanted::No {
                 stays = true;
-            } else {
+                continue;
+            }
+            if sweep.removal == Removal::Real {
                 rustix::fs::unlinkat(&folder.fd, &name, AtFlags::empty())
                     .map_err(|error| fail(error.into()))?;
-                *removed += 1;
             }
+            (sweep.gone)(&file);
         }
         Ok(Doomed { path: path.clone(), inner, stays })
     }

@@ -35,7 +35,7 @@ pub struct Restore {
     pub bytes: u64,
     /// Bytes that were written.
     pub written_bytes: u64,
-    /// Files that were removed from the target.
+    /// Files and folders that were removed from the target.
     pub deleted: u64,
     /// Files that were read back and compared.
     pub verified: u64,
@@ -48,6 +48,15 @@ pub struct Restore {
     /// How long it took.
     #[serde(serialize_with = "text::seconds", rename = "elapsed_seconds")]
     pub elapsed: Duration,
+}
+
+/// One file or folder of the target that the snapshot does not have.
+#[derive(Debug, Clone, Serialize)]
+pub struct Removed {
+    /// Where it was.
+    pub path: Named,
+    /// Whether it is there still, since nothing was to be written.
+    pub dry_run: bool,
 }
 
 /// One path that could not be restored as it was.
@@ -92,11 +101,15 @@ impl Line for Restore {
         let rows = [
             (self.files_equal, "were there already as they should be"),
             (self.files_skipped, "were there and left alone"),
-            (self.deleted, "removed that the snapshot does not have"),
             (self.verified, "read back and found equal"),
         ];
         for (files, what) in rows.into_iter().filter(|(files, _)| *files > 0) {
             writeln!(out, "  {} {what}", text::counted(files, "file", "files"))?;
+        }
+        if self.deleted > 0 {
+            let deleted = text::counted(self.deleted, "file or folder", "files and folders");
+            let removed = if self.dry_run { "would be removed" } else { "removed" };
+            writeln!(out, "  {deleted} {removed} that the snapshot does not have")?;
         }
         if self.notices > 0 {
             let notices = text::counted(self.notices, "piece", "pieces");
@@ -110,6 +123,14 @@ impl Line for Restore {
             writeln!(out, "  {problems} could not be restored as they were")?;
         }
         Ok(())
+    }
+}
+
+impl Line for Removed {
+    const TYPE: &'static str = "removed";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{} {}", if self.dry_run { "would remove" } else { "removed" }, self.path)
     }
 }
 

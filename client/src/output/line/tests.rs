@@ -262,6 +262,12 @@ fn restores_have_these_fields() {
          problem_count damage_count notices elapsed_seconds",
     );
     assert!(human(&line).contains("1 file read back and found equal"), "{}", human(&line));
+    let told = human(&Restore { deleted: 2, dry_run: true, ..line });
+    assert!(told.contains("2 files and folders would be removed that the snapshot"), "{told}");
+    let removed = Removed { path: Named::of_bytes(b"/t/a"), dry_run: true };
+    assert_fields(&removed, "path dry_run");
+    assert_eq!(human(&removed), "would remove /t/a\n");
+    assert_eq!(human(&Removed { dry_run: false, ..removed }), "removed /t/a\n");
     let problem = RestoreProblem {
         path: Named::of_bytes(b"/a"),
         extent: "path",
