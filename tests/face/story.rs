@@ -13,6 +13,7 @@ use crate::world::Ran;
 use crate::world::Tree;
 use crate::world::is_root;
 use crate::world::make;
+use crate::world::settle;
 use crate::world::skip;
 
 fn sample() -> Tree {
@@ -84,6 +85,21 @@ fn a_story_through_all_commands() {
     Ran::of(recovered).expect(0);
     assert!(program.run("completions", ["bash"]).expect(0).results.contains("farkeep"));
     assert!(program.run("backup", ["--help"]).expect(0).results.contains("Examples"));
+}
+
+/// A further name is one of the others, whether its file is new, read again or taken over.
+#[test]
+fn an_unchanged_run_counts_as_the_first_did() {
+    let program = Program::new();
+    make(&sample(), &program.path("source"));
+    settle();
+    let first = program.backup();
+    let again = program.backup();
+    assert_eq!((&first["files_new"], &first["others"]), (&4.into(), &1.into()));
+    assert_eq!((&again["files_unchanged"], &again["files_new"]), (&4.into(), &0.into()));
+    for same in ["folders", "others", "entries", "source_bytes", "content"] {
+        assert_eq!(first[same], again[same], "{same}");
+    }
 }
 
 #[test]

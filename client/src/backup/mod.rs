@@ -19,6 +19,7 @@ mod missed;
 mod rest;
 mod witness;
 mod line;
+mod links;
 mod scan;
 mod compact;
 mod tree;

@@ -3,7 +3,6 @@
 //! Both come in path order. What has the same stat in both is taken over; everything else is looked at, and files are
 //! read.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 
 use farkeep_codec::id::ContentHash;
@@ -24,15 +23,12 @@ use super::entry::stamp;
 use super::line::Fresh;
 use super::line::Line;
 use super::line::Purpose;
+use super::links::Links;
 use crate::source::Amount;
-use crate::source::FileId;
 use crate::source::Found;
 use crate::source::Kind;
 use crate::source::Role;
 use crate::source::Walker;
-
-/// How many files of any kind with several links are remembered at once. Beyond it a link becomes a file of its own.
-const LINKED_FILES_MAX: usize = 1 << 20;
 
 /// The scan in progress.
 pub(super) struct Scan<'a, 'b> {
@@ -41,8 +37,7 @@ pub(super) struct Scan<'a, 'b> {
     /// The bundles that were stored before the run: what a row of the last snapshot names is one of these. A number that is
     /// given to a new bundle may be one that rows of a run which was cut still name, and means another bundle then.
     stored: HashSet<BundleNumber>,
-    /// Files with several links: the path of the first, and how many links are still to come.
-    links: HashMap<FileId, (PathKey, u32)>,
+    links: Links,
     /// What the progress was told to expect.
     expected: Amount,
 }
@@ -51,7 +46,7 @@ impl<'a, 'b> Scan<'a, 'b> {
     /// Merges the walk into `line` with `rows`, those of the last snapshot.
     pub(super) fn new(line: &'b mut Line<'a>, rows: Rows) -> Self {
         let stored = line.bundles.stored().map(|(number, _)| number).collect();
-        Self { line, rows, stored, links: HashMap::new(), expected: Amount::default() }
+        Self { line, rows, stored, links: Links::default(), expected: Amount::default() }
     }
 
     /// Takes the whole walk.
@@ -83,11 +78,11 @@ impl<'a, 'b> Scan<'a, 'b> {
 
     fn found(&mut self, found: Found) -> Result<(), BackupError> {
         self.skip_rows_before(&found.path)?;
-        let first = self.first_link(&found);
+        let first = self.links.first(&found.path, &found.stat);
         let matching = self.rows.peek().filter(|row| row.path == found.path.as_bytes());
         let Some(row) = matching else { return self.take(found, first.as_ref(), None) };
         if is_unchanged(row, &found, first.as_ref()) && self.is_stored(row)? {
-            self.keep(&found)?;
+            self.keep(&found, first.as_ref())?;
         } else {
             // Another row takes its place, or none does when it cannot be read.
             self.line.writer.diverge()?;
@@ -99,9 +94,9 @@ impl<'a, 'b> Scan<'a, 'b> {
         Ok(())
     }
 
-    fn keep(&mut self, found: &Found) -> Result<(), BackupError> {
+    fn keep(&mut self, found: &Found, first: Option<&PathKey>) -> Result<(), BackupError> {
         let Some(row) = self.rows.peek() else { return Ok(()) };
-        if found.stat.kind == Kind::File {
+        if found.stat.kind == Kind::File && first.is_none() {
             self.line.figures.files_unchanged += 1;
             if self.rows.is_from_cut() {
                 let resumed_bytes = &mut self.line.figures.resumed_bytes;
@@ -118,26 +113,6 @@ impl<'a, 'b> Scan<'a, 'b> {
             self.rows.advance();
         }
         Ok(())
-    }
-
-    /// The path of the first link to the same file, when this is a further one.
-    fn first_link(&mut self, found: &Found) -> Option<PathKey> {
-        if found.stat.kind == Kind::Folder || found.stat.nlink < 2 {
-            return None;
-        }
-        let id = found.stat.id();
-        if let Some((first, left)) = self.links.get_mut(&id) {
-            let first = first.clone();
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.links.remove(&id);
-            }
-            return Some(first);
-        }
-        if self.links.len() < LINKED_FILES_MAX {
-            self.links.insert(id, (found.path.clone(), found.stat.nlink - 1));
-        }
-        None
     }
 
     /// Whether the repository has what the row refers to. The complete catalogue's root was seen there, and with it
