@@ -218,7 +218,8 @@ impl Streams<'_, '_> {
         }
         let (hash, content) = stream.finish()?;
         let content = content_of(content);
-        self.add(path.clone(), STREAM_MODE, None, self.captured, Body::File { bytes, content }, hash)
+        let entry = self.entry(path.clone(), STREAM_MODE, None, self.captured, Body::File { bytes, content });
+        self.add(entry, hash)
     }
 
     /// Images with the folders above them.
@@ -235,11 +236,14 @@ impl Streams<'_, '_> {
             let modified = Time::from_nanoseconds(found.stat.mtime_ns);
             match (found.role, found.stat.kind) {
                 (Role::Ancestor, _) => {
-                    self.add(path, mode, owner, Time::from_nanoseconds(0), Body::Ancestor, None)?;
+                    let entry = self.entry(path, mode, owner, Time::from_nanoseconds(0), Body::Ancestor);
+                    self.add(entry, None)?;
                 }
                 (Role::Member, Kind::File | Kind::BlockDevice) => {
-                    let (bytes, content, hash) = self.read_image(&found)?;
-                    self.add(path, mode, owner, modified, Body::Image { bytes, content }, hash)?;
+                    let (body, hash, steadiness) = self.read_image(&found)?;
+                    let mut entry = self.entry(path, mode, owner, modified, body);
+                    entry.flags.inconsistent = steadiness == Steadiness::Changed;
+                    self.add(entry, hash)?;
                 }
                 (Role::Member, _) => {
                     return Err(BackupError::Io {
@@ -255,33 +259,36 @@ impl Streams<'_, '_> {
         Ok(())
     }
 
-    fn read_image(&mut self, found: &Found) -> Result<(u64, Content, Option<ContentHash>), BackupError> {
+    fn read_image(&mut self, found: &Found) -> Result<(Body, Option<ContentHash>, Steadiness), BackupError> {
         let failed = |source| BackupError::Io { doing: format!("read {}", found.path), source };
         let mut contents = Contents::open_image(&path_of(&found.path)).map_err(failed)?;
         self.writer.shared.progress.expect_more(0, contents.stat().size);
         let mut stream = ChunkStream::new(&mut self.writer, self.chunks, Cutting::Fixed);
         stream.read_all(&mut contents)?.map_err(failed)?;
         let (hash, content) = stream.finish()?;
-        if contents.finish().map_err(failed)? == Steadiness::Changed {
+        let steadiness = contents.finish().map_err(failed)?;
+        if steadiness == Steadiness::Changed {
             self.figures.inconsistent.add_changing(found.path.clone());
         }
-        Ok((contents.offset(), content_of(content), hash))
+        let body = Body::Image { bytes: contents.offset(), content: content_of(content) };
+        Ok((body, hash, steadiness))
     }
 
-    fn add(
-        &mut self,
+    fn entry(
+        &self,
         path: PathKey,
         mode: u32,
         owner: Option<(u32, u32)>,
         modified: Time,
         body: Body,
-        hash: Option<ContentHash>,
-    ) -> Result<(), BackupError> {
+    ) -> Entry {
         let (uid, gid) = owner
             .unwrap_or_else(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
         let owner = self.accounts.owner(uid, gid);
-        let flags = Flags { inconsistent: false };
-        let entry = Entry { path, mode, owner, modified, attributes: Vec::new(), flags, body };
+        Entry { path, mode, owner, modified, attributes: Vec::new(), flags: Flags::default(), body }
+    }
+
+    fn add(&mut self, entry: Entry, hash: Option<ContentHash>) -> Result<(), BackupError> {
         let bytes = entry.content_bytes();
         let counts = &mut self.figures.counts;
         *(if matches!(entry.body, Body::Ancestor) { &mut counts.folders } else { &mut counts.files }) += 1;

@@ -311,15 +311,26 @@ fn files_that_change_while_they_are_read_are_named() {
             }
         });
         // Nothing forces the writer to run while the file is read: then it is backed up once more.
-        let caught = (0..50).find_map(|_| {
-            let ran = place.run(&["backup", &place.source(""), "--no-cache"]);
-            (ran.line("backup")["inconsistent_count"] != 0).then_some(ran)
+        let caught = [["--no-cache", ""], ["--image", "changing"]].map(|[flag, path]| {
+            (0..50).find_map(|_| {
+                let ran = place.run(&["backup", &place.source(path), flag]);
+                let is_caught = ran.line("backup")["inconsistent_count"] != 0;
+                is_caught.then(|| (ran, place.run(&["ls", "-R", "latest"])))
+            })
         });
         is_over.store(true, Ordering::Relaxed);
-        let ran = caught.expect("it changed while it was read").expect(Exit::Unreadable);
-        assert_eq!(ran.line("backup")["status"], "partial");
-        assert_eq!(ran.line("inconsistent")["path"], place.source("changing"));
-        assert_eq!(ran.line("inconsistent")["why"], "it changed while it was read");
+        for caught in caught {
+            let (ran, listed) = caught.expect("it changed while it was read");
+            let ran = ran.expect(Exit::Unreadable);
+            assert_eq!(ran.line("backup")["status"], "partial");
+            assert_eq!(ran.line("inconsistent")["path"], place.source("changing"));
+            assert_eq!(ran.line("inconsistent")["why"], "it changed while it was read");
+            let entries = listed.lines("entry");
+            let is_named = |entry: &Value| entry["path"] == place.source("changing");
+            let changing = entries.iter().find(|entry| is_named(entry)).expect("it is in the snapshot");
+            assert_eq!(changing["inconsistent"], true);
+            assert!(entries.iter().all(|entry| is_named(entry) || entry["inconsistent"] == false));
+        }
     });
 }
 
