@@ -107,7 +107,8 @@ impl Line for Backup {
             text::rate(self.source_bytes, self.elapsed),
         )?;
         let stored = text::counted(self.stored_objects, "object", "objects");
-        writeln!(out, "  stored   {} in {stored}", text::bytes(self.stored_bytes))?;
+        let label = if self.dry_run { "would store" } else { "stored  " };
+        writeln!(out, "  {label} {} in {stored}", text::bytes(self.stored_bytes))?;
         if self.resumed_bytes > 0 {
             let resumed = text::bytes(self.resumed_bytes);
             writeln!(out, "  resumed  {resumed} of files were already stored by a run that did not end")?;

@@ -113,6 +113,8 @@ fn a_dry_run_has_no_snapshot() {
     let dry = Backup { snapshot: None, dry_run: true, ..backup() };
     assert_eq!(json(&dry)["snapshot"], Value::Null);
     assert!(human(&dry).starts_with("dry run of host:/srv: nothing was stored\n"), "{}", human(&dry));
+    assert!(human(&dry).contains("\n  would store 700 B in 1 object\n"), "{}", human(&dry));
+    assert!(human(&backup()).contains("\n  stored   700 B in 1 object\n"), "{}", human(&backup()));
 }
 
 #[test]
