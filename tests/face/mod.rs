@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod caches;
+mod inside;
 mod interrupted;
 mod room;
 mod story;

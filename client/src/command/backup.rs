@@ -4,7 +4,6 @@ use std::env;
 use std::fs;
 use std::io;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -130,7 +129,7 @@ impl Backup {
             tags: self.tag.clone(),
             rules: self.rules(session)?,
             cache: if self.no_cache { CacheUse::Ignore } else { CacheUse::Use },
-            cache_folder: self.cache.clone().unwrap_or_else(|| cache_folder(|name| env::var_os(name))),
+            cache_folder: self.cache_folder(),
             intent: if self.dry_run { Intent::DryRun } else { Intent::Store },
             host: self.host.clone().unwrap_or_else(host),
             user: user(),
@@ -164,10 +163,41 @@ impl Backup {
         rules.caches = if self.exclude_caches { Caches::Leave } else { Caches::Take };
         rules.mounts = if self.one_file_system { Mounts::Stay } else { Mounts::Enter };
         // A repository inside of what is backed up would grow by its own growth. One that is not there is an error soon.
-        if let Ok(folder) = fs::metadata(session.location()?.folder()) {
-            rules.avoid(FileId { dev: folder.dev(), ino: folder.ino() });
+        if let Ok(repository) = FileId::of(session.location()?.folder()) {
+            self.refuse_inside(repository)?;
+            rules.avoid(repository);
+        }
+        // And with the caches, which every run writes, no run would find that nothing changed.
+        if !self.dry_run && self.paths_are_walked() {
+            // Whoever writes a cache says why it cannot.
+            let _ = fs::create_dir_all(self.cache_folder());
+        }
+        if let Ok(caches) = FileId::of(&self.cache_folder()) {
+            rules.avoid(caches);
         }
         Ok(rules)
+    }
+
+    /// Refuses a path that was typed and is the repository, or lies in it. In a list it is left out as in a walk.
+    fn refuse_inside(&self, repository: FileId) -> Result<(), Failure> {
+        let is_inside = |path: &&PathBuf| {
+            let path = path.canonicalize();
+            path.is_ok_and(|path| {
+                path.ancestors().any(|folder| FileId::of(folder).is_ok_and(|id| id == repository))
+            })
+        };
+        match self.paths.iter().find(is_inside) {
+            Some(path) => Err(Failure::InRepository { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn paths_are_walked(&self) -> bool {
+        self.stdin.is_none() && self.command.is_none() && !self.image
+    }
+
+    fn cache_folder(&self) -> PathBuf {
+        self.cache.clone().unwrap_or_else(|| cache_folder(|name| env::var_os(name)))
     }
 
     fn report(&self, session: &Session, summary: &Summary) -> Result<Exit, Failure> {

@@ -54,6 +54,8 @@ pub(super) enum Failure {
     PathList { path: PathBuf, source: io::Error },
     #[error("the list of paths {} is empty", path.display())]
     EmptyPathList { path: PathBuf },
+    #[error("{} is the repository that the backup goes to, or lies in it", path.display())]
+    InRepository { path: PathBuf },
     #[error("the glob {glob:?} does not parse: {reason}")]
     Glob { glob: String, reason: String },
     #[error("snapshot {snapshot} has no {path}")]
@@ -89,6 +91,7 @@ impl Failure {
             | Self::Glob { .. }
             | Self::Rule(_)
             | Self::EmptyPathList { .. }
+            | Self::InRepository { .. }
             | Self::NoPath { .. }
             | Self::NotAFile { .. }
             | Self::TwoPaths { .. }
@@ -110,6 +113,9 @@ impl Failure {
         }
         Some(match self {
             Self::Location(_) => "Name the repository's folder by --repo or FARKEEP_REPOSITORY.",
+            Self::InRepository { .. } => {
+                "In folders above it the repository is left out; to copy a repository, copy its folder."
+            }
             Self::Passphrase(PassphraseError::NobodyToAsk { .. }) => {
                 "Set FARKEEP_PASSWORD, FARKEEP_PASSWORD_FILE or FARKEEP_PASSWORD_COMMAND."
             }

@@ -2,8 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -113,7 +111,6 @@ impl Restore {
         let cache = env::var_os("FARKEEP_CACHE").map(PathBuf::from);
         let cache = cache.unwrap_or_else(|| cache_folder(|name| env::var_os(name)));
         let own = [session.location()?.folder().to_owned(), cache];
-        let id = |found: fs::Metadata| FileId { dev: found.dev(), ino: found.ino() };
         Ok(Request {
             root: subject.point.root(),
             subtree: subject.path.clone(),
@@ -128,7 +125,7 @@ impl Restore {
             delete: if self.delete { Delete::Extra } else { Delete::Keep },
             intent: if self.dry_run { Intent::DryRun } else { Intent::Write },
             verify: if self.verify { Verify::ReadBack } else { Verify::Skip },
-            spared: own.iter().filter_map(|folder| fs::metadata(folder).ok().map(id)).collect(),
+            spared: own.iter().filter_map(|folder| FileId::of(folder).ok()).collect(),
             cancel: interrupt::cancel_flag(),
         })
     }

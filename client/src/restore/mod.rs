@@ -13,7 +13,6 @@ mod first;
 mod second;
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -361,11 +360,7 @@ fn open_target(request: &Request) -> Result<Target, RestoreError> {
 /// Whether the target is a folder from which nothing is removed, or lies in one.
 fn is_spared(request: &Request) -> bool {
     let Ok(path) = request.target.canonicalize() else { return false };
-    path.ancestors().any(|folder| {
-        folder
-            .metadata()
-            .is_ok_and(|found| request.spared.contains(&FileId { dev: found.dev(), ino: found.ino() }))
-    })
+    path.ancestors().any(|folder| FileId::of(folder).is_ok_and(|id| request.spared.contains(&id)))
 }
 
 /// Takes away what has the name of something else. Of a folder's contents only what `--delete` takes too goes.

@@ -566,8 +566,7 @@ fn nothing_is_deleted_from_the_repository() {
         fs::create_dir_all(&folder).expect("it can be made");
         write(&folder.join("pack"), "precious");
         write(&target.path().join("more"), "more");
-        let found = fs::metadata(&folder).expect("it is there");
-        let spared = vec![FileId { dev: found.dev(), ino: found.ino() }];
+        let spared = vec![FileId::of(&folder).expect("it is there")];
         let request =
             Request { target: target.path().to_owned(), delete: Delete::Extra, spared, ..story.request() };
         let ran = run(&story.trial.open(Access::Read), &request, &Progress::new());

@@ -126,7 +126,8 @@ impl Rules {
         Ok(Self { options: Some(Arc::new(globs.build("--exclude")?)), ..Self::default() })
     }
 
-    /// Leaves out the folder with this identity wherever it is met: the repository that is being written.
+    /// Leaves out the folder with this identity wherever it is met, and what lies in it: the repository that is being
+    /// written, and the caches.
     pub fn avoid(&mut self, folder: FileId) {
         self.avoided.insert(folder);
     }

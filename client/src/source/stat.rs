@@ -7,6 +7,8 @@ use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::AtFlags;
 use rustix::fs::FileType;
@@ -40,6 +42,14 @@ pub struct FileId {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
+}
+
+impl FileId {
+    /// The identity of what a path leads to; links are followed.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self { dev: found.dev(), ino: found.ino() })
+    }
 }
 
 /// What the file system says about one file. Fields are called as `stat(2)` calls them.

@@ -139,7 +139,8 @@ impl Walker {
         self.queue.found()
     }
 
-    /// Yields the folders above the next root that were not yielded before, and the root.
+    /// Yields the folders above the next root that were not yielded before, and the root; nothing of a root that is left
+    /// out, or lies in what is.
     fn begin_next_root(&mut self) -> Option<()> {
         let root = &self.roots.next()?;
         self.path = root.clone();
@@ -150,6 +151,9 @@ impl Walker {
         for component in root.components() {
             if !self.above.contains(&path) {
                 let found = find(&folder, &name, path.clone(), Role::Ancestor);
+                if self.is_avoided(&found) {
+                    return Some(());
+                }
                 self.above.push(path.clone());
                 self.ready.push_back(found);
             }
@@ -160,6 +164,9 @@ impl Walker {
             name = CString::new(component).expect("path keys have no zero bytes inside components");
         }
         let found = find(&folder, &name, path, Role::Member);
+        if self.is_avoided(&found) {
+            return Some(());
+        }
         if let Ok(found) = &found {
             self.queue.count([&found.stat]);
         }
@@ -171,6 +178,12 @@ impl Walker {
         }
         self.ready.push_back(found);
         Some(())
+    }
+
+    fn is_avoided(&self, found: &Result<Found, Unreadable>) -> bool {
+        found.as_ref().is_ok_and(|found| {
+            found.stat.kind == Kind::Folder && self.lister.guide.rules.avoids(found.stat.id())
+        })
     }
 
     /// Takes what was found in the folder that was yielded last.

@@ -46,7 +46,7 @@ const IGNORE_FILE_BYTES_MAX: usize = 1 << 20;
 /// One thread's means to do batches.
 #[derive(Debug)]
 pub(super) struct Lister {
-    guide: Arc<Guide>,
+    pub(super) guide: Arc<Guide>,
     kernel: Box<[MaybeUninit<u8>]>,
     listing: Listing,
     /// The path that rules are asked about, with slashes.
