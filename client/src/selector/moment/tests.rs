@@ -51,7 +51,35 @@ fn words_are_relative_to_now() {
 #[test]
 fn words_that_could_mean_past_or_future_mean_the_past() {
     assert_moment("friday 20:00", "2025-11-14T19:00:00Z");
-    assert_moment("1 december", "2024-11-30T23:00:00Z");
+    assert_moment("1 december", "2024-12-01T22:59:59.999999999Z");
+    assert_moment("noon", "2025-11-19T11:00:00Z");
+    assert_moment("16:00", "2025-11-18T15:00:00Z");
+    assert_moment("wednesday 16:00", "2025-11-12T15:00:00Z");
+    assert_moment("wednesday 8am", "2025-11-19T07:00:00Z");
+    assert_moment("29 feb", "2024-02-29T22:59:59.999999999Z");
+}
+
+#[test]
+fn a_day_without_a_time_is_all_of_it() {
+    assert_moment("today", "2025-11-19T22:59:59.999999999Z");
+    assert_moment("yesterday", "2025-11-18T22:59:59.999999999Z");
+    assert_moment("friday", "2025-11-14T22:59:59.999999999Z");
+    assert_moment("last wednesday", "2025-11-12T22:59:59.999999999Z");
+    assert_moment("Dec 1 2023", "2023-12-01T22:59:59.999999999Z");
+    assert_moment("19 november", "2025-11-19T22:59:59.999999999Z");
+}
+
+#[test]
+fn a_day_and_a_time_are_that_moment() {
+    assert_moment("today 16:00", "2025-11-19T15:00:00Z");
+    assert_moment("2025-07-01 noon", "2025-07-01T10:00:00Z");
+    assert_moment("1 july 2025 8:30 pm", "2025-07-01T18:30:00Z");
+    assert_moment("yesterday 14:00:30", "2025-11-18T13:00:30Z");
+    assert_moment("midnight", "2025-11-18T23:00:00Z");
+    assert_moment("today midnight", "2025-11-18T23:00:00Z");
+    assert_moment("an hour ago", "2025-11-19T13:30:00Z");
+    assert_moment("2 weeks ago", "2025-11-05T14:30:00Z");
+    assert_moment("1 month ago", "2025-10-19T13:30:00Z");
 }
 
 #[test]
@@ -66,9 +94,22 @@ fn nonsense_is_refused_with_the_words_in_it() {
         "3 M0A",
         "3 Qqqqqqqqqqqqqqqqqqq",
         "the day before",
+        "friday friday",
+        "yesterday 14",
+        "13pm",
+        "0am",
+        "24:00",
+        "31 february",
+        "-3 days ago",
+        "3 days",
+        "99999999999999999999 days ago",
+        "999999999 years ago",
+        "tomorrow",
+        "yesterday 14:00 sharp",
+        "now 14:00",
     ] {
         let problem = parse(words, &now()).expect_err(words).to_string();
-        assert!(problem.contains(words), "{problem}");
+        assert!(problem.contains(words) && problem.contains("yesterday 14:00"), "{problem}");
     }
     let far = parse("9000-01-01T00:00:00Z", &now());
     assert!(matches!(far, Err(MomentError::OutOfRange { .. })), "{far:?}");
