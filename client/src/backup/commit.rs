@@ -4,6 +4,13 @@ use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use farkeep_codec::id::ContentId;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::Seed;
+use farkeep_codec::limits::PRIVATE_BYTES_MAX;
+use farkeep_codec::limits::SNAPSHOT_PATHS_MAX;
+use farkeep_codec::object::Pointer;
+use farkeep_codec::snapshot::Counts;
 use farkeep_codec::snapshot::Draft;
 use farkeep_codec::snapshot::Private;
 use farkeep_codec::snapshot::Series;
@@ -38,6 +45,13 @@ impl Moment {
     }
 }
 
+/// Bytes of the paths that a record names: the rest is for hosts, tags and lengths.
+const RECORDED_BYTES_MAX: usize = PRIVATE_BYTES_MAX / 2;
+
+/// What a record has for the root of a tree that is not built yet.
+const NO_ROOT: Pointer =
+    Pointer { id: ObjectId::from_bytes([0; 32]), seed: Seed::from_bytes([0; 32]), plain_bytes: 0 };
+
 /// A run from its beginning to its snapshot.
 pub(super) struct Capture<'a> {
     pub(super) request: &'a Request,
@@ -56,13 +70,13 @@ impl<'a> Capture<'a> {
         paths: &[PathKey],
     ) -> Result<Self, BackupError> {
         let name = request.series.clone().unwrap_or_else(|| default_series(&request.host, paths));
-        Ok(Self {
-            request,
-            repository,
-            series: Series::new(name)?,
-            paths: paths.iter().map(written).collect(),
-            moment,
-        })
+        let capture =
+            Self { request, repository, series: Series::new(name)?, paths: recorded(paths), moment };
+        // What does not fit would be found out at the end only, when all the work is done.
+        capture
+            .private(&Trailer { root: NO_ROOT, content: ContentId::from_bytes([0; 32]) }, Counts::default())
+            .check()?;
+        Ok(capture)
     }
 
     /// Name of the series.
@@ -94,7 +108,9 @@ impl<'a> Capture<'a> {
             Intent::DryRun => None,
             Intent::Store => {
                 let record = self.sign(trailer, figures, status)?;
-                Some(self.repository.commit(&record.encode())?.id)
+                let id = self.repository.commit(&record.encode())?.id;
+                tracing::debug!("committed snapshot {id}");
+                Some(id)
             }
         };
         let (stored_bytes, stored_objects) = shared.stored();
@@ -124,6 +140,20 @@ impl<'a> Capture<'a> {
         })
     }
 
+    fn private(&self, trailer: &Trailer, counts: Counts) -> Private {
+        Private {
+            root_seed: trailer.root.seed,
+            root_bytes: trailer.root.plain_bytes,
+            content: trailer.content,
+            counts,
+            host: self.request.host.clone(),
+            user: self.request.user.clone(),
+            program: concat!("farkeep ", env!("CARGO_PKG_VERSION")).to_owned(),
+            paths: self.paths.clone(),
+            tags: self.request.tags.clone(),
+        }
+    }
+
     fn sign(&self, trailer: &Trailer, figures: &Figures, status: Status) -> Result<Snapshot, BackupError> {
         let snapshots = self.repository.engine().snapshots().map_err(RepositoryError::from)?;
         let of_series = snapshots.into_iter().filter(|listed| listed.record.series == self.series);
@@ -139,17 +169,7 @@ impl<'a> Capture<'a> {
             entries: figures.entries,
             bytes: figures.source_bytes,
         };
-        let private = Private {
-            root_seed: trailer.root.seed,
-            root_bytes: trailer.root.plain_bytes,
-            content: trailer.content,
-            counts: figures.counts,
-            host: self.request.host.clone(),
-            user: self.request.user.clone(),
-            program: concat!("farkeep ", env!("CARGO_PKG_VERSION")).to_owned(),
-            paths: self.paths.clone(),
-            tags: self.request.tags.clone(),
-        };
+        let private = self.private(trailer, figures.counts);
         let (reader, agent) = (&self.repository.parameters().reader_public, &self.repository.secrets().agent);
         let mut failed = None;
         let random = |bytes: &mut [u8]| {
@@ -191,6 +211,34 @@ fn now_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// The paths as a record names them. Of more than it has room for, the folders that they lie in: as few levels are
+/// left out as can be.
+fn recorded(paths: &[PathKey]) -> Vec<Vec<u8>> {
+    let levels = paths.iter().map(|path| path.components().count()).max().unwrap_or(0);
+    let whole = above(paths, levels);
+    if has_room(&whole) {
+        return whole;
+    }
+    let (mut fits, mut is_too_much) = (0, levels);
+    while fits + 1 < is_too_much {
+        let middle = fits.midpoint(is_too_much);
+        *(if has_room(&above(paths, middle)) { &mut fits } else { &mut is_too_much }) = middle;
+    }
+    above(paths, fits)
+}
+
+/// The first levels of sorted paths, none of them twice or inside another.
+fn above(paths: &[PathKey], levels: usize) -> Vec<Vec<u8>> {
+    let cut = |path: &PathKey| PathKey::from_components(path.components().take(levels)).ok();
+    let mut cut: Vec<PathKey> = paths.iter().filter_map(cut).collect();
+    cut.dedup_by(|next, kept| next.starts_with(kept));
+    cut.iter().map(written).collect()
+}
+
+fn has_room(paths: &[Vec<u8>]) -> bool {
+    paths.len() <= SNAPSHOT_PATHS_MAX && paths.iter().map(Vec::len).sum::<usize>() <= RECORDED_BYTES_MAX
+}
+
 /// A path as the system writes it.
 fn written(path: &PathKey) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -200,3 +248,6 @@ fn written(path: &PathKey) -> Vec<u8> {
     }
     if bytes.is_empty() { b"/".to_vec() } else { bytes }
 }
+
+#[cfg(test)]
+mod tests;

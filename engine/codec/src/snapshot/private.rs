@@ -92,7 +92,7 @@ pub struct TooLong {
 impl Private {
     /// The text that is sealed.
     pub(super) fn encode(&self) -> Result<Vec<u8>, TooLong> {
-        self.check_limits()?;
+        self.check()?;
         let mut text = Writer::new();
         text.u8(VERSION).bytes(self.root_seed.as_bytes()).u32(self.root_bytes);
         text.bytes(self.content.as_bytes());
@@ -154,7 +154,11 @@ impl Private {
         })
     }
 
-    fn check_limits(&self) -> Result<(), TooLong> {
+    /// Whether every part is within the limits of the format.
+    ///
+    /// # Errors
+    /// [`TooLong`] names the first part that is not.
+    pub fn check(&self) -> Result<(), TooLong> {
         within("paths", self.paths.len(), SNAPSHOT_PATHS_MAX)?;
         within("tags", self.tags.len(), SNAPSHOT_TAGS_MAX)?;
         for path in &self.paths {
