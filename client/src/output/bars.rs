@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::thread::spawn;
 use std::time::Duration;
+use std::time::Instant;
 
 use crossbeam_channel::RecvTimeoutError;
 use crossbeam_channel::Sender;
@@ -13,17 +14,20 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 
+use super::text;
 use crate::progress::Phase;
 use crate::progress::Progress;
 use crate::progress::Sample;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-const KNOWN: &str = "{spinner} {prefix} [{bar:24}] {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  \
-     {msg}  {eta} left";
-const UNKNOWN: &str = "{spinner} {prefix} {decimal_bytes}  {decimal_bytes_per_sec}  {msg}  {elapsed}";
-const COUNTED: &str =
-    "{spinner} {prefix} [{bar:24}] {percent:>3}%  {human_pos} of {human_len}  {per_sec}  {eta} left";
+/// Before so much time has passed, nobody can tell a rate.
+const SETTLING: Duration = Duration::from_secs(1);
+
+const KNOWN: &str =
+    "{spinner} {prefix} [{bar:24}] {percent:>3}%  {decimal_bytes} of {decimal_total_bytes}  {msg}";
+const UNKNOWN: &str = "{spinner} {prefix} {decimal_bytes}  {msg}  {elapsed}";
+const COUNTED: &str = "{spinner} {prefix} [{bar:24}] {percent:>3}%  {human_pos} of {human_len}  {msg}";
 
 /// A displayed operation; the display ends with it.
 pub struct Watch {
@@ -92,25 +96,30 @@ impl Measure {
 struct Display {
     bar: ProgressBar,
     shown: Option<(Phase, Measure)>,
+    /// When the phase was seen first.
+    begun: Instant,
 }
 
 impl Display {
     fn new() -> Self {
         // Hidden until the first sample gives it a style.
-        Self { bar: ProgressBar::hidden(), shown: None }
+        Self { bar: ProgressBar::hidden(), shown: None, begun: Instant::now() }
     }
 
     fn show(&mut self, sample: &Sample) {
         let measure = Measure::of(sample);
         if self.shown != Some((sample.phase, measure)) {
+            if self.shown.is_none_or(|(phase, _)| phase != sample.phase) {
+                self.begun = Instant::now();
+                self.bar.reset();
+            }
             self.shown = Some((sample.phase, measure));
             let style =
                 ProgressStyle::with_template(measure.template()).expect("the templates are constants");
-            self.bar.reset();
             self.bar.set_style(style);
             self.bar.set_prefix(name(sample.phase));
         }
-        self.bar.set_message(format!("{} entries", HumanCount(sample.entries_done)));
+        self.bar.set_message(pace(measure, sample, self.begun.elapsed()));
         match measure {
             Measure::BytesOfTotal => self.bar.set_length(sample.bytes_total.max(sample.bytes_done)),
             Measure::EntriesOfTotal => self.bar.set_length(sample.entries_total.max(sample.entries_done)),
@@ -122,6 +131,34 @@ impl Display {
         });
         self.bar.tick();
     }
+}
+
+/// How fast it goes, how much of it there is, and when it ends: each as far as that can be told by now.
+fn pace(measure: Measure, sample: &Sample, elapsed: Duration) -> String {
+    let (done, total) = match measure {
+        Measure::EntriesOfTotal => (sample.entries_done, sample.entries_total),
+        Measure::BytesOfTotal | Measure::Bytes => (sample.bytes_done, sample.bytes_total),
+    };
+    let is_known = elapsed >= SETTLING && done > 0;
+    let per_second = match measure {
+        Measure::EntriesOfTotal => {
+            let per_second = u128::from(done) * 1000 / elapsed.as_millis().max(1);
+            format!("{}/s", HumanCount(u64::try_from(per_second).unwrap_or(u64::MAX)))
+        }
+        Measure::BytesOfTotal | Measure::Bytes => text::rate(done, elapsed),
+    };
+    let entries = format!("{} entries", HumanCount(sample.entries_done));
+    let left = (total > done).then(|| {
+        let milliseconds = u128::from(total - done) * elapsed.as_millis() / u128::from(done.max(1));
+        let left = Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX));
+        format!("{} left", text::duration(left))
+    });
+    let parts = [
+        Some(per_second).filter(|_| is_known),
+        Some(entries).filter(|_| measure != Measure::EntriesOfTotal),
+        left.filter(|_| is_known),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 fn name(phase: Phase) -> &'static str {

@@ -22,7 +22,7 @@ fn every_template_is_one() {
 
 #[test]
 fn a_display_follows_the_samples() {
-    let mut display = Display { bar: ProgressBar::hidden(), shown: None };
+    let mut display = Display::new();
     display.show(&sample(0, 0));
     assert_eq!((display.bar.position(), display.bar.length()), (50, None));
     display.show(&sample(10, 0));
@@ -32,9 +32,34 @@ fn a_display_follows_the_samples() {
 }
 
 #[test]
+fn a_rate_is_shown_when_it_means_something() {
+    let of_bytes = |elapsed| pace(Measure::BytesOfTotal, &sample(10, 150), Duration::from_millis(elapsed));
+    assert_eq!(of_bytes(999), "5 entries");
+    assert_eq!(of_bytes(2000), "25 B/s  5 entries  4.00 s left");
+    let nothing = Sample { bytes_done: 0, ..sample(10, 150) };
+    assert_eq!(pace(Measure::BytesOfTotal, &nothing, Duration::from_secs(9)), "5 entries");
+    let of_entries = |elapsed| pace(Measure::EntriesOfTotal, &sample(15, 0), Duration::from_millis(elapsed));
+    assert_eq!(of_entries(10), "");
+    assert_eq!(of_entries(2500), "2/s  5.00 s left");
+    assert_eq!(pace(Measure::Bytes, &sample(0, 0), Duration::from_secs(5)), "10 B/s  5 entries");
+}
+
+/// The beginning of a phase is not forgotten when more of it becomes known.
+#[test]
+fn a_total_that_comes_later_begins_nothing_anew() {
+    let mut display = Display::new();
+    display.show(&sample(0, 0));
+    let begun = display.begun;
+    display.show(&sample(10, 100));
+    assert_eq!(display.begun, begun);
+    display.show(&Sample { phase: Phase::Committing, ..sample(10, 100) });
+    assert_ne!(display.begun, begun);
+}
+
+#[test]
 fn dropping_a_watch_does_not_wait_for_a_tick() {
     let watch = Watch::begin(Arc::new(Progress::new()));
-    let dropped = std::time::Instant::now();
+    let dropped = Instant::now();
     drop(watch);
     assert!(dropped.elapsed() < Duration::from_secs(5));
 }
