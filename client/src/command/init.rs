@@ -1,7 +1,13 @@
 //! `farkeep init`
 
+use std::ops::RangeInclusive;
+
 use clap::Args;
 use farkeep_codec::key::KdfCost;
+use farkeep_codec::limits::BUNDLE_BYTES_LEAST;
+use farkeep_codec::limits::BUNDLE_BYTES_MAX;
+use farkeep_codec::limits::CHUNK_BYTES_LEAST;
+use farkeep_codec::limits::PLAIN_BYTES_MAX;
 use farkeep_codec::parameters::Chunker;
 use farkeep_codec::parameters::Compression;
 
@@ -16,6 +22,9 @@ use crate::repository::Locked;
 use crate::repository::Plan;
 use crate::repository::RepositoryError;
 use crate::repository::create;
+
+/// Levels of zstd that the format allows.
+const LEVELS: RangeInclusive<i32> = -7..=22;
 
 /// Make a repository in an empty folder
 ///
@@ -85,19 +94,33 @@ impl Init {
 
 impl Tuning {
     fn plan(&self, label: &str) -> Result<Plan, RepositoryError> {
-        let average = bytes("--chunk-average", self.chunk_average)?;
-        let or = |flag, size: Option<Size>, default: u32| size.map_or(Ok(default), |size| bytes(flag, size));
-        let chunker = Chunker::FastCdcKeyed {
-            min: or("--chunk-min", self.chunk_min, average / 4)?,
-            average,
-            max: or("--chunk-max", self.chunk_max, average.saturating_mul(4))?,
+        let [least_min, least_average, least_max] = CHUNK_BYTES_LEAST;
+        let bytes = |flag, size, least| within(flag, size, least, PLAIN_BYTES_MAX);
+        let or = |flag, size: Option<Size>, least, default: u32| {
+            size.map_or(Ok(default), |size| bytes(flag, size, least))
         };
-        let memory_kib = or("--guess-memory", self.guess_memory.map(kib), KdfCost::DEFAULT.memory_kib)?;
+        let average = bytes("--chunk-average", self.chunk_average, least_average)?;
+        let most = u32::try_from(PLAIN_BYTES_MAX).unwrap_or(u32::MAX);
+        let min = or("--chunk-min", self.chunk_min, least_min, average / 4)?;
+        let max = or("--chunk-max", self.chunk_max, least_max, average.saturating_mul(4).min(most))?;
+        if min > average || average > max {
+            let why = format!(
+                "--chunk-min is at most --chunk-average, and that at most --chunk-max: {min}, {average}, {max}"
+            );
+            return Err(RepositoryError::Setting { why });
+        }
+        let chunker = Chunker::FastCdcKeyed { min, average, max };
+        if let Some(level) = self.compression_level.filter(|level| !LEVELS.contains(level)) {
+            let why =
+                format!("--compression-level is {} to {}, and not {level}", LEVELS.start(), LEVELS.end());
+            return Err(RepositoryError::Setting { why });
+        }
+        let memory_kib = self.guess_memory.map_or(KdfCost::DEFAULT.memory_kib, kib);
         let passes = self.guess_passes.unwrap_or(KdfCost::DEFAULT.passes);
         Ok(Plan {
             chunker,
-            image_chunk_bytes: bytes("--image-chunk", self.image_chunk)?,
-            bundle_bytes_target: bytes("--bundle", self.bundle)?,
+            image_chunk_bytes: bytes("--image-chunk", self.image_chunk, BUNDLE_BYTES_LEAST)?,
+            bundle_bytes_target: within("--bundle", self.bundle, BUNDLE_BYTES_LEAST, BUNDLE_BYTES_MAX)?,
             compression: self.compression_level.map_or_else(Compression::standard, Compression::at_level),
             cost: KdfCost { memory_kib, passes, lanes: 1 },
             label: label.to_owned(),
@@ -105,12 +128,19 @@ impl Tuning {
     }
 }
 
-/// The size as the parameters hold it.
-fn bytes(flag: &str, size: Size) -> Result<u32, RepositoryError> {
-    u32::try_from(size.bytes).map_err(|_| RepositoryError::Setting { why: format!("{flag} is too large") })
+/// The size as the parameters hold it, if they can.
+fn within(flag: &str, size: Size, least: usize, most: usize) -> Result<u32, RepositoryError> {
+    let bytes = usize::try_from(size.bytes).ok().filter(|bytes| (least..=most).contains(bytes));
+    bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or_else(|| {
+        let why = format!("{flag} is {least} to {most} bytes, and not {}", size.bytes);
+        RepositoryError::Setting { why }
+    })
 }
 
-/// The size in KiB, where Argon2 counts in them.
-fn kib(size: Size) -> Size {
-    Size { bytes: size.bytes / 1024 }
+/// The size in KiB, where Argon2 counts in them. One that is too large is refused with all that are.
+fn kib(size: Size) -> u32 {
+    u32::try_from(size.bytes / 1024).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
