@@ -51,8 +51,9 @@ Examples:
   farkeep backup --command 'pg_dump shop' --name shop.sql --series database
   farkeep backup --image /dev/vg/root
 
-Globs follow .gitignore; one that begins with a slash counts from the root folder. Files named .farkeepignore hold globs
-for the folder that they lie in.
+Globs follow .gitignore, but for what a slash does: one that begins with a slash counts from the root folder, and every
+other one matches at any depth, also when it has a slash inside. Files named .farkeepignore hold globs for the folder that
+they lie in; those follow .gitignore in full.
 
 --command is a line for /bin/sh: of a pipe, only the last part's failure counts. For any part's, let bash run it:
 --command \"bash -o pipefail -c 'pg_dump shop | sed s/a/b/'\". The command does not see the variables FARKEEP_PASSWORD*."

@@ -34,8 +34,10 @@ use crate::source::path_of;
 
 /// Turn a snapshot, or a part of it, into files again
 ///
-/// Nothing is ever written outside of the target. Every byte is verified before it is written; what cannot be verified
-/// is not written, is named, and the exit code says so. Where damage hides which names a folder had, --delete removes
+/// Nothing is ever written outside of the target. Every object is verified before bytes of it are written: as it is
+/// stored by its id, and opened by its seal; what cannot be verified is not written, is named, and the exit code says so.
+/// With --verify each file that was written or compared is also read back; what --overwrite if-changed takes for equal is
+/// not read at all. Where damage hides which names a folder had, --delete removes
 /// nothing from it. It is refused for a partial snapshot, and spares mount points, the repository and the cache.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -44,8 +46,9 @@ Examples:
   farkeep restore '@yesterday 14:00:/home/me' --target /home/me --overwrite if-changed
   farkeep restore latest --target /tmp/t --include '*.conf' --dry-run
 
-PATH itself becomes the target: what lies in /home/me goes right into --target. Globs follow .gitignore; one that begins
-with a slash counts from the root folder of the snapshot.")]
+PATH itself becomes the target: what lies in /home/me goes right into --target. Globs follow .gitignore, but for what a
+slash does: one that begins with a slash counts from the root folder of the snapshot, and every other one matches at any
+depth, also when it has a slash inside.")]
 pub(super) struct Restore {
     /// The snapshot, and a path in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
@@ -68,7 +71,7 @@ pub(super) struct Restore {
     /// Say what would be done, and write nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Read back what was written, and compare
+    /// Read back what was written, and compare it with what was verified
     #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
     #[command(flatten)]
