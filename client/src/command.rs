@@ -39,6 +39,7 @@ use crate::output::Format;
 use crate::output::Output;
 use crate::output::Volume;
 use crate::output::exit::Exit;
+use crate::output::line;
 
 /// Deduplicating, encrypted backups.
 ///
@@ -52,7 +53,6 @@ use crate::output::exit::Exit;
     name = "farkeep",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     after_help = EXAMPLES,
     after_long_help = after_long_help(),
 )]
@@ -103,18 +103,51 @@ fn after_long_help() -> String {
 
 /// Does what the arguments say, and tells how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let error = with_hint(error);
-            // Help that cannot be printed has no reader.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+        Err(error) => return refuse(&arguments, &with_hint(error)),
     };
     observe(cli.global.log.as_ref().map(LogLevels::filter));
     let output = output(&cli);
     perform(cli, output)
+}
+
+/// Says what is wrong with the command line, or the help that it asks for.
+fn refuse(arguments: &[OsString], error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // Help that cannot be printed has no reader.
+        let _ = error.print();
+        return Exit::Done;
+    }
+    // What could not be parsed can be looked at only: whatever the program was asked for, it prints JSON to those who
+    // want it, and nothing of its own among the data of `dump`.
+    let options = arguments.iter().skip(1).take_while(|argument| *argument != "--");
+    if options.clone().any(|argument| argument == "--json") {
+        let is_dump = options.clone().any(|argument| argument == "dump");
+        let output = if is_dump { Output::beside_data } else { Output::standard };
+        output(Format::Json, Volume::Normal).failure(&usage(error));
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}
+
+/// A wrong command line as the line that a run ends with: what the parser says, without the summary of all options.
+fn usage(error: &clap::Error) -> line::Failure {
+    let text = error.render().to_string();
+    let said = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !["Usage:", "For more information"].iter().any(|end| line.starts_with(end)));
+    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+    let message = said.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    line::Failure::new(
+        Exit::Usage,
+        message,
+        Some("`farkeep COMMAND --help` says what can be given.".to_owned()),
+    )
 }
 
 /// Adds how the share of `check --read-data` is written, where one stands alone on the line.

@@ -20,6 +20,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use farkeep_codec::tree::PathKey;
 use serde::Serialize;
 
 use self::line::Failure;
@@ -211,12 +212,25 @@ pub fn chain(error: &dyn Error) -> String {
         let said = error.to_string();
         // A transparent error says what its source says.
         if !text.ends_with(&said) {
+            let said = without_repeat(&text, said);
             text.push_str(": ");
             text.push_str(&said);
         }
         cause = error.source();
     }
     text
+}
+
+/// The same, for a text that has named the path before.
+pub fn chain_about(path: &PathKey, error: &dyn Error) -> String {
+    without_repeat(&path.to_string(), error.to_string())
+        + error.source().map(|cause| format!(": {}", chain(cause))).as_deref().unwrap_or_default()
+}
+
+/// What an error says, with "it" for a path at its end that the text before it ended with.
+fn without_repeat(before: &str, said: String) -> String {
+    let repeat = said.match_indices(" /").map(|(at, _)| at).find(|at| before.ends_with(&said[at + 1..]));
+    repeat.map(|at| format!("{} it", &said[..at])).unwrap_or(said)
 }
 
 #[derive(Serialize)]

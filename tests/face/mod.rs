@@ -7,3 +7,4 @@ mod interrupted;
 mod room;
 mod story;
 mod unreadable;
+mod usage;

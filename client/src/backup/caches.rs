@@ -98,6 +98,7 @@ impl Caches {
     pub(super) fn previous(&self, repository: &Repository) -> Result<Previous, BackupError> {
         let nothing = Previous::nothing(repository.keys());
         if self.cache == CacheUse::Ignore {
+            tracing::debug!("the cache is not used");
             return Ok(nothing);
         }
         let previous = Previous::open(&self.series, repository.keys(), self.leftovers);
@@ -106,7 +107,11 @@ impl Caches {
                 tracing::debug!("the catalogue is of a snapshot that the repository does not have");
                 Ok(nothing)
             }
-            _ => Ok(previous),
+            found => {
+                let what = if found.is_some() { "a catalogue" } else { "no catalogue" };
+                tracing::debug!("there is {what} in the cache {}", self.series.display());
+                Ok(previous)
+            }
         }
     }
 

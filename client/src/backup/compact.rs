@@ -57,6 +57,10 @@ pub(super) fn run(line: &mut Line<'_>, previous: &Previous) -> Result<(), Backup
     if plan.wasteful.is_empty() && plan.adopted.is_empty() {
         return Ok(());
     }
+    let (wasteful, adopted) = (plan.wasteful.len(), plan.adopted.len());
+    tracing::debug!(
+        "cleaning {wasteful} bundles of which too little is used, and giving owners to {adopted}"
+    );
     let mut rows = line.writer.rewrite(previous)?;
     let entries = line.figures.entries;
     line.shared.progress.expect_more(entries, 0);

@@ -51,16 +51,18 @@ impl<'a, 'b> Scan<'a, 'b> {
 
     /// Takes the whole walk.
     pub(super) fn run(mut self, mut walk: Walker) -> Result<(), BackupError> {
+        tracing::debug!("the walk is merged with {} bundles that are known", self.stored.len());
         while let Some(item) = walk.next() {
             self.expect(walk.found());
             match item {
                 Ok(found) => self.found(found)?,
                 Err(missed) => {
-                    let why = crate::output::chain(&missed);
+                    let why = crate::output::chain_about(&missed.path, &missed);
                     self.line.figures.miss(missed.path, why);
                 }
             }
         }
+        tracing::debug!("the walk ended, with {} entries below the roots", self.expected.entries);
         if self.rows.peek().is_some() {
             self.line.writer.diverge()?;
         }

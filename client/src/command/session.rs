@@ -99,7 +99,15 @@ impl Session {
     ///
     /// What needs no key can be done before [`Unlocking::finish`] is waited for.
     pub(super) fn unlock(&self, access: Access) -> Result<Unlocking, Failure> {
-        let locked = Locked::open(&self.location()?, access)?;
+        let location = self.location()?;
+        let locked = Locked::open(&location, access)?;
+        tracing::debug!(
+            "opened repository {location} to {}",
+            match access {
+                Access::Read => "read",
+                Access::Write => "write",
+            }
+        );
         Ok(locked.unlock(self.passphrase(Purpose::Open)?))
     }
 

@@ -376,7 +376,7 @@ fn make_way(
         // The path itself is one that the snapshot has.
         let gone = &mut |inner: &PathKey| {
             if inner != path {
-                report.gone(inner)
+                report.gone(inner);
             }
         };
         target.remove_wanted(path, intent.removal(), &judge, gone)?;

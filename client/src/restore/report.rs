@@ -54,7 +54,7 @@ pub(super) enum Fault {
 impl Report {
     /// Counts and names something that could not be restored as it was.
     pub(super) fn problem(&self, path: &PathKey, fault: Fault, error: &dyn std::error::Error) {
-        self.problem_because(path, fault, crate::output::chain(error));
+        self.problem_because(path, fault, crate::output::chain_about(path, error));
     }
 
     /// The same, with the reason in words.

@@ -83,7 +83,7 @@ pub enum Made {
 #[non_exhaustive]
 pub enum TargetError {
     /// The target folder itself cannot be made or opened.
-    #[error("cannot use the folder {}", path.display())]
+    #[error("cannot use {}", path.display())]
     Unusable {
         /// As it was named.
         path: PathBuf,
