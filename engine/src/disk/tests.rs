@@ -231,6 +231,15 @@ fn names_are_given_changed_and_taken() {
 }
 
 #[test]
+fn nothing_written_behind_the_end_leaves_a_file_as_long_as_it_was() {
+    for Bench { name, disk, .. } in benches() {
+        let path = Path::new("file");
+        disk.open(path, Mode::CreateNew).expect("new").write_at(7, b"").expect("nothing to do");
+        assert_eq!(read_all(&*disk, path), b"", "{name}");
+    }
+}
+
+#[test]
 fn no_path_leads_out_of_the_root() {
     for Bench { name, disk, .. } in benches() {
         for path in ["/etc", "..", "../x", "a/../../x"] {

@@ -79,7 +79,10 @@ impl File for SimulatedFile {
         }
         let length = state.live.file(self.node).expect("the node is a file").len();
         let possible = length.saturating_add(state.free_bytes()).saturating_sub(offset).min(bytes.len());
-        state.change(Change::Write { file: self.node, offset, bytes: bytes[..possible].to_vec() });
+        // Nothing written is nothing changed, also where it would have been behind the end.
+        if possible > 0 {
+            state.change(Change::Write { file: self.node, offset, bytes: bytes[..possible].to_vec() });
+        }
         match possible == bytes.len() {
             true => Ok(()),
             false => Err(self.error(Act::Write, Errno::NOSPC)),
