@@ -30,6 +30,7 @@ pub use snapshot::Listed;
 pub use store::Access;
 pub use store::Clock;
 pub use store::IndexKind;
+pub use store::Lost;
 pub use store::ManualClock;
 pub use store::ObjectError;
 pub use store::Options;
@@ -96,6 +97,12 @@ impl Engine {
         self.store.recovery()
     }
 
+    /// What is missing of the packs, as a writer found it when it opened; a reader does not look. Objects that lay there
+    /// are unknown, and are stored again when they are put.
+    pub fn lost(&self) -> Lost {
+        self.store.lost()
+    }
+
     /// The end of the acknowledged history. A client that remembers it notices a repository that was rolled back.
     pub fn head(&self) -> Position {
         self.store.head()
@@ -125,7 +132,7 @@ impl Engine {
         self.store.remove_slot(slot)
     }
 
-    /// For each id, whether the object is there: durable, or put in this run.
+    /// For each id, whether the object is there: durable and not [`lost`](Self::lost), or put in this run.
     ///
     /// # Errors
     /// If the index does not answer.

@@ -43,6 +43,12 @@ pub trait Disk: Send + Sync {
     /// Whether there is a file or folder of that name.
     fn exists(&self, path: &Path) -> Result<bool, DiskError>;
 
+    /// Length of a file in bytes, without opening it.
+    ///
+    /// # Errors
+    /// [`DiskError::NotFound`] if there is nothing of that name.
+    fn length(&self, path: &Path) -> Result<u64, DiskError>;
+
     /// Opens or creates a file.
     ///
     /// # Errors

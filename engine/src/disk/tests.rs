@@ -214,6 +214,9 @@ fn names_are_given_changed_and_taken() {
         assert!(matches!(disk.open(file, Mode::CreateNew), Err(DiskError::Exists { .. })), "{name}");
         assert!(matches!(disk.append(file, 0), Err(DiskError::Exists { .. })), "{name}");
         assert!(disk.open(folder, Mode::Read).is_err(), "{name}: a folder is no file");
+        assert_eq!(disk.length(file).expect("there"), 3, "{name}");
+        assert!(disk.length(folder).is_err(), "{name}: a folder is no file");
+        assert!(matches!(disk.length(other), Err(DiskError::NotFound { .. })), "{name}");
         disk.open(other, Mode::CreateNew).expect("new").write_at(0, b"two").expect("room");
         disk.rename(file, other).expect("both there");
         assert_eq!(read_all(&*disk, other), b"one", "{name}");

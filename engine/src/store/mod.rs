@@ -44,6 +44,7 @@ pub use error::ObjectError;
 pub use error::PutError;
 pub use error::StoreError;
 pub(crate) use layout::Name;
+pub use lost::Lost;
 pub use options::Access;
 pub use options::IndexKind;
 pub use options::Options;
@@ -61,6 +62,7 @@ mod error;
 mod intake;
 pub(crate) mod layout;
 mod lookup;
+mod lost;
 mod options;
 mod persist;
 mod put;
@@ -80,6 +82,8 @@ pub(crate) struct Store {
     catalogue: RwLock<Catalogue>,
     lookup: lookup::Lookup,
     readers: read::PackReaders,
+    /// Known to a writer.
+    losses: lost::Losses,
     recovery: Recovery,
     writer: Option<Writer>,
 }
@@ -121,11 +125,12 @@ impl Store {
         }
         let options = Options { pack_bytes: options.pack_bytes.min(PACK_BYTES_MAX), ..options };
         let lookup = lookup::Lookup::new(catalogue.extents().len());
-        let (writer, recovery) = match lock {
-            None => (None, Recovery::default()),
+        let (writer, recovery, losses) = match lock {
+            None => (None, Recovery::default(), lost::Losses::default()),
             Some((lock, holder)) => {
                 let (durable, recovery) =
                     recover::recover(&disk, &parameters, &options, &catalogue, &heads, at)?;
+                let losses = lost::Losses::find(&*disk, &catalogue)?;
                 let intake = intake::Intake::new(&options, catalogue.packs());
                 let writer = Writer {
                     durable: Mutex::new(durable),
@@ -137,11 +142,11 @@ impl Store {
                     holder: holder.clone(),
                     _lock: lock,
                 };
-                (Some(writer), recovery)
+                (Some(writer), recovery, losses)
             }
         };
         let (catalogue, readers) = (RwLock::new(catalogue), read::PackReaders::default());
-        Ok(Self { disk, options, parameters, catalogue, lookup, readers, recovery, writer })
+        Ok(Self { disk, options, parameters, catalogue, lookup, readers, losses, recovery, writer })
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
@@ -155,6 +160,11 @@ impl Store {
     /// What the opening had to put in order.
     pub(crate) fn recovery(&self) -> Recovery {
         self.recovery
+    }
+
+    /// What is missing of the packs, as a writer found it when it opened.
+    pub(crate) fn lost(&self) -> Lost {
+        self.losses.sum()
     }
 
     /// The end of the acknowledged history.

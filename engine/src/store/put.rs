@@ -30,7 +30,7 @@ pub enum Put {
 /// Whether an object is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It is: durable, or put in this run.
+    /// It is: durable and not lost since, or put in this run.
     Known,
     /// It is not.
     Unknown,
@@ -43,15 +43,15 @@ impl Store {
         ids.iter().map(presence).collect()
     }
 
-    /// Whether the object is there: durable, or put in this run.
+    /// Whether the object is there: durable and not lost since, or put in this run.
     pub(crate) fn has(&self, id: &ObjectId) -> Result<bool, StoreError> {
-        Ok(self.find(id)?.is_some())
+        Ok(self.find(id)?.is_some_and(|spot| !self.losses.have(&spot)))
     }
 
     /// Stores an object, if it is not there yet. It is durable after the next flush or commit.
     ///
     /// Everything that an object refers to must be there before it. So whoever finds an object finds everything
-    /// that can be reached from it.
+    /// that can be reached from it, unless a pack was lost since.
     pub(crate) fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
         let store_error = |source| PutError::Store { id: *id, source };
         let writer = self.writer().map_err(store_error)?;
@@ -63,7 +63,7 @@ impl Store {
         self.expect_index_room().map_err(store_error)?;
         loop {
             let checked = writer.moment();
-            if self.find(id).map_err(store_error)?.is_some() {
+            if self.has(id).map_err(store_error)? {
                 return Ok(Put::Known);
             }
             self.expect_references(id, &view)?;
@@ -78,8 +78,7 @@ impl Store {
         let mut missing = Vec::new();
         let mut count = 0;
         for reference in view.references() {
-            let found = self.find(&reference).map_err(|source| PutError::Store { id: *id, source })?;
-            if found.is_none() {
+            if !self.has(&reference).map_err(|source| PutError::Store { id: *id, source })? {
                 count += 1;
                 missing.extend((missing.len() < REPORT_LINES_MAX).then_some(reference));
             }
@@ -104,7 +103,7 @@ impl Store {
             if writer.moment().generation != checked.generation {
                 return Ok(None);
             }
-            if self.lookup.recent_spot(id).is_some() {
+            if self.lookup.recent_spot(id).is_some_and(|spot| !self.losses.have(&spot)) {
                 return Ok(Some(Put::Known));
             }
             let added = match intake.failed {

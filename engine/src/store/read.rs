@@ -247,6 +247,7 @@ fn end_of(place: &Place) -> u64 {
     u64::from(place.offset) + u64::from(RECORD_HEADER_BYTES) + u64::from(place.bytes)
 }
 
-fn end(spot: &Spot) -> u64 {
+/// First byte behind what lies there.
+pub(super) fn end(spot: &Spot) -> u64 {
     u64::from(spot.offset) + u64::from(RECORD_HEADER_BYTES) + u64::from(spot.bytes)
 }

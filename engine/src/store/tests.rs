@@ -39,6 +39,7 @@ mod damage;
 mod full;
 mod index;
 mod laws;
+mod lost;
 mod model;
 
 pub(crate) const REPOSITORY: RepositoryId = RepositoryId::from_bytes([0x22; 32]);

@@ -4,7 +4,6 @@ use super::Store;
 use super::error::StoreError;
 use super::layout;
 use super::layout::Name;
-use crate::disk::Mode;
 use crate::journal::segment_number;
 
 /// What a repository takes.
@@ -31,7 +30,7 @@ impl Store {
         let folder = layout::path(Name::Journal);
         for name in self.disk.list(folder)? {
             if segment_number(&name).is_some() {
-                journal_bytes += self.disk.open(&folder.join(&name), Mode::Read)?.len()?;
+                journal_bytes += self.disk.length(&folder.join(&name))?;
             }
         }
         let (index_bytes, free_bytes) = (self.index_bytes(), self.free_bytes()?);

@@ -152,6 +152,13 @@ impl Disk for RealDisk {
         place.try_exists().map_err(|source| DiskError::new(Act::Open, &place, source))
     }
 
+    fn length(&self, path: &Path) -> Result<u64, DiskError> {
+        let place = self.place(Act::Open, path)?;
+        let error = |source| DiskError::new(Act::Open, &place, source);
+        let metadata = fs::metadata(&place).map_err(error)?;
+        if metadata.is_dir() { Err(error(Errno::ISDIR.into())) } else { Ok(metadata.len()) }
+    }
+
     fn open(&self, path: &Path, mode: Mode) -> Result<Box<dyn File>, DiskError> {
         let act = if mode == Mode::CreateNew { Act::Create } else { Act::Open };
         let place = self.place(act, path)?;

@@ -187,6 +187,15 @@ impl Disk for SimulatedDisk {
         Ok(state.live.find(path).is_some())
     }
 
+    fn length(&self, path: &Path) -> Result<u64, DiskError> {
+        let state = self.state();
+        state.running(Act::Open, path)?;
+        let node = state.find(Act::Open, path)?;
+        let file = state.live.file(node);
+        let bytes = file.ok_or_else(|| DiskError::new(Act::Open, path, Errno::ISDIR.into()))?;
+        Ok(bytes.len() as u64)
+    }
+
     fn open(&self, path: &Path, mode: Mode) -> Result<Box<dyn File>, DiskError> {
         let mut state = self.state();
         let node = match mode {

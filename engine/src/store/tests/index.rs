@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::object::Kind;
 use farkeep_codec::time::Time;
 use tempfile::TempDir;
 
@@ -310,6 +311,54 @@ fn objects_survive_a_damaged_summary_when_the_index_is_built_anew() {
     let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
     let named: Vec<_> = report.damage.iter().flat_map(|damage| damage.objects.clone()).collect();
     assert_eq!(named.len(), 5, "a damaged summary names the objects that it listed");
+}
+
+/// The last place of an object counts, in the index that grows and in the one that is built.
+#[test]
+fn what_was_stored_again_after_a_loss_stays_there() {
+    for lag in [0, 1_000] {
+        let mut real = Real::create();
+        let engine = real.open(lag);
+        real.grow(&engine, 0..30);
+        let before = contents(&engine);
+        drop(engine);
+        let packs = std::fs::read_dir(real.folder.path().join("packs")).expect("there").flatten();
+        let files: Vec<_> =
+            packs.flat_map(|folder| std::fs::read_dir(folder.path()).expect("there").flatten()).collect();
+        let (elsewhere, pack) =
+            (real.folder.path().join("index-of-old"), files.first().expect("there").path());
+        std::fs::rename(&pack, &elsewhere).expect("moved");
+
+        let engine = real.open(lag);
+        let lost: Vec<ObjectId> = real.objects.keys().copied().filter(|id| !knows(&engine, id)).collect();
+        assert!(!lost.is_empty());
+        let mut order: Vec<_> = real.objects.iter().collect();
+        order.sort_by_key(|(_, bytes)| bytes[6..8] != Kind::Data.number().to_le_bytes());
+        for (id, bytes) in order {
+            engine.put(id, bytes).expect("put");
+        }
+        engine.flush().expect("flushed");
+        let after = contents(&engine);
+        lost.iter().for_each(|id| assert_ne!(after[id], before[id]));
+        drop(engine);
+
+        let engine = real.open(0);
+        assert_eq!(contents(&engine), after);
+        engine.rebuild_index().expect("built");
+        assert_eq!(contents(&engine), after);
+        drop(engine);
+        std::fs::remove_dir_all(real.index()).expect("removed");
+        super::expect_readable(&real.read(lag), &real.objects);
+        std::fs::rename(&elsewhere, &pack).expect("moved");
+        let engine = real.open(lag);
+        assert_eq!(contents(&engine), after, "a pack that comes back is not needed any more");
+        super::expect_readable(&engine, &real.objects);
+        assert_eq!(engine.verify(Share::Everything, &|_| {}).expect("checked").damage, []);
+    }
+}
+
+fn knows(engine: &Engine, id: &ObjectId) -> bool {
+    engine.probe(&[*id]).expect("answered") == [Presence::Known]
 }
 
 #[test]
