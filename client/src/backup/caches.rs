@@ -94,10 +94,11 @@ impl Caches {
         Witness::at(&self.repository)
     }
 
-    /// What earlier runs left of the series, as far as the repository still has it.
+    /// What earlier runs left of the series, as far as the repository still has it. Where packs were lost, nothing is
+    /// taken over unread: what lay in them and is still in the source is stored again.
     pub(super) fn previous(&self, repository: &Repository) -> Result<Previous, BackupError> {
         let nothing = Previous::nothing(repository.keys());
-        if self.cache == CacheUse::Ignore {
+        if self.cache == CacheUse::Ignore || repository.engine().lost().packs > 0 {
             tracing::debug!("the cache is not used");
             return Ok(nothing);
         }

@@ -113,6 +113,10 @@ impl Backup {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let request = self.request(session)?;
         let unlocking = session.unlock(if self.dry_run { Access::Read } else { Access::Write })?;
+        let lost = unlocking.lost();
+        if lost.packs > 0 {
+            session.output.problem(&line::LostPacks { packs: lost.packs, bytes: lost.bytes })?;
+        }
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
         let begun = backup::begin(&request);

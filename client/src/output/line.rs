@@ -13,6 +13,7 @@ mod snapshot;
 
 pub use self::backup::Backup;
 pub use self::backup::Inconsistent;
+pub use self::backup::LostPacks;
 pub use self::backup::Unreadable;
 pub use self::check::Check;
 pub use self::check::Damage;

@@ -17,6 +17,7 @@ use farkeep_codec::parameters::Parameters;
 use farkeep_engine::Access as EngineAccess;
 use farkeep_engine::Engine;
 use farkeep_engine::IndexKind;
+use farkeep_engine::Lost;
 use farkeep_engine::Options;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
@@ -90,6 +91,11 @@ impl Unlocking {
     /// What every writer does alike: known before the keys are.
     pub fn parameters(&self) -> &Parameters {
         self.engine.parameters()
+    }
+
+    /// What is missing of the packs: known before the keys are. One who only reads does not look.
+    pub fn lost(&self) -> Lost {
+        self.engine.lost()
     }
 
     /// Waits for the keys.

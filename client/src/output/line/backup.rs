@@ -80,6 +80,15 @@ pub struct Inconsistent {
     pub why: String,
 }
 
+/// Packs of the repository that are gone, or shorter than they were written. Comes before anything is stored.
+#[derive(Debug, Clone, Serialize)]
+pub struct LostPacks {
+    /// How many.
+    pub packs: u64,
+    /// Bytes that they lack.
+    pub bytes: u64,
+}
+
 impl Line for Backup {
     const TYPE: &'static str = "backup";
 
@@ -141,6 +150,17 @@ impl Line for Inconsistent {
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "could not read {} as it was at one moment: {}", self.path, self.why)
+    }
+}
+
+impl Line for LostPacks {
+    const TYPE: &'static str = "lost_packs";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let packs = text::counted(self.packs, "pack of the repository is", "packs of the repository are");
+        writeln!(out, "WARNING {packs} missing or cut short, {} are gone", text::bytes(self.bytes))?;
+        writeln!(out, "  this run stores again what lay there and is still in the source")?;
+        writeln!(out, "  run `farkeep check`: it names the snapshots and paths that stay damaged")
     }
 }
 

@@ -102,6 +102,7 @@ fn a_backup_has_these_fields() {
          elapsed_seconds",
     );
     assert_fields(&Unreadable { path: Named::of_bytes(b"/a"), why: "no".to_owned() }, "path why");
+    assert_fields(&LostPacks { packs: 1, bytes: 2 }, "packs bytes");
     assert_fields(&Inconsistent { path: Named::of_bytes(b"/a"), why: "so".to_owned() }, "path why");
     let json = json(&backup());
     assert_eq!(json["snapshot"], "ab".repeat(32));
