@@ -17,13 +17,23 @@ use crate::disk::DiskError;
 use crate::disk::Lock;
 use crate::limits::LOCK_OWNER_BYTES_MAX;
 
-/// Holds the lock for as long as the file is open.
+/// Holds the lock until it is dropped, or the process ends.
 #[derive(Debug)]
 pub(super) struct RealLock {
-    _file: File,
+    pub(super) file: File,
 }
 
 impl Lock for RealLock {}
+
+impl Drop for RealLock {
+    /// Closing the file alone would leave the lock to a program that is just being started: until it runs, it holds
+    /// everything that this process has open.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "the lock goes with the file");
+        }
+    }
+}
 
 impl RealLock {
     pub(super) fn take(path: &Path, owner: &str) -> Result<Self, DiskError> {
@@ -40,7 +50,7 @@ impl RealLock {
         }
         file.set_len(0).map_err(error)?;
         file.write_all_at(owner.as_bytes(), 0).map_err(error)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

@@ -222,3 +222,15 @@ fn the_lock_of_a_process_that_dies_is_free() {
     assert_eq!(by, "the other process");
     disk.lock(Path::new("lock"), "this process").expect("free again");
 }
+
+#[test]
+fn a_lock_that_is_dropped_is_free_whoever_has_inherited_its_file() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("lock");
+    let lock = RealLock::take(&path, "this process").expect("free");
+    let inherited = lock.file.try_clone().expect("a descriptor");
+    assert!(matches!(RealLock::take(&path, "another"), Err(DiskError::Held { .. })));
+    drop(lock);
+    drop(RealLock::take(&path, "another").expect("free"));
+    drop(inherited);
+}
