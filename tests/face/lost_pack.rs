@@ -3,6 +3,7 @@
 use std::fs;
 use std::fs::OpenOptions;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::world::Manifest;
 use crate::world::Program;
 use crate::world::Tree;
 use crate::world::make;
+use crate::world::settle;
 
 /// A repository with one snapshot of a small tree, checked and found good.
 fn backed_up() -> Program {
@@ -64,27 +66,45 @@ fn restored(program: &Program, snapshot: &str) -> Manifest {
 
 #[test]
 fn a_backup_of_an_unchanged_tree_stores_again_what_was_lost() {
-    let count = packs(&backed_up()).len();
-    assert!(count >= 2, "a pack of data and one of nodes");
-    for pack in 0..count {
+    let program = backed_up();
+    settle();
+    program.backup();
+    let source = Manifest::of(&program.path("source"));
+    let packs = packs(&program);
+    assert!(packs.len() >= 2, "a pack of data and one of nodes");
+    copy(&program, "", "good");
+    for pack in &packs {
         for loss in [Loss::Gone, Loss::Empty, Loss::Half, Loss::End] {
-            let program = backed_up();
-            let context = format!("pack {pack}, {loss:?}");
-            let source = Manifest::of(&program.path("source"));
-            lose(&packs(&program)[pack], loss);
+            let context = format!("{}, {loss:?}", pack.0.display());
+            lose(pack, loss);
             program.run("check", [""; 0]).expect(13).says(&["DAMAGED pack", "lost in"]);
 
             let ran = program.run("backup", [program.path("source")]).expect(0);
             let ran =
                 ran.says(&["WARNING 1 pack of the repository is missing or cut short", "farkeep check"]);
             assert!(ran.results.contains("complete"), "{context}: {}", ran.results);
-            restored(&program, "latest").expect(&source, &context);
-            restored(&program, "latest~1").expect(&source, &context);
+            let again = program.json("backup", [program.path("source")]);
+            assert_eq!(again[1]["files_unchanged"], 21, "{context}: a loss is made good once");
+            ["latest", "latest~1", "latest~2", "latest~3"]
+                .iter()
+                .for_each(|snapshot| restored(&program, snapshot).expect(&source, &context));
             // The journal names the pack as before, and no path of any snapshot is lost with it.
             let checked = program.run("check", ["--read-data"]).expect(13).says(&["DAMAGED pack"]);
             assert!(checked.results.contains(" 0 paths lost"), "{context}: {}", checked.results);
             assert!(!checked.messages.contains("lost in"), "{context}: {}", checked.messages);
+            copy(&program, "good", "");
         }
+    }
+}
+
+/// Makes the repository and the cache in one folder what they are in another.
+fn copy(program: &Program, from: &str, to: &str) {
+    for name in ["repository", "cache"] {
+        let (from, to) = (program.path(from).join(name), program.path(to).join(name));
+        let _ = fs::remove_dir_all(&to);
+        fs::create_dir_all(&to).expect("it was removed");
+        let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(&to).status();
+        assert!(copied.expect("every system has cp").success());
     }
 }
 
@@ -104,4 +124,33 @@ fn what_the_source_has_no_more_stays_named_as_lost() {
         let lost: Vec<&Value> = ran.iter().filter(|line| line["type"] == "damaged_path").collect();
         assert!(!lost.is_empty() && lost.iter().all(|line| line["snapshot"] == first), "{lost:?}");
     }
+}
+
+/// What one loss made good says nothing about another, nor about a tree that was stored while nothing was lost.
+#[test]
+fn every_loss_is_made_good_on_its_own() {
+    let program = backed_up();
+    settle();
+    program.backup();
+    let source = program.path("source");
+    let unchanged = |lost: bool| {
+        let lines = program.json("backup", [&source]);
+        assert_eq!(lines[0]["type"] == "lost_packs", lost, "{lines:?}");
+        lines.last().expect("the summary")["files_unchanged"].as_u64().expect("a count")
+    };
+    let elsewhere = program.path("elsewhere");
+    let (first, bytes) = packs(&program).into_iter().max_by_key(|(_, bytes)| *bytes).expect("two");
+    fs::rename(&first, &elsewhere).expect("it is there");
+    assert_eq!((unchanged(true), unchanged(true)), (0, 21));
+    fs::rename(&elsewhere, &first).expect("it was moved");
+    assert_eq!(unchanged(false), 21);
+    fs::write(source.join("new"), "new").expect("it can be written");
+    settle();
+    assert_eq!(unchanged(false), 21);
+    fs::rename(&first, &elsewhere).expect("it is there");
+    assert_eq!((unchanged(true), unchanged(true)), (0, 22), "a tree of another time");
+    fs::rename(&elsewhere, &first).expect("it was moved");
+    lose(&(first, bytes), Loss::Half);
+    assert_eq!((unchanged(true), unchanged(true)), (0, 22), "another loss");
+    restored(&program, "latest").expect(&Manifest::of(&source), &"after three losses");
 }

@@ -22,6 +22,8 @@ use super::catalogue::Bundles;
 use super::catalogue::CatalogueWriter;
 use super::catalogue::Leftovers;
 use super::catalogue::Previous;
+use super::catalogue::Trailer;
+use super::healed;
 use super::objects::Shared;
 use super::witness::Witness;
 use crate::repository::Repository;
@@ -94,11 +96,11 @@ impl Caches {
         Witness::at(&self.repository)
     }
 
-    /// What earlier runs left of the series, as far as the repository still has it. Where packs were lost, nothing is
-    /// taken over unread: what lay in them and is still in the source is stored again.
+    /// What earlier runs left of the series, as far as the repository still has it. After packs were lost,
+    /// nothing is taken over unread once: what lay in them and is still in the source is stored again.
     pub(super) fn previous(&self, repository: &Repository) -> Result<Previous, BackupError> {
         let nothing = Previous::nothing(repository.keys());
-        if self.cache == CacheUse::Ignore || repository.engine().lost().packs > 0 {
+        if self.cache == CacheUse::Ignore {
             tracing::debug!("the cache is not used");
             return Ok(nothing);
         }
@@ -106,6 +108,10 @@ impl Caches {
         match previous.trailer() {
             Some(trailer) if !repository.has(&trailer.root.id)? => {
                 tracing::debug!("the catalogue is of a snapshot that the repository does not have");
+                Ok(nothing)
+            }
+            trailer if !healed::has_all(repository, &self.series, trailer) => {
+                tracing::debug!("packs were lost since the catalogue was written");
                 Ok(nothing)
             }
             found => {
@@ -135,6 +141,11 @@ impl Caches {
             source: io::Error::other(error),
         })?;
         Ok((CatalogueWriter::begin(&self.growing, previous, &bundles, token)?, bundles, bundler))
+    }
+
+    /// Notes that a run stored the tree without what the repository has lost. After its catalogue is there.
+    pub(super) fn remember(&self, repository: &Repository, trailer: &Trailer) {
+        healed::remember(repository, &self.series, trailer);
     }
 }
 

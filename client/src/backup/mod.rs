@@ -23,6 +23,7 @@ mod links;
 mod scan;
 mod compact;
 mod tree;
+mod healed;
 mod caches;
 mod commit;
 mod paths;

@@ -54,7 +54,7 @@ pub(super) fn run(
         }
         outcome.map(|(summary, trailer)| {
             if request.intent == Intent::Store && !line.writer.is_unchanged() {
-                remember(line, &trailer);
+                remember(line, &trailer, &caches);
             }
             witness.remember(repository);
             summary
@@ -82,12 +82,13 @@ fn finish(
 }
 
 /// Leaves the caches for the next run. One that cannot be written costs the next run time.
-fn remember(mut line: Line<'_>, trailer: &Trailer) {
+fn remember(mut line: Line<'_>, trailer: &Trailer, caches: &Caches) {
     line.spill();
     line.shared.save();
-    let Line { writer, bundles, .. } = line;
-    if let Err(error) = writer.finish(trailer, &bundles) {
-        tracing::warn!("cannot write the cache: {error}");
+    let Line { writer, bundles, shared, .. } = line;
+    match writer.finish(trailer, &bundles) {
+        Ok(()) => caches.remember(shared.repository, trailer),
+        Err(error) => tracing::warn!("cannot write the cache: {error}"),
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Lost {
     pub packs: u64,
     /// Bytes that they lack.
     pub bytes: u64,
+    /// Hash of which packs they are and what is left of each; zeros where nothing is missing.
+    pub which: [u8; 32],
 }
 
 /// Packs that are gone or too short, each with what is left of it.
@@ -27,13 +29,14 @@ pub struct Lost {
 pub(super) struct Losses {
     /// First byte that is not there, by the number of the pack.
     ends: HashMap<u32, u64>,
-    bytes: u64,
+    sum: Lost,
 }
 
 impl Losses {
     /// Compares the length of every pack with what the journal says.
     pub(super) fn find(disk: &dyn Disk, catalogue: &Catalogue) -> Result<Self, DiskError> {
         let mut losses = Self::default();
+        let mut which = blake3::Hasher::new();
         for (number, pack) in (0_u32..).zip(catalogue.packs()) {
             let end = match disk.length(&pack::path(&pack.id)) {
                 Err(DiskError::NotFound { .. }) => 0,
@@ -42,7 +45,10 @@ impl Losses {
             let missing = u64::from(pack.bytes).saturating_sub(end);
             if missing > 0 {
                 losses.ends.insert(number, end);
-                losses.bytes += missing;
+                losses.sum.packs += 1;
+                losses.sum.bytes += missing;
+                which.update(pack.id.as_bytes()).update(&end.to_le_bytes());
+                losses.sum.which = *which.finalize().as_bytes();
             }
         }
         Ok(losses)
@@ -50,7 +56,7 @@ impl Losses {
 
     /// What is missing, in numbers.
     pub(super) fn sum(&self) -> Lost {
-        Lost { packs: self.ends.len() as u64, bytes: self.bytes }
+        self.sum
     }
 
     /// Whether what lay there is not there any more, or not the whole of it.
