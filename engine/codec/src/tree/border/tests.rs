@@ -29,6 +29,20 @@ fn nodes_have_the_lengths_that_are_documented() {
     }
 }
 
+/// FORMAT.md, "Where nodes end": the numbers of the table, and the first lengths that they give.
+#[test]
+fn golden_borders() {
+    let numbers = |rule: BorderRule| (rule.shortest, rule.middle, rule.longest, rule.strict, rule.generous);
+    assert_eq!(numbers(LEAF), (128, 320, 1024, 0x00aa_aaaa_aaaa_aaaa, 0x02aa_aaaa_aaaa_aaaa));
+    assert_eq!(numbers(INNER), (24, 56, 256, 0x03ff_ffff_ffff_ffff, 0x0fff_ffff_ffff_ffff));
+    assert_eq!(numbers(LIST), (48, 112, 1024, 0x01ff_ffff_ffff_ffff, 0x07ff_ffff_ffff_ffff));
+    assert_eq!(keys().border(&0_u32.to_le_bytes()), 0xad23_89fc_fe08_8552);
+    let first = |rule| lengths(rule).into_iter().take(12).collect::<Vec<_>>();
+    assert_eq!(first(LEAF), [564, 345, 420, 439, 165, 352, 327, 372, 604, 415, 370, 133]);
+    assert_eq!(first(INNER), [33, 44, 33, 57, 67, 41, 56, 129, 79, 25, 36, 64]);
+    assert_eq!(first(LIST), [110, 124, 133, 197, 158, 122, 65, 50, 63, 134, 161, 84]);
+}
+
 #[test]
 fn the_hash_decides_between_the_bounds() {
     assert!(!LEAF.ends_before(LEAF.shortest - 1, || panic!("too short to ask")));

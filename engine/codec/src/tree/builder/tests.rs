@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use proptest::prop_assert_eq;
 use proptest::proptest;
 use proptest::sample::Index;
@@ -6,8 +8,10 @@ use super::*;
 use crate::layout::Malformed;
 use crate::tree::Body;
 use crate::tree::Content;
+use crate::tree::Node;
 use crate::tree::Walk;
 use crate::tree::samples::Store;
+use crate::tree::samples::encode;
 use crate::tree::samples::entries;
 use crate::tree::samples::entry;
 use crate::tree::samples::keys;
@@ -67,7 +71,7 @@ fn many_entries_make_several_levels() {
     let root = store.build(&entries);
     assert_eq!((root.entries, root.bytes), (60_000, 60_000_000));
     let top = store.fetch(&root.pointer).expect("the root is there");
-    assert!(matches!(top, crate::tree::Node::Inner { level: 2, .. }), "{top:?}");
+    assert!(matches!(top, Node::Inner { level: 2, .. }), "{top:?}");
     assert!(read(&store, &root) == entries);
 }
 
@@ -143,4 +147,75 @@ fn long_paths_still_make_a_tree() {
     let mut store = Store::default();
     let root = store.build(&files);
     assert!(read(&store, &root) == files);
+}
+
+/// The nodes of a tree in the order in which they are handed out, as bytes and as what they say.
+fn nodes(entries: &[Entry]) -> (Root, Vec<Vec<u8>>, Vec<Node>) {
+    let mut store = Store::default();
+    let (mut plains, mut pointers) = (Vec::new(), Vec::new());
+    let mut builder = Builder::new(&keys());
+    let mut sink = |node: NodePlain<'_>| {
+        plains.push(node.plain.to_vec());
+        let pointer = store.put(node)?;
+        pointers.push(pointer);
+        Ok::<_, Infallible>(pointer)
+    };
+    for entry in entries {
+        builder.push(entry.clone(), &mut sink).expect("the entries are valid and in order");
+    }
+    let root = builder.finish(&mut sink).expect("the sink takes everything");
+    let nodes = pointers.iter().map(|pointer| store.fetch(pointer).expect("just put")).collect();
+    (root, plains, nodes)
+}
+
+/// How many items each node has, by the words of FORMAT.md, "Where nodes end".
+fn lengths_by_the_rule(hashes: impl Iterator<Item = u64>, rule: [u64; 5]) -> Vec<u64> {
+    let [shortest, middle, longest, strict, generous] = rule;
+    let mut lengths = vec![0];
+    for hash in hashes {
+        let last = lengths.last_mut().expect("there is a first node");
+        let below = u64::MAX / if *last < middle { strict } else { generous };
+        if *last >= longest || (*last >= shortest && hash < below) {
+            lengths.push(1);
+        } else {
+            *last += 1;
+        }
+    }
+    lengths
+}
+
+/// FORMAT.md, "Where nodes end": which entries and which children stand together, and the bytes that they make.
+#[test]
+fn golden_trees() {
+    let hash = |plains: &[Vec<u8>]| blake3::hash(&plains.concat()).to_string();
+    let (_, plains, _) = nodes(&[]);
+    assert_eq!(hash(&plains), "7784b17d1d8ff658cfe8f0e111316a964c95233a486ccbdfaf86539c9e3e3a30");
+    let (_, plains, _) = nodes(&plain_files(2));
+    assert_eq!(hash(&plains), "cce6f8a927d078690c3a2621e47e0b15f28ed79e73f6de4677ef1bfafcff7427");
+
+    let entries = plain_files(60_000);
+    let (root, plains, nodes) = nodes(&entries);
+    let (mut leaves, mut firsts, mut inner) = (Vec::new(), Vec::new(), Vec::new());
+    for (plain, node) in plains.iter().zip(&nodes) {
+        assert_eq!(*plain, encode(node).0, "its bytes are those that the tables of nodes give");
+        match node {
+            Node::Leaf(entries) => {
+                leaves.push(entries.len() as u64);
+                firsts.push(entries.first().expect("no leaf is empty here").path.clone());
+            }
+            Node::Inner { level, children } => inner.push((*level, leaves.len(), children.len() as u64)),
+            Node::List { .. } => panic!("these files have no content lists"),
+        }
+    }
+    let keys = keys();
+    let hashes = entries.iter().map(|entry| keys.border(entry.path.as_bytes()));
+    assert_eq!(leaves, lengths_by_the_rule(hashes, [128, 320, 1024, 384, 96]));
+    assert_eq!(leaves[..12], [474, 365, 314, 570, 320, 459, 444, 180, 177, 350, 604, 991]);
+    let hashes = firsts.iter().map(|first| keys.border(&[first.as_bytes(), &[0, 0, 1]].concat()));
+    assert_eq!(lengths_by_the_rule(hashes, [24, 56, 256, 64, 16]), [86, 94, 3]);
+    // Level, leaves that were handed out before, children.
+    assert_eq!(inner, [(1, 87, 86), (1, 181, 94), (1, 183, 3), (2, 183, 3)]);
+    assert_eq!(hash(&plains), "c3b294407d42ddfc9e9191f0dd81c0e6c18d8f2bbb420cb9d0afddbf8f9a9b70");
+    let id = root.pointer.id.to_string();
+    assert_eq!(id, "38f52185c87c3be6e4526ff7237e52be1e009039777263f006fd0f1bb3c2a83c");
 }
