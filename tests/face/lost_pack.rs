@@ -85,6 +85,7 @@ fn a_backup_of_an_unchanged_tree_stores_again_what_was_lost() {
             let ran =
                 ran.says(&["WARNING 1 pack of the repository is missing or cut short", "farkeep check"]);
             assert!(ran.results.contains("complete"), "{context}: {}", ran.results);
+            assert_eq!(ran.messages.to_uppercase().matches("WARN").count(), 1, "{context}: {}", ran.messages);
             let again = program.json("backup", [program.path("source")]);
             assert_eq!(again[1]["files_unchanged"], 21, "{context}: a loss is made good once");
             ["latest", "latest~1", "latest~2", "latest~3"]

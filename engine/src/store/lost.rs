@@ -59,6 +59,11 @@ impl Losses {
         self.sum
     }
 
+    /// Whether that pack is gone or too short.
+    pub(super) fn include(&self, number: u32) -> bool {
+        self.ends.contains_key(&number)
+    }
+
     /// Whether what lay there is not there any more, or not the whole of it.
     pub(super) fn have(&self, spot: &Spot) -> bool {
         self.ends.get(&spot.ordinal).is_some_and(|end| read::end(spot) > *end)

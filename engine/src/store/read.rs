@@ -132,7 +132,8 @@ impl Store {
         let reader = match self.reader(number) {
             Ok(reader) => reader,
             Err(error @ StoreError::Damaged { .. }) => {
-                tracing::warn!(%error, "a pack is missing, and its objects with it");
+                // A writer says so once for all packs, and a reader when it misses something.
+                tracing::debug!(%error, "a pack is missing, and its objects with it");
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
@@ -141,7 +142,9 @@ impl Store {
             Ok(summary) => Ok(summary.entries().collect()),
             Err(PackError::Disk(error)) => Err(error.into()),
             Err(error) => {
-                tracing::warn!(%error, "an extent is read without its summary");
+                if !self.losses.include(number) {
+                    tracing::warn!(%error, "an extent is read without its summary");
+                }
                 reader.salvage(extent).map_err(StoreError::from)
             }
         }
