@@ -5,12 +5,12 @@
 //! what it needs for itself in a folder *aside*, which is removed at its end. So does a dry run with what it writes.
 
 use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
 use farkeep_codec::id::ContentHash;
-use rustix::fs::FlockOperation;
 use tempfile::TempDir;
 
 use super::BackupError;
@@ -53,14 +53,38 @@ pub(super) struct Caches {
 /// What a run has of the caches.
 struct Held {
     /// All of them, if it is there; but to write into only when nothing is aside.
-    lock: Option<File>,
+    lock: Option<Lock>,
     aside: Option<Aside>,
 }
 
 /// A folder of one run, which is removed with everything in it when this is dropped. Its lock says that the run goes on.
 struct Aside {
     folder: TempDir,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// An exclusive lock on a file or folder.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file alone would leave the lock to a program that is just being started: until it runs, it holds
+    /// everything that this process has open.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!("the lock goes with the file: {error}");
+        }
+    }
+}
+
+impl Lock {
+    /// The lock, unless another run holds it.
+    fn take(file: File) -> io::Result<Option<Self>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl Caches {
@@ -169,25 +193,17 @@ fn hold(folder: &Path, intent: Intent) -> io::Result<Held> {
 }
 
 /// The lock of the caches, unless another run holds it.
-fn lock(folder: &Path) -> io::Result<Option<File>> {
+fn lock(folder: &Path) -> io::Result<Option<Lock>> {
     std::fs::create_dir_all(folder)?;
-    try_lock(File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?)
-}
-
-fn try_lock(file: File) -> io::Result<Option<File>> {
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    Lock::take(File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?)
 }
 
 impl Aside {
     fn within(folder: &Path) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix(ASIDE).tempdir_in(folder)?;
-        let lock = File::open(folder.path())?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self { folder, _lock: lock })
+        let lock = Lock::take(File::open(folder.path())?)?;
+        let held = || io::Error::other("another run holds a folder that was just made");
+        Ok(Self { _lock: lock.ok_or_else(held)?, folder })
     }
 }
 
@@ -196,7 +212,7 @@ fn remove_abandoned(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let asides = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE));
     for path in asides.map(|entry| entry.path()) {
-        if let Ok(Some(_)) = File::open(&path).and_then(try_lock)
+        if let Ok(Some(_)) = File::open(&path).and_then(Lock::take)
             && let Err(error) = std::fs::remove_dir_all(&path)
         {
             tracing::debug!("cannot remove {}: {error}", path.display());
