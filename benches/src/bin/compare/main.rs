@@ -149,7 +149,7 @@ fn measured<'a>(scenario: &Scenario<'a>, runs: u32) -> Result<Report<'a>> {
         Source::Large { .. } => ("One large file, half random, half holes", target::LARGE),
     };
     let title = format!("{what}: {} files, {:.2} GB", tree.files, tree.bytes as f64 / 1e9);
-    let rounds = (0..runs).map(|_| scenario.round()).collect::<Result<Vec<_>>>()?;
+    let rounds = scenario.rounds(runs)?;
     if !matches!(scenario.source, Source::Edited { .. }) {
         fs::remove_dir_all(scenario.tree())?;
     }

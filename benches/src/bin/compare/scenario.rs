@@ -150,8 +150,19 @@ impl Scenario<'_> {
         Ok(())
     }
 
+    /// So many rounds, and rest for the tree between them.
+    pub(crate) fn rounds(&self, count: u32) -> Result<Vec<Vec<Reached>>> {
+        let round = |at| {
+            if at > 0 {
+                std::thread::sleep(REST);
+            }
+            self.round()
+        };
+        (0..count).map(round).collect()
+    }
+
     /// One round: every act, each by every tool in turn. The tree is in its first state before and after.
-    pub(crate) fn round(&self) -> Result<Vec<Reached>> {
+    fn round(&self) -> Result<Vec<Reached>> {
         let mut all = vec![Reached::default(); self.tools.len()];
         for tool in self.tools {
             self.prepare(tool)?;
@@ -170,7 +181,6 @@ impl Scenario<'_> {
             remove(&self.folder(tool))?;
         }
         self.back()?;
-        std::thread::sleep(REST);
         Ok(all)
     }
 
