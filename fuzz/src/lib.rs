@@ -16,6 +16,7 @@ use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
 use farkeep_protocol::frame::Header;
+use farkeep_protocol::identity::EnrolmentString;
 use farkeep_protocol::kind::Body;
 use farkeep_protocol::message::FromClient;
 use farkeep_protocol::message::FromServer;
@@ -90,6 +91,14 @@ pub fn from_server(bytes: &[u8]) {
         let mut writer = Writer::new();
         message.encode(&mut writer);
         assert_eq!((message.kind(), writer.as_bytes()), (kind, body));
+    }
+}
+
+/// What an administrator typed.
+pub fn enrolment(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(enrolment) = text.parse::<EnrolmentString>() {
+        assert_eq!(enrolment.to_string(), text);
     }
 }
 

@@ -46,7 +46,8 @@ const HOUSES: [House; 4] = [
     House {
         folder: "server/protocol/src",
         rooms: &[
-            "limits", "field", "kind", "fault", "hello", "message", "frame", "state", "credit", "stream",
+            "limits", "field", "kind", "fault", "hello", "identity", "message", "frame", "state", "credit",
+            "stream",
         ],
     },
     House {

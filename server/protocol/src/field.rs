@@ -15,6 +15,7 @@ use farkeep_codec::time::Time;
 use thiserror::Error;
 
 pub use bitmap::Bitmap;
+pub use counted::Counted;
 pub use list::List;
 pub use ranges::Range;
 pub use ranges::Ranges;
@@ -22,6 +23,7 @@ pub use text::Name;
 pub use text::Text;
 
 mod bitmap;
+mod counted;
 mod list;
 mod ranges;
 #[cfg(test)]

@@ -12,11 +12,13 @@ use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 use farkeep_codec::time::Time;
 
+use crate::field::Counted;
 use crate::field::Field;
 use crate::field::JournalHead;
 use crate::field::List;
 use crate::field::Name;
 use crate::field::SessionId;
+use crate::field::SlotId;
 use crate::field::Text;
 use crate::field::choice;
 use crate::kind::Kind;
@@ -24,15 +26,13 @@ use crate::kind::message;
 use crate::limits::ENROLLED_REPOSITORIES_MAX;
 use crate::limits::PARAMETERS_BYTES_MAX;
 use crate::limits::PROGRAM_BYTES_MAX;
+use crate::limits::SLOT_BYTES_MAX;
 use crate::limits::TOKEN_BYTES;
 use crate::limits::VERSION_LEAST;
 use crate::limits::VERSION_MOST;
 
 #[cfg(test)]
 mod tests;
-
-/// Name of the protocol in the handshake of TLS (ALPN, RFC 7301).
-pub const ALPN: &[u8] = b"farkeep/1";
 
 /// First bytes of the first frame's body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -363,6 +363,21 @@ message! {
         repository: Name<'a>,
         /// What for.
         access: Access,
+    }
+}
+
+message! {
+    /// The client makes a repository, and names it as that of the session.
+    Create<'a> {
+        /// Its name.
+        repository: Name<'a>,
+        /// Name of the first key slot.
+        slot: SlotId,
+        /// The first key slot, in its envelope.
+        slot_bytes: Counted<'a, SLOT_BYTES_MAX>,
+        ;
+        /// The parameters, in their envelope.
+        parameters: [PARAMETERS_BYTES_MAX],
     }
 }
 

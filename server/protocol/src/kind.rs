@@ -63,6 +63,8 @@ kinds! {
     Grant = 0x0007,
     /// The client may send more.
     Credit = 0x0008,
+    /// The client makes a repository, and names it as that of the session.
+    Create = 0x0009,
     /// A request was carried out, or answered to the end.
     Done = 0x000a,
     /// A request was not carried out; the session goes on.
@@ -160,7 +162,13 @@ impl Kind {
     pub const fn is_in_session(self) -> bool {
         !matches!(
             self,
-            Self::Hello | Self::Welcome | Self::Enroll | Self::Enrolled | Self::Open | Self::Opened
+            Self::Hello
+                | Self::Welcome
+                | Self::Enroll
+                | Self::Enrolled
+                | Self::Open
+                | Self::Opened
+                | Self::Create
         )
     }
 

@@ -9,6 +9,7 @@ pub mod field;
 pub mod kind;
 pub mod fault;
 pub mod hello;
+pub mod identity;
 pub mod message;
 pub mod frame;
 pub mod state;

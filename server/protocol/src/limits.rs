@@ -28,6 +28,8 @@ pub const PROGRAM_BYTES_MAX: usize = 64;
 pub const TEXT_BYTES_MAX: usize = 512;
 /// Most bytes of the reason for which a snapshot is forgotten, as in the journal.
 pub const REASON_BYTES_MAX: usize = 1024;
+/// Most bytes of the name of a host (RFC 1035).
+pub const HOST_BYTES_MAX: usize = 253;
 /// Bytes of the token that enrols an agent: nobody guesses 256 bits.
 pub const TOKEN_BYTES: usize = 32;
 /// Most repositories that one token opens, so that the answer keeps within a preface.

@@ -5,6 +5,7 @@ use farkeep_codec::layout::Writer;
 
 use crate::fault::Fault;
 use crate::fault::Refused;
+use crate::hello::Create;
 use crate::hello::Enroll;
 use crate::hello::Enrolled;
 use crate::hello::Hello;
@@ -118,6 +119,7 @@ side! {
         Hello<'a>,
         Enroll<'a>,
         Open<'a>,
+        Create<'a>,
         Grant,
         Heartbeat,
         Goodbye,
@@ -180,7 +182,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         };
     }
     limits! {
-        Hello Welcome Enroll Enrolled Open Opened Grant Credit Done Refused Heartbeat Goodbye Fault
+        Hello Welcome Enroll Enrolled Open Opened Create Grant Credit Done Refused Heartbeat Goodbye Fault
         Probe Presence Put Durable Flush Commit Committed Barrier Gathered
         Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
         Forget Hold

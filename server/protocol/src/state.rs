@@ -35,7 +35,7 @@ enum Phase {
     Stranger,
     /// The Enrolled is due.
     Enrolling,
-    /// The Open is due.
+    /// The Open or the Create is due.
     Welcomed,
     /// The Opened is due.
     Opening,
@@ -72,7 +72,7 @@ impl Phase {
             (Self::Rejoining, Side::Server, Kind::Welcome) => Some(Self::SESSION),
             (Self::Stranger, Side::Client, Kind::Enroll) => Some(Self::Enrolling),
             (Self::Enrolling, Side::Server, Kind::Enrolled) => Some(Self::Ended),
-            (Self::Welcomed, Side::Client, Kind::Open) => Some(Self::Opening),
+            (Self::Welcomed, Side::Client, Kind::Open | Kind::Create) => Some(Self::Opening),
             (Self::Opening, Side::Server, Kind::Opened) => Some(Self::SESSION),
             (Self::Session { client, server }, _, _) => Self::in_session(client, server, sender, kind),
             _ => None,

@@ -13,6 +13,7 @@ use proptest::strategy::BoxedStrategy;
 use proptest::strategy::Strategy;
 
 use super::Bitmap;
+use super::Counted;
 use super::GroupId;
 use super::JournalHash;
 use super::List;
@@ -86,6 +87,12 @@ samples! {
 impl<const MAX: usize> Sample for Text<'static, MAX> {
     fn sample() -> BoxedStrategy<Self> {
         any::<String>().prop_map(|text| Text::beginning(text.leak())).boxed()
+    }
+}
+
+impl<const MAX: usize> Sample for Counted<'static, MAX> {
+    fn sample() -> BoxedStrategy<Self> {
+        payload(MAX).prop_map(|bytes| Self::new(bytes).expect("within its limits")).boxed()
     }
 }
 

@@ -24,7 +24,8 @@ impl Sample for Damaged<'static> {
 }
 
 /// Kinds whose messages end with a payload, so that a longer body is another message.
-const WITH_PAYLOAD: [Kind; 8] = [
+const WITH_PAYLOAD: [Kind; 9] = [
+    Kind::Create,
     Kind::Opened,
     Kind::Put,
     Kind::Commit,
@@ -95,6 +96,7 @@ laws! {
     enrolled: Enrolled;
     open: Open;
     opened: Opened;
+    create: Create;
     grant: Grant;
     credit: Credit;
     done: Done;

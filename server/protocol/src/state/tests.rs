@@ -76,8 +76,9 @@ fn a_preface_has_one_order() {
         let mut both = Both::hello(purpose);
         for (sender, next) in preface(purpose).iter().copied() {
             for kind in Kind::ALL.iter().copied() {
-                let from_client = sender == Side::Client && kind == next || kind == Kind::Fault;
-                let from_server = sender == Side::Server && kind == next || kind == Kind::Fault;
+                let due = kind == next || next == Kind::Open && kind == Kind::Create;
+                let from_client = sender == Side::Client && due || kind == Kind::Fault;
+                let from_server = sender == Side::Server && due || kind == Kind::Fault;
                 assert_eq!(both.server.awaits(kind), from_client, "{purpose:?} {}", kind.name());
                 assert_eq!(both.client.awaits(kind), from_server, "{purpose:?} {}", kind.name());
                 assert_eq!(both.client.clone().send(kind).is_ok(), from_client);
@@ -91,10 +92,21 @@ fn a_preface_has_one_order() {
 }
 
 #[test]
+fn a_repository_is_made_where_it_would_be_opened() {
+    let mut both = Both::hello(Purpose::New);
+    for (sender, kind) in
+        [(Side::Server, Kind::Welcome), (Side::Client, Kind::Create), (Side::Server, Kind::Opened)]
+    {
+        assert_eq!(both.say(sender, kind), Ok(()));
+    }
+    assert_eq!((both.client.0, both.server.0), (Phase::SESSION, Phase::SESSION));
+}
+
+#[test]
 fn in_a_session_each_side_says_what_is_its_to_say() {
     let both = Both::opened();
     for kind in Kind::ALL.iter().copied() {
-        let belongs = kind.number() > 0x0006;
+        let belongs = kind.number() > 0x0006 && kind != Kind::Create;
         assert_eq!(both.server.awaits(kind), belongs && kind.is_sent_by(Side::Client), "{}", kind.name());
         assert_eq!(both.client.awaits(kind), belongs && kind.is_sent_by(Side::Server), "{}", kind.name());
     }

@@ -10,6 +10,7 @@ use super::encoded;
 use crate::fault::Code;
 use crate::field;
 use crate::field::Bitmap;
+use crate::field::Counted;
 use crate::field::GroupId;
 use crate::field::JournalHash;
 use crate::field::JournalHead;
@@ -154,6 +155,19 @@ fn golden_enrolled() {
 fn golden_open() {
     golden(&Open { repository: name("main"), access: Access::Write }, r#"04 "main" 02"#);
     golden(&Open { repository: name("main"), access: Access::Read }, r#"04 "main" 01"#);
+}
+
+#[test]
+fn golden_create() {
+    let create = Create {
+        repository: name("main"),
+        slot: SLOT,
+        slot_bytes: Counted::new(b"slot").expect("within its limits"),
+        parameters: b"conf",
+    };
+    golden(&create, r#"04 "main" 55*16 04 "slot" "conf""#);
+    let empty = Create { slot_bytes: Counted::new(b"").expect("within its limits"), ..create };
+    golden(&empty, r#"04 "main" 55*16 00 "conf""#);
 }
 
 #[test]
