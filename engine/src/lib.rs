@@ -8,6 +8,7 @@ use std::sync::Arc;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::parameters::Parameters;
+use farkeep_codec::snapshot::Series;
 
 use disk::Disk;
 use store::Store;
@@ -166,6 +167,29 @@ impl Engine {
     /// [`CommitError::MissingRoot`], [`CommitError::OutOfOrder`]; as [`flush`](Self::flush).
     pub fn commit(&self, record: &[u8]) -> Result<Committed, CommitError> {
         snapshot::commit(&self.store, record)
+    }
+
+    /// Makes snapshots durable, all of them or none, and everything that was put before them. Answers stand in the
+    /// order of the records.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit), of the first record that cannot be committed.
+    pub fn commit_together(&self, records: &[&[u8]]) -> Result<Vec<Committed>, CommitError> {
+        snapshot::commit_together(&self.store, records)
+    }
+
+    /// How often objects that were put, and not durable yet, had to be given up: whichever thread's call failed. If it
+    /// is the same before an object was put and after a [`flush`](Self::flush), the object is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], [`StoreError::Poisoned`].
+    pub fn losses(&self) -> Result<u64, StoreError> {
+        self.store.losses()
+    }
+
+    /// Public key of the agent that signed the newest record of a series, even if that was forgotten.
+    pub fn newest_agent(&self, series: &Series) -> Option<[u8; 32]> {
+        snapshot::newest_agent(&self.store, series)
     }
 
     /// All snapshots that are not forgotten, in the order in which they were received.

@@ -3,6 +3,8 @@
 //! That everything is there needs no walk: an object is taken in only after those that it refers to, so a root that is
 //! there proves the rest.
 
+use std::collections::HashMap;
+
 use farkeep_codec::envelope::EnvelopeError;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
@@ -110,25 +112,54 @@ pub enum ForgetError {
     Store(#[from] StoreError),
 }
 
+/// A record that somebody wants to commit, and that may be committed as far as it alone can tell.
+struct Candidate<'a> {
+    id: SnapshotId,
+    snapshot: Snapshot,
+    record: &'a [u8],
+}
+
 /// Makes a snapshot durable, and everything that was put before it. The same record again gets the same answer.
 pub(crate) fn commit(store: &Store, record: &[u8]) -> Result<Committed, CommitError> {
+    let mut committed = commit_together(store, &[record])?;
+    Ok(committed.pop().expect("one record gives one answer"))
+}
+
+/// Makes snapshots durable, all of them or none, and everything that was put before them.
+pub(crate) fn commit_together(store: &Store, records: &[&[u8]]) -> Result<Vec<Committed>, CommitError> {
     let before = store.moment()?;
+    let candidates = records.iter().map(|record| examine(store, record));
+    let candidates: Vec<Candidate<'_>> = candidates.collect::<Result<_, _>>()?;
+    let before = before.until(store.moment()?);
+    if candidates.iter().any(|candidate| store.catalogue().snapshot(&candidate.id).is_none()) {
+        store.persist(before, |catalogue| decide(catalogue, &candidates))?;
+    }
+    let catalogue = store.catalogue();
+    let known = |candidate: &Candidate<'_>| {
+        committed(catalogue.snapshot(&candidate.id).expect("its event was taken into the catalogue"))
+    };
+    Ok(candidates.iter().map(known).collect())
+}
+
+/// The agent that signed the newest record of a series, even if that was forgotten.
+pub(crate) fn newest_agent(store: &Store, series: &Series) -> Option<[u8; 32]> {
+    Some(store.catalogue().newest(series)?.agent)
+}
+
+/// Reads a record, and looks at what does not depend on its series. A record that is there already was looked at.
+fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitError> {
     let snapshot = Snapshot::parse(record)?;
     let id = SnapshotId::from_bytes(*blake3::hash(record).as_bytes());
-    if let Some(known) = store.catalogue().snapshot(&id) {
-        return Ok(committed(known));
+    if store.catalogue().snapshot(&id).is_none() {
+        snapshot.verify().map_err(|_| CommitError::Forged { id })?;
+        if snapshot.repository != store.parameters().repository {
+            return Err(CommitError::Foreign { id, repository: snapshot.repository });
+        }
+        if !store.has(&snapshot.root)? {
+            return Err(CommitError::MissingRoot { id, root: snapshot.root });
+        }
     }
-    snapshot.verify().map_err(|_| CommitError::Forged { id })?;
-    if snapshot.repository != store.parameters().repository {
-        return Err(CommitError::Foreign { id, repository: snapshot.repository });
-    }
-    if !store.has(&snapshot.root)? {
-        return Err(CommitError::MissingRoot { id, root: snapshot.root });
-    }
-    let before = before.until(store.moment()?);
-    store.persist(before, |catalogue| decide(catalogue, &id, &snapshot, record))?;
-    let catalogue = store.catalogue();
-    Ok(committed(catalogue.snapshot(&id).expect("its event has just been taken into the catalogue")))
+    Ok(Candidate { id, snapshot, record })
 }
 
 /// All snapshots that are not forgotten, in the order in which they were received.
@@ -170,31 +201,31 @@ pub(crate) fn forget(store: &Store, id: &SnapshotId, reason: &str) -> Result<(),
     Ok(())
 }
 
-/// The event of a commit, in view of everything that happened before.
-fn decide(
-    catalogue: &Catalogue,
-    id: &SnapshotId,
-    snapshot: &Snapshot,
-    record: &[u8],
-) -> Result<Option<Event>, CommitError> {
-    if catalogue.snapshot(id).is_some() {
-        return Ok(None);
-    }
-    let newest = catalogue.newest(&snapshot.series);
-    let follows = match newest {
-        None => snapshot.previous.is_none() && snapshot.sequence == 0,
-        Some(newest) => {
-            snapshot.previous == Some(newest.id) && newest.sequence.checked_add(1) == Some(snapshot.sequence)
+/// The events of a commit, in view of everything that happened before.
+fn decide(catalogue: &Catalogue, candidates: &[Candidate<'_>]) -> Result<Vec<Event>, CommitError> {
+    let mut events = Vec::new();
+    // What candidates add to their series, in front of the candidates behind them.
+    let mut added: HashMap<&Series, (SnapshotId, u64)> = HashMap::new();
+    for Candidate { id, snapshot, record } in candidates {
+        let is_added = added.get(&snapshot.series).is_some_and(|(added, _)| added == id);
+        if is_added || catalogue.snapshot(id).is_some() {
+            continue;
         }
-    };
-    match follows {
-        true => Ok(Some(Event::SnapshotCommitted { record: record.to_vec() })),
-        false => Err(CommitError::OutOfOrder {
-            id: *id,
-            series: snapshot.series.clone(),
-            newest: newest.map(|newest| (newest.id, newest.sequence)),
-        }),
+        let known = || catalogue.newest(&snapshot.series).map(|newest| (newest.id, newest.sequence));
+        let newest = added.get(&snapshot.series).copied().or_else(known);
+        let follows = match newest {
+            None => snapshot.previous.is_none() && snapshot.sequence == 0,
+            Some((newest, sequence)) => {
+                snapshot.previous == Some(newest) && sequence.checked_add(1) == Some(snapshot.sequence)
+            }
+        };
+        if !follows {
+            return Err(CommitError::OutOfOrder { id: *id, series: snapshot.series.clone(), newest });
+        }
+        added.insert(&snapshot.series, (*id, snapshot.sequence));
+        events.push(Event::SnapshotCommitted { record: record.to_vec() });
     }
+    Ok(events)
 }
 
 fn committed(at: &SnapshotAt) -> Committed {

@@ -55,6 +55,8 @@ pub(crate) struct Newest {
     pub(crate) id: SnapshotId,
     /// In the series.
     pub(crate) sequence: u64,
+    /// Public key of the agent that signed it.
+    pub(crate) agent: [u8; 32],
 }
 
 /// The state of a repository at one position of its journal.
@@ -258,7 +260,8 @@ impl Catalogue {
             return Err("a journal event: a snapshot of another repository, or twice the same");
         }
         self.snapshots_by_id.insert(id, self.snapshots.len());
-        self.newest.insert(snapshot.series.clone(), Newest { id, sequence: snapshot.sequence });
+        let newest = Newest { id, sequence: snapshot.sequence, agent: *snapshot.agent().as_bytes() };
+        self.newest.insert(snapshot.series.clone(), newest);
         self.snapshots.push(SnapshotAt {
             id,
             received: entry.record.time,

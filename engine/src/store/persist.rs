@@ -44,25 +44,30 @@ impl Store {
     /// Makes durable what was put before. Whoever comes while another one does this waits, and finds it done.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         let before = self.moment()?;
-        self.persist(before, |_| Ok(None)).map(|_: Vec<Entry>| ())
+        self.persist(before, |_| Ok(None::<Event>)).map(|_: Vec<Entry>| ())
     }
 
-    /// Makes durable what was put before that moment and, after it, the event that `decide` finds right in view of
-    /// all events before. Returns what was added to the journal.
+    /// How often objects that were not durable yet were given up, by whichever call failed.
+    pub(crate) fn losses(&self) -> Result<u64, StoreError> {
+        Ok(self.moment()?.generation)
+    }
+
+    /// Makes durable what was put before that moment and, after it, the events that `decide` finds right in view of
+    /// all events before, all of them or none. Returns what was added to the journal.
     ///
     /// The order: bytes of packs, names of packs, journal record, head. Nothing is acknowledged before the last.
-    pub(crate) fn persist<E: From<StoreError>>(
+    pub(crate) fn persist<E: From<StoreError>, I: IntoIterator<Item = Event>>(
         &self,
         before: Moment,
-        decide: impl FnOnce(&Catalogue) -> Result<Option<Event>, E>,
+        decide: impl FnOnce(&Catalogue) -> Result<I, E>,
     ) -> Result<Vec<Entry>, E> {
         let writer = self.writer()?;
         let mut journal = writer.durable();
         self.writer()?;
-        let event = decide(&self.catalogue())?;
+        let decided = decide(&self.catalogue())?;
 
         let (stored, objects) = self.persist_packs(writer, before)?;
-        let events: Vec<Event> = stored.into_iter().chain(event).collect();
+        let events: Vec<Event> = stored.into_iter().chain(decided).collect();
         if events.is_empty() {
             return Ok(Vec::new());
         }

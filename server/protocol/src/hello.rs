@@ -152,6 +152,27 @@ choice! {
     }
 }
 
+impl Role {
+    /// All roles, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Agent, Self::Reader, Self::Keeper, Self::Peer, Self::Monitor];
+
+    /// Its name on command lines, in files and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Reader => "reader",
+            Self::Keeper => "keeper",
+            Self::Peer => "peer",
+            Self::Monitor => "monitor",
+        }
+    }
+
+    /// The role with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
 choice! {
     /// What a session wants of its repository.
     Access {

@@ -15,6 +15,7 @@ use crate::disk::DiskError;
 use crate::disk::SimulatedDisk;
 use crate::disk::simulated::Failure;
 use crate::disk::simulated::Faulty;
+use crate::journal::Event;
 
 /// Puts objects and commits a tree over them; the error if the disk is full.
 fn write(engine: &Engine, recorder: &mut Recorder, numbers: std::ops::Range<u64>) -> Result<(), StoreError> {
@@ -134,9 +135,11 @@ fn who_put_objects_that_another_call_gave_up_is_told() {
     let (id, bytes) = data(50, 100);
     engine.put(&id, &bytes).expect("put");
     let before = engine.store.moment().expect("it is open for writing");
+    let losses = engine.losses().expect("it is open for writing");
     disk.fail(Faulty::Write, 0, Failure::Full);
     assert!(matches!(engine.flush(), Err(StoreError::Full { .. })));
-    let late = engine.store.persist(before, |_| Ok::<_, StoreError>(None));
+    assert_eq!(engine.losses().expect("it is open for writing"), losses + 1);
+    let late = engine.store.persist(before, |_| Ok::<_, StoreError>(None::<Event>));
     assert!(matches!(late, Err(StoreError::Lost)));
     engine.flush().expect("who comes later has nothing to lose");
 }

@@ -1,10 +1,12 @@
 //! The verbs one by one: what they take, what they refuse, what they answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::key::AgentIdentity;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::object_id;
 use farkeep_codec::snapshot::Draft;
@@ -39,6 +41,7 @@ use crate::PutError;
 use crate::SlotId;
 use crate::StoreError;
 use crate::disk::SimulatedDisk;
+use crate::disk::simulated::Crash;
 
 #[test]
 fn what_is_put_is_read_at_once_and_after_reopening() {
@@ -135,6 +138,69 @@ fn a_commit_is_listed_and_repeated_with_the_same_answer() {
     assert_eq!(listed[0].id, committed.id);
     assert_eq!(engine.commit(&first).expect("committed"), committed);
     assert_eq!(read(&disk).expect("opened").snapshots().expect("listed"), listed);
+}
+
+#[test]
+fn a_group_is_committed_as_a_whole() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let root = put_tree(&engine, 0..3);
+    let (first, second) = (Recorder::new("a:/").record(root), Recorder::new("b:/").record(root));
+    let missing = Recorder::new("c:/").record(ObjectId::from_bytes([9; 32]));
+    let refused = engine.commit_together(&[&first, &second, &missing]);
+    assert!(matches!(refused, Err(CommitError::MissingRoot { .. })));
+    let forked = Draft { entries: 9, ..draft("b:/", root) };
+    let refused = engine.commit_together(&[&first, &second, &sign(forked)]);
+    assert!(matches!(refused, Err(CommitError::OutOfOrder { .. })), "two of a series do not both come first");
+    assert_eq!(engine.snapshots().expect("listed"), []);
+
+    let committed = engine.commit_together(&[&first, &second, &first]).expect("committed");
+    assert_eq!(committed[0], committed[2]);
+    let listed: Vec<_> = engine.snapshots().expect("listed").iter().map(|listed| listed.id).collect();
+    assert_eq!(listed, [committed[0].id, committed[1].id]);
+    assert_eq!(engine.commit_together(&[&second]).expect("committed"), committed[1..2]);
+    let agent = AgentIdentity::from_bytes(&[0xa0; 32]);
+    assert_eq!(engine.newest_agent(&Series::new("a:/").expect("good")), Some(*agent.public().as_bytes()));
+    assert_eq!(engine.newest_agent(&Series::new("z:/").expect("good")), None);
+}
+
+#[test]
+fn a_crash_leaves_a_group_or_nothing_of_it() {
+    let mut seen = BTreeSet::new();
+    for stop in 0.. {
+        let disk = SimulatedDisk::new(1);
+        let engine = create(&disk).expect("made");
+        let root = put_tree(&engine, 0..3);
+        let records = ["a:/", "b:/", "c:/"].map(|series| Recorder::new(series).record(root));
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        disk.stop_after(stop);
+        let outcome = engine.commit_together(&records);
+        for seed in 0..8 {
+            let left = open(&disk.crash(&Crash::Seeded(seed)), 2).expect("opened");
+            let listed = left.snapshots().expect("listed").len();
+            assert!([0, 3].contains(&listed), "stop {stop}, seed {seed}: {listed} of 3");
+            assert!(outcome.is_err() || listed == 3, "stop {stop}, seed {seed}: acknowledged and gone");
+            seen.insert(listed);
+        }
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(seen, BTreeSet::from([0, 3]));
+}
+
+fn draft(series: &str, root: ObjectId) -> Draft {
+    Draft {
+        repository: super::REPOSITORY,
+        series: Series::new(series).expect("good"),
+        sequence: 0,
+        previous: None,
+        captured: Time::from_nanoseconds(0),
+        status: Status::Complete,
+        root,
+        entries: 0,
+        bytes: 0,
+    }
 }
 
 #[test]
