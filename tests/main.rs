@@ -9,3 +9,4 @@ mod crash;
 mod damage;
 mod face;
 mod golden;
+mod server;

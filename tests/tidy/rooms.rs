@@ -18,7 +18,7 @@ struct House {
     rooms: &'static [&'static str],
 }
 
-const HOUSES: [House; 4] = [
+const HOUSES: [House; 5] = [
     House {
         folder: "engine/codec/src",
         rooms: &[
@@ -49,6 +49,10 @@ const HOUSES: [House; 4] = [
             "limits", "field", "kind", "fault", "hello", "identity", "message", "frame", "state", "credit",
             "stream",
         ],
+    },
+    House {
+        folder: "server/src",
+        rooms: &["config", "observe", "registry", "tls", "bridge", "session", "listen", "command"],
     },
     House {
         folder: "client/src",

@@ -37,6 +37,16 @@ impl Window {
         self.requests = self.requests.saturating_add(requests);
     }
 
+    /// Bytes that may still be sent; below 0 while it is overdrawn.
+    pub fn bytes(&self) -> i64 {
+        self.bytes
+    }
+
+    /// Requests that may still be made.
+    pub fn requests(&self) -> u32 {
+        self.requests
+    }
+
     /// Whether a sender may send a frame whose bytes are charged.
     pub fn has_bytes(&self) -> bool {
         self.bytes > 0

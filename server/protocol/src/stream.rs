@@ -104,6 +104,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Frame { kind, body: &self.buffer[begin..self.begin] })
     }
 
+    /// Whether part of a frame has come, and the rest has not.
+    pub fn is_inside(&self) -> bool {
+        !self.unread().is_empty()
+    }
+
+    /// Where it reads from.
+    pub fn source(&self) -> &R {
+        &self.source
+    }
+
     /// Gives back the memory that large frames left behind: for a connection that fell silent.
     pub fn shrink(&mut self) {
         self.forget_taken();

@@ -1,0 +1,174 @@
+//! The committer of a repository: it makes durable at once what all sessions put, and commits their snapshots.
+//!
+//! One sync costs the same whether it covers one object or thousands. So whoever has put something says so and goes
+//! on; the committer waits a moment for others, unless somebody is in a hurry or enough has come together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::snapshot::Snapshot;
+use farkeep_codec::time::Time;
+use farkeep_engine::CommitError;
+use farkeep_engine::Engine;
+use farkeep_protocol::fault::Code;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+use super::Failure;
+use super::Pool;
+use super::Reply;
+use super::repository::Repository;
+
+/// Bytes that were put after which nobody waits for more.
+const GATHER_BYTES_MAX: u64 = 8 << 20;
+
+/// What the committer is asked for.
+pub(crate) enum Order {
+    /// To make durable what was put before.
+    Sync {
+        /// How much that is.
+        bytes: u64,
+        /// Losses of the engine before the first of it was put.
+        losses: u64,
+        /// Whether somebody waits.
+        urgency: Urgency,
+        done: Reply<()>,
+    },
+    /// To commit snapshots, all of them or none.
+    Commit { commits: Vec<Commit>, done: Reply<Vec<CommittedAt>> },
+}
+
+/// Whether somebody waits for a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    Now,
+    Soon,
+}
+
+/// A snapshot that is to be committed.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) record: Vec<u8>,
+    /// The key that must have signed it and the series so far; `None` for whoever may commit to all series.
+    pub(crate) agent: Option<[u8; 32]>,
+}
+
+/// A snapshot that was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CommittedAt {
+    pub(crate) id: SnapshotId,
+    pub(crate) sequence: u64,
+    pub(crate) received: Time,
+    /// It was there before.
+    pub(crate) already: bool,
+}
+
+/// Carries orders out until nobody can give any.
+pub(super) async fn run(
+    repository: Arc<Repository>,
+    pool: Pool,
+    gather: Duration,
+    mut orders: UnboundedReceiver<Order>,
+) {
+    while let Some(first) = orders.recv().await {
+        let mut batch = Batch::default();
+        batch.add(first);
+        let deadline = Instant::now() + gather;
+        while !batch.is_due() {
+            match timeout_at(deadline, orders.recv()).await {
+                Ok(Some(order)) => batch.add(order),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        while let Ok(order) = orders.try_recv() {
+            batch.add(order);
+        }
+        let repository = Arc::clone(&repository);
+        // What panics there has answered by dropping its replies.
+        drop(pool.run(move || batch.carry_out(&repository)).await);
+    }
+}
+
+/// Orders that are carried out together.
+#[derive(Default)]
+struct Batch {
+    syncs: Vec<(u64, Reply<()>)>,
+    commits: Vec<(Vec<Commit>, Reply<Vec<CommittedAt>>)>,
+    bytes: u64,
+    is_urgent: bool,
+}
+
+impl Batch {
+    fn add(&mut self, order: Order) {
+        match order {
+            Order::Sync { bytes, losses, urgency, done } => {
+                self.bytes = self.bytes.saturating_add(bytes);
+                self.is_urgent |= urgency == Urgency::Now;
+                self.syncs.push((losses, done));
+            }
+            Order::Commit { commits, done } => self.commits.push((commits, done)),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_urgent || !self.commits.is_empty() || self.bytes >= GATHER_BYTES_MAX
+    }
+
+    /// Commits first, since the first one makes durable what was put too; answers in the order in which they build
+    /// on one another.
+    fn carry_out(self, repository: &Repository) {
+        let engine = &repository.engine;
+        let commits = self.commits.into_iter();
+        let committed: Vec<_> = commits.map(|(commits, done)| (commit(engine, &commits), done)).collect();
+        let flushed = engine.flush().and_then(|()| engine.losses()).map_err(Failure::from);
+        if let Err(failure) = &flushed {
+            repository.learn(failure);
+        }
+        for (losses, done) in self.syncs {
+            done.send(match &flushed {
+                Ok(now) if *now == losses => Ok(()),
+                Ok(_) => Err(Failure::new(Code::LOST, "objects that were not durable yet were given up")),
+                Err(failure) => Err(failure.clone()),
+            });
+        }
+        for (outcome, done) in committed {
+            if let Err(failure) = &outcome {
+                repository.learn(failure);
+            }
+            done.send(outcome);
+        }
+    }
+}
+
+fn commit(engine: &Engine, commits: &[Commit]) -> Result<Vec<CommittedAt>, Failure> {
+    commits.iter().try_for_each(|commit| expect_own(engine, commit))?;
+    let before = engine.head().sequence;
+    let records: Vec<&[u8]> = commits.iter().map(|commit| commit.record.as_slice()).collect();
+    let committed = engine.commit_together(&records)?;
+    let at = |committed: &farkeep_engine::Committed| CommittedAt {
+        id: committed.id,
+        sequence: committed.sequence,
+        received: committed.received,
+        already: committed.sequence <= before,
+    };
+    Ok(committed.iter().map(at).collect())
+}
+
+/// Whether the record and its series are of the agent who commits it. Nobody else commits meanwhile.
+fn expect_own(engine: &Engine, commit: &Commit) -> Result<(), Failure> {
+    let Some(agent) = commit.agent else { return Ok(()) };
+    let snapshot = Snapshot::parse(&commit.record).map_err(CommitError::from)?;
+    let refused = |what: &str| {
+        let text = format!("{what} {} belongs to another agent", snapshot.series);
+        Err(Failure::new(Code::SERIES_OF_ANOTHER, text))
+    };
+    if *snapshot.agent().as_bytes() != agent {
+        return refused("the record for series");
+    }
+    match engine.newest_agent(&snapshot.series) {
+        Some(newest) if newest != agent => refused("the series"),
+        _ => Ok(()),
+    }
+}

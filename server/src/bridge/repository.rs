@@ -1,0 +1,141 @@
+//! An open repository, and the leases by which sessions use it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use farkeep_engine::Engine;
+use farkeep_engine::Put;
+use farkeep_protocol::fault::Code;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Failure;
+use super::Order;
+use super::meter::Meter;
+use crate::config::Quota;
+
+/// An open repository.
+pub(super) struct Repository {
+    pub(super) name: String,
+    pub(super) engine: Engine,
+    pub(super) meter: Meter,
+    /// A sync failed: it must be opened anew.
+    is_poisoned: AtomicBool,
+}
+
+impl Repository {
+    pub(super) fn new(name: &str, engine: Engine, quota: Quota) -> Result<Self, Failure> {
+        let used_bytes = engine.usage()?.bytes;
+        Ok(Self {
+            name: name.to_owned(),
+            meter: Meter::new(format!("repository {name}"), quota, used_bytes),
+            engine,
+            is_poisoned: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.is_poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a failure says about the repository.
+    pub(super) fn learn(&self, failure: &Failure) {
+        if failure.is_poison() && !self.is_poisoned.swap(true, Ordering::Relaxed) {
+            tracing::error!(repository = %self.name, %failure, "a repository must be opened anew");
+        }
+    }
+}
+
+/// What keeps a repository open, and whoever holds it may use.
+#[derive(Clone)]
+pub(crate) struct Lease(Arc<Leased>);
+
+struct Leased {
+    /// Given back before the owner is told.
+    repository: Option<Arc<Repository>>,
+    orders: UnboundedSender<Order>,
+    on_release: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        drop(self.repository.take());
+        if let Some(release) = self.on_release.take() {
+            release();
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease({})", self.repository().name)
+    }
+}
+
+/// Objects that were taken in, and not durable yet.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// What became of each, in their order.
+    pub(crate) puts: Vec<Result<Put, Failure>>,
+    /// Losses of the engine before the first of them.
+    pub(crate) losses: u64,
+}
+
+impl Lease {
+    pub(super) fn new(
+        repository: Arc<Repository>,
+        orders: UnboundedSender<Order>,
+        on_release: impl FnOnce() + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Leased {
+            repository: Some(repository),
+            orders,
+            on_release: Some(Box::new(on_release)),
+        }))
+    }
+
+    /// Name of the repository.
+    pub(crate) fn name(&self) -> &str {
+        &self.repository().name
+    }
+
+    /// The engine. Blocks; for the pool alone, but for what it has in memory.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.repository().engine
+    }
+
+    /// Tells the committer.
+    pub(crate) fn order(&self, order: Order) {
+        // A committer that is gone has answered by dropping the order.
+        drop(self.0.orders.send(order));
+    }
+
+    /// Takes objects in, in their order. Blocks.
+    pub(crate) fn take(&self, objects: &[(farkeep_codec::id::ObjectId, Vec<u8>)]) -> Result<Taken, Failure> {
+        let repository = self.repository();
+        let losses = repository.engine.losses()?;
+        let put = |(id, object): &(_, Vec<u8>)| {
+            let put = repository.engine.put(id, object).map_err(Failure::from);
+            put.inspect_err(|failure| repository.learn(failure))
+        };
+        Ok(Taken { puts: objects.iter().map(put).collect(), losses })
+    }
+
+    /// Counts bytes that are about to be stored.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Failure> {
+        if self.repository().is_poisoned() {
+            return Err(Failure::new(Code::STORAGE_FAILED, "the repository must be opened anew"));
+        }
+        self.repository().meter.reserve(bytes)
+    }
+
+    /// Takes back bytes that were not stored.
+    pub(crate) fn release(&self, bytes: u64) {
+        self.repository().meter.release(bytes);
+    }
+
+    fn repository(&self) -> &Repository {
+        self.0.repository.as_ref().expect("it is given back when the lease ends, and not before")
+    }
+}

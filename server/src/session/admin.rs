@@ -1,0 +1,134 @@
+//! Requests begin here, each where it belongs; those that change a repository without putting anything into it.
+
+use farkeep_engine::SlotId;
+use farkeep_protocol::fault::Code;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::message::Done;
+use farkeep_protocol::message::FromServer;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::actor::News;
+use super::actor::Session;
+use super::answer::Answer;
+use super::backup::Ordered;
+use super::line::LineId;
+use super::request::Ask;
+use super::restore::Worker;
+use crate::bridge::Failure;
+use crate::bridge::Lease;
+
+impl Session {
+    /// Begins a request that is allowed, and no put.
+    pub(super) fn begin_request(
+        &mut self,
+        line: LineId,
+        sequence: Sequence,
+        ask: Ask,
+        body_bytes: usize,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
+        let number = sequence.number();
+        match ask {
+            Ask::Put { .. } | Ask::Flush => drop(self.queue.insert(number, Ordered::Flush)),
+            Ask::Commit { group, record } => {
+                drop(self.queue.insert(number, Ordered::Commit { group, record, body_bytes }));
+            }
+            Ask::Barrier { group, members, deadline_ms, stage } => {
+                self.barrier(number, group, members, deadline_ms, stage);
+            }
+            Ask::TooMany => {
+                let failure = Failure::new(Code::RATE, "too many objects were asked for at a time");
+                self.answered(self.incarnation, number, Err(failure));
+            }
+            Ask::Unsupported => {
+                let failure = Failure::new(Code::ROLE, "this server does not do that");
+                self.answered(self.incarnation, number, Err(failure));
+            }
+            ask => self.begin_work(line, sequence, ask, body_bytes, room),
+        }
+    }
+
+    /// Has a worker of its own carry a request out.
+    fn begin_work(
+        &mut self,
+        line: LineId,
+        sequence: Sequence,
+        ask: Ask,
+        body_bytes: usize,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
+        let Some(outbox) = self.lines.get(&line).map(|line| line.outbox.clone()) else { return };
+        if matches!(ask, Ask::AddSlot { .. }) {
+            // What is charged for it is a few KiB, and held no longer than this.
+            self.intake.free_bytes(body_bytes);
+        }
+        let worker = Worker {
+            lease: self.lease.clone(),
+            pool: self.house.pool.clone(),
+            verifications: self.house.verifications.clone(),
+            outbox,
+            outflow: self.ties.outflow.clone(),
+            sequence,
+            rights: self.owner.rights,
+            key: self.owner.key,
+        };
+        let (news, incarnation, number) = (self.news_sender.clone(), self.incarnation, sequence.number());
+        // What takes hours waits for its like alone.
+        let is_long = matches!(ask, Ask::Verify { .. });
+        let turn = if is_long { self.verifying.clone() } else { self.workers.clone() };
+        tokio::spawn(async move {
+            let turn = turn.acquire_owned().await;
+            // A connection that is gone wants no answer, and has none to wait for.
+            tokio::select! {
+                () = worker.outbox.closed() => {}
+                () = worker.work(ask) => {}
+            }
+            drop((turn, room));
+            drop(news.send(News::Finished { incarnation, number }));
+        });
+    }
+}
+
+impl Worker {
+    /// Carries a request out, and answers it.
+    async fn work(&self, ask: Ask) {
+        let answered = match ask {
+            Ask::Probe { ids } => self.probe(ids).await,
+            Ask::Get { ids } => self.get(ids).await,
+            Ask::Locate { ids } => self.locate(ids).await,
+            Ask::List { newest, prefix } => self.list(newest, prefix).await,
+            Ask::Slots => self.slots().await,
+            Ask::Usage => self.usage().await,
+            Ask::Verify { share } => self.verify(share).await,
+            Ask::AddSlot { slot, bytes } => {
+                let slot = SlotId::from_bytes(*slot.as_bytes());
+                self.change(move |lease| Ok(lease.engine().add_slot(slot, &bytes)?)).await
+            }
+            Ask::RemoveSlot { slot } => {
+                let slot = SlotId::from_bytes(*slot.as_bytes());
+                self.change(move |lease| Ok(lease.engine().remove_slot(slot)?)).await
+            }
+            Ask::Forget { snapshot, reason } => {
+                self.change(move |lease| Ok(lease.engine().forget(&snapshot, &reason)?)).await
+            }
+            _ => Err(Failure::new(Code::INTERNAL, "a request came to the wrong place")),
+        };
+        if let Err(failure) = answered {
+            drop(self.outbox.send(Answer::Refused { sequence: self.sequence, failure }).await);
+        }
+    }
+
+    async fn change(
+        &self,
+        change: impl FnOnce(&Lease) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let lease = self.lease.clone();
+        self.pool.run(move || change(&lease)).await??;
+        self.done().await
+    }
+
+    /// Says that the request was carried out.
+    pub(super) async fn done(&self) -> Result<(), Failure> {
+        self.say(FromServer::Done(Done { sequence: self.sequence })).await
+    }
+}

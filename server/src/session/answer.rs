@@ -1,0 +1,161 @@
+//! What the server sends, with the bytes that it consists of.
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::time::Time;
+use farkeep_engine::Clock;
+use farkeep_engine::SystemClock;
+use farkeep_protocol::fault::Fault;
+use farkeep_protocol::fault::Refused;
+use farkeep_protocol::field::List;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::field::SlotId;
+use farkeep_protocol::field::Text;
+use farkeep_protocol::kind::Kind;
+use farkeep_protocol::kind::Message;
+use farkeep_protocol::message::Damaged;
+use farkeep_protocol::message::FromServer;
+use farkeep_protocol::message::Goodbye;
+use farkeep_protocol::message::Heartbeat;
+use farkeep_protocol::message::Leave;
+use farkeep_protocol::message::Listed;
+use farkeep_protocol::message::Object;
+use farkeep_protocol::message::Slot;
+use farkeep_protocol::message::Verified;
+use farkeep_protocol::stream::FrameWriter;
+use farkeep_protocol::stream::StreamError;
+use tokio::io::AsyncWrite;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::bridge::Failure;
+
+/// What the server sends.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A message without bytes of its own.
+    Plain(FromServer<'static>),
+    Refused {
+        sequence: Sequence,
+        failure: Failure,
+    },
+    /// Nothing follows it.
+    Fault {
+        sequence: Option<Sequence>,
+        failure: Failure,
+    },
+    Object {
+        sequence: Sequence,
+        index: u32,
+        object: Vec<u8>,
+        /// Room on the way to the client, given back when the object was written.
+        room: OwnedSemaphorePermit,
+    },
+    Listed {
+        sequence: Sequence,
+        journal: u64,
+        received: Time,
+        record: Vec<u8>,
+        room: OwnedSemaphorePermit,
+    },
+    Slot {
+        sequence: Sequence,
+        slot: SlotId,
+        bytes: Vec<u8>,
+    },
+    Verified {
+        sequence: Sequence,
+        read: Read,
+        is_finished: bool,
+        damaged: Vec<(Option<ObjectId>, String)>,
+    },
+    /// Nothing follows, not even an explanation.
+    Close,
+}
+
+/// How far a verification is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Read {
+    pub(super) packs: u64,
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+    pub(super) bytes_total: u64,
+}
+
+impl Answer {
+    pub(super) fn goodbye(reason: Leave) -> Self {
+        Self::Plain(FromServer::Goodbye(Goodbye { reason }))
+    }
+
+    pub(super) fn heartbeat() -> Self {
+        Self::Plain(FromServer::Heartbeat(Heartbeat { time: SystemClock.now() }))
+    }
+
+    /// What it is; `None` if it is no message.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        use farkeep_protocol::kind::Body;
+        match self {
+            Self::Plain(message) => Some(message.kind()),
+            Self::Refused { .. } => Some(Refused::KIND),
+            Self::Fault { .. } => Some(Fault::KIND),
+            Self::Object { .. } => Some(Object::KIND),
+            Self::Listed { .. } => Some(Listed::KIND),
+            Self::Slot { .. } => Some(Slot::KIND),
+            Self::Verified { .. } => Some(Verified::KIND),
+            Self::Close => None,
+        }
+    }
+
+    /// Bytes of its payload.
+    pub(super) fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Object { object, .. } => object.len(),
+            Self::Listed { record, .. } => record.len(),
+            Self::Slot { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    /// Adds it to what is being written.
+    pub(super) async fn feed<W: AsyncWrite + Unpin>(
+        self,
+        writer: &mut FrameWriter<W>,
+    ) -> Result<(), StreamError> {
+        match self {
+            Self::Plain(message) => writer.feed(&message).await,
+            Self::Refused { sequence, failure } => {
+                let text = Text::beginning(&failure.text);
+                writer.feed(&Refused { sequence, code: failure.code, text }).await
+            }
+            Self::Fault { sequence, failure } => {
+                let text = Text::beginning(&failure.text);
+                writer.feed(&Fault { code: failure.code, sequence, text }).await
+            }
+            Self::Object { sequence, index, object, room } => {
+                let fed = writer.feed(&Object { sequence, index, object: &object }).await;
+                drop(room);
+                fed
+            }
+            Self::Listed { sequence, journal, received, record, room } => {
+                let fed = writer.feed(&Listed { sequence, journal, received, record: &record }).await;
+                drop(room);
+                fed
+            }
+            Self::Slot { sequence, slot, bytes } => {
+                writer.feed(&Slot { sequence, slot, bytes: &bytes }).await
+            }
+            Self::Verified { sequence, read, is_finished, damaged } => {
+                let named = damaged.iter().map(|(object, what)| named(*object, what));
+                let damaged = List::new(named.collect());
+                let damaged = damaged.expect("whoever verifies names no more at a time");
+                let Read { packs, objects, bytes, bytes_total } = read;
+                let message =
+                    Verified { sequence, packs, objects, bytes, bytes_total, finished: is_finished, damaged };
+                writer.feed(&message).await
+            }
+            Self::Close => Ok(()),
+        }
+    }
+}
+
+fn named(object: Option<ObjectId>, what: &str) -> Damaged<'_> {
+    Damaged { object, what: Text::beginning(what) }
+}

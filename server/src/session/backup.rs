@@ -1,0 +1,345 @@
+//! What goes into a repository, in the order of its numbers: puts, flushes, commits.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_engine::Put;
+use farkeep_protocol::fault::Code;
+use farkeep_protocol::field::GroupId;
+use farkeep_protocol::field::Range;
+use farkeep_protocol::field::Ranges;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::hello::Rights;
+use farkeep_protocol::limits::DURABLE_RANGES_MAX;
+use farkeep_protocol::message::Committed;
+use farkeep_protocol::message::Durability;
+use farkeep_protocol::message::Durable;
+use farkeep_protocol::message::FromServer;
+use farkeep_protocol::message::Gathered;
+use farkeep_protocol::message::Stage;
+
+use super::actor::News;
+use super::actor::Session;
+use super::actor::sequence;
+use super::answer::Answer;
+use super::line::LineId;
+use crate::bridge::Commit;
+use crate::bridge::CommittedAt;
+use crate::bridge::Failure;
+use crate::bridge::Member;
+use crate::bridge::Order;
+use crate::bridge::Reply;
+use crate::bridge::Step;
+use crate::bridge::Taken;
+use crate::bridge::Urgency;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of objects that are taken in together.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Objects that are taken in together.
+const BATCH_OBJECTS_MAX: usize = 512;
+
+/// A request that is carried out after those of lower numbers.
+#[derive(Debug)]
+pub(super) enum Ordered {
+    Put { line: LineId, id: ObjectId, object: Vec<u8>, body_bytes: usize },
+    Flush,
+    Commit { group: Option<GroupId>, record: Vec<u8>, body_bytes: usize },
+}
+
+/// A put that is on its way to the disk.
+#[derive(Debug, Clone, Copy)]
+struct Under {
+    number: u64,
+    line: LineId,
+    /// Bytes that are counted as stored for it.
+    reserved_bytes: u64,
+    /// Bytes of credit that are held for it.
+    body_bytes: usize,
+}
+
+/// Puts of a session.
+#[derive(Debug, Default)]
+pub(super) struct Puts {
+    /// Those that the engine takes in right now.
+    batch: Option<Vec<Under>>,
+    /// Those that were taken in and are not durable, by ticket.
+    tickets: BTreeMap<u64, Vec<Under>>,
+    next_ticket: u64,
+    /// Numbers that came and are neither durable nor refused.
+    undurable: BTreeSet<u64>,
+    /// The lowest number that was refused.
+    refused: Option<u64>,
+}
+
+impl Puts {
+    /// A put came.
+    pub(super) fn came(&mut self, number: u64) {
+        self.undurable.insert(number);
+    }
+
+    /// Whether puts are on their way to the disk.
+    pub(super) fn is_busy(&self) -> bool {
+        self.batch.is_some() || !self.tickets.is_empty()
+    }
+
+    /// The highest number up to which every put is durable, where all numbers below `missing` came.
+    pub(super) fn acknowledged(&self, missing: u64) -> u64 {
+        let undurable = self.undurable.first().copied();
+        let least = [Some(missing), undurable, self.refused].into_iter().flatten().min();
+        least.map_or(0, |least| least - 1)
+    }
+
+    /// Numbers begin anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.undurable.clear();
+        self.refused = None;
+    }
+
+    fn refuse(&mut self, number: u64) {
+        self.undurable.remove(&number);
+        self.refused = Some(self.refused.map_or(number, |refused| refused.min(number)));
+    }
+}
+
+impl Session {
+    /// Carries out what can be carried out now.
+    pub(super) fn advance(&mut self) {
+        while self.puts.batch.is_none() {
+            let Some((&number, front)) = self.queue.first_key_value() else { return };
+            if number >= self.numbers.missing() {
+                return;
+            }
+            let is_commit = matches!(front, Ordered::Commit { .. });
+            if is_commit && self.open.range(..number).next().is_some() {
+                return;
+            }
+            match self.queue.remove(&number) {
+                Some(put @ Ordered::Put { .. }) => {
+                    self.queue.insert(number, put);
+                    self.begin_batch();
+                }
+                Some(Ordered::Flush) => self.flush(number),
+                Some(Ordered::Commit { group, record, body_bytes }) => {
+                    self.intake.free_bytes(body_bytes);
+                    self.commit(number, group, record);
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Has the engine take in the puts at the front of the queue.
+    fn begin_batch(&mut self) {
+        let (mut batch, mut objects, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while bytes < BATCH_BYTES_MAX && batch.len() < BATCH_OBJECTS_MAX {
+            let Some(front) = self.queue.first_entry() else { break };
+            if *front.key() >= self.numbers.missing() || !matches!(front.get(), Ordered::Put { .. }) {
+                break;
+            }
+            let (number, Ordered::Put { line, id, object, body_bytes }) = front.remove_entry() else { break };
+            let object_bytes = object.len() as u64;
+            match self.reserve(object_bytes) {
+                Ok(()) => {
+                    bytes += object.len();
+                    batch.push(Under { number, line, reserved_bytes: object_bytes, body_bytes });
+                    objects.push((id, object));
+                }
+                Err(failure) => {
+                    self.intake.free_bytes(body_bytes);
+                    self.refuse_put(number, line, failure);
+                }
+            }
+        }
+        if batch.is_empty() {
+            return;
+        }
+        self.puts.batch = Some(batch);
+        let (lease, pool, news) = (self.lease.clone(), self.house.pool.clone(), self.news_sender.clone());
+        tokio::spawn(async move {
+            let outcome = pool.run(move || lease.take(&objects)).await.and_then(|taken| taken);
+            // A session that is gone wants no news.
+            drop(news.send(News::Taken { outcome }));
+        });
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<(), Failure> {
+        self.lease.reserve(bytes)?;
+        self.owner.account.reserve(bytes).inspect_err(|_| self.lease.release(bytes))
+    }
+
+    fn release(&self, bytes: u64) {
+        self.lease.release(bytes);
+        self.owner.account.release(bytes);
+    }
+
+    /// The engine has taken in what it was given.
+    pub(super) fn taken(&mut self, outcome: Result<Taken, Failure>) {
+        let Some(batch) = self.puts.batch.take() else { return };
+        let (puts, losses) = match outcome {
+            Ok(Taken { puts, losses }) => (puts, losses),
+            Err(failure) => (batch.iter().map(|_| Err(failure.clone())).collect(), 0),
+        };
+        let (mut under, mut bytes, mut poison) = (Vec::new(), 0, None);
+        for (mut put, outcome) in batch.into_iter().zip(puts) {
+            self.intake.free_bytes(put.body_bytes);
+            match outcome {
+                Ok(Put::New) => {
+                    bytes += put.reserved_bytes;
+                    under.push(put);
+                }
+                Ok(Put::Known) => {
+                    self.release(put.reserved_bytes);
+                    put.reserved_bytes = 0;
+                    under.push(put);
+                }
+                Err(failure) => {
+                    self.release(put.reserved_bytes);
+                    poison = failure.is_poison().then(|| failure.clone()).or(poison);
+                    self.refuse_put(put.number, put.line, failure);
+                }
+            }
+        }
+        if let Some(failure) = poison {
+            self.fail(failure, None);
+        }
+        if under.is_empty() {
+            return;
+        }
+        under.iter().for_each(|_| self.intake.free_request());
+        let ticket = self.puts.next_ticket;
+        self.puts.next_ticket += 1;
+        self.puts.tickets.insert(ticket, under);
+        let news = self.news_sender.clone();
+        let done = Reply::new(move |outcome| drop(news.send(News::Synced { ticket, outcome })));
+        self.lease.order(Order::Sync { bytes, losses, urgency: self.urgency(), done });
+    }
+
+    /// What a ticket stands for is durable, or is not.
+    pub(super) fn synced(&mut self, ticket: u64, outcome: Result<(), Failure>) {
+        let Some(under) = self.puts.tickets.remove(&ticket) else { return };
+        if let Err(failure) = outcome {
+            for put in under {
+                self.release(put.reserved_bytes);
+                self.puts.refuse(put.number);
+                let sequence = sequence(put.number);
+                self.answer(put.line, Some(Answer::Refused { sequence, failure: failure.clone() }));
+            }
+            if failure.is_poison() {
+                self.fail(failure, None);
+            }
+            return;
+        }
+        let mut numbers: Vec<u64> = under.iter().map(|put| put.number).collect();
+        numbers.sort_unstable();
+        for number in &numbers {
+            self.puts.undurable.remove(number);
+        }
+        under.iter().for_each(|put| self.answer(put.line, None));
+        let Some(main) = self.lines.keys().next().copied() else { return };
+        for ranges in ranges(&numbers) {
+            self.tell(main, Answer::Plain(FromServer::Durable(Durable { ranges })));
+        }
+    }
+
+    /// A put was refused before it was taken in.
+    pub(super) fn refuse_put(&mut self, number: u64, line: LineId, failure: Failure) {
+        self.puts.refuse(number);
+        self.intake.free_request();
+        self.answer(line, Some(Answer::Refused { sequence: sequence(number), failure }));
+    }
+
+    /// Whether somebody waits for what was put.
+    fn urgency(&self) -> Urgency {
+        let is_leaving = self.lines.values().any(|line| line.is_leaving || line.is_left);
+        if is_leaving || self.lines.is_empty() { Urgency::Now } else { Urgency::Soon }
+    }
+
+    /// Has made durable what was put so far without waiting for others.
+    pub(super) fn hurry(&self) {
+        if !self.puts.tickets.is_empty() {
+            let done = Reply::new(|_| {});
+            self.lease.order(Order::Sync { bytes: 0, losses: 0, urgency: Urgency::Now, done });
+        }
+    }
+
+    fn flush(&mut self, number: u64) {
+        let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
+        let done = Reply::new(move |outcome: Result<(), Failure>| {
+            // That something was lost, whoever put it is told put by put.
+            let outcome = outcome.or_else(|failure| match failure.code {
+                Code::LOST => Ok(()),
+                _ => Err(failure),
+            });
+            drop(news.send(News::Flushed { incarnation, number, outcome }));
+        });
+        self.lease.order(Order::Sync { bytes: 0, losses: 0, urgency: Urgency::Now, done });
+    }
+
+    fn commit(&mut self, number: u64, group: Option<GroupId>, record: Vec<u8>) {
+        let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
+        let may_all = self.owner.rights.include(Rights::ALL_SERIES);
+        let commit = Commit { record, agent: (!may_all).then(|| *self.owner.key.as_bytes()) };
+        let tell = move |outcome| drop(news.send(News::Committed { incarnation, number, outcome }));
+        match group {
+            None => {
+                let done = Reply::new(move |committed: Result<Vec<CommittedAt>, Failure>| {
+                    let one = |committed: Vec<CommittedAt>| committed.first().copied();
+                    let missing = || Failure::new(Code::INTERNAL, "no answer");
+                    tell(committed.and_then(|committed| one(committed).ok_or_else(missing)));
+                });
+                self.lease.order(Order::Commit { commits: vec![commit], done });
+            }
+            Some(group) => {
+                let step = Step::Commit { commit, lease: self.lease.clone(), reply: Reply::new(tell) };
+                self.house.groups.step(self.lease.name(), group, Member(self.place.id), step);
+            }
+        }
+    }
+
+    /// A member of a consistency group is as far.
+    pub(super) fn barrier(
+        &mut self,
+        number: u64,
+        group: GroupId,
+        members: u32,
+        deadline_ms: u32,
+        stage: Stage,
+    ) {
+        let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
+        let reply = Reply::new(move |outcome: Result<(), Failure>| {
+            let gathered = Gathered { sequence: sequence(number), stage };
+            let answer = outcome.map(|()| FromServer::Gathered(gathered));
+            drop(news.send(News::Gathered { incarnation, number, answer }));
+        });
+        let deadline = Duration::from_millis(u64::from(deadline_ms));
+        let step = Step::Barrier { members, deadline, stage, reply };
+        self.house.groups.step(self.lease.name(), group, Member(self.place.id), step);
+    }
+}
+
+/// The answer to a commit.
+pub(super) fn committed(sequence: Sequence, at: &CommittedAt) -> FromServer<'static> {
+    FromServer::Committed(Committed {
+        sequence,
+        snapshot: at.id,
+        journal: at.sequence,
+        received: at.received,
+        durability: Durability::Local,
+        already: at.already,
+    })
+}
+
+/// Numbers that rise, as ranges, in as few messages as will do.
+fn ranges(numbers: &[u64]) -> Vec<Ranges> {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let range = |run: &[u64]| Range { first: sequence(run[0]), count: run.len() as u64 };
+    let ranges: Vec<Range> = runs.map(range).collect();
+    let message =
+        |some: &[Range]| Ranges::new(some.to_vec()).expect("the numbers rise, and runs do not touch");
+    ranges.chunks(DURABLE_RANGES_MAX).map(message).collect()
+}

@@ -1,0 +1,135 @@
+//! What a client asks for, taken out of the frame that it came in.
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::layout::Malformed;
+use farkeep_protocol::field::GroupId;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::field::SlotId;
+use farkeep_protocol::frame::Frame;
+use farkeep_protocol::kind::Kind;
+use farkeep_protocol::message::FromClient;
+use farkeep_protocol::message::Stage;
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) sequence: Sequence,
+    pub(super) kind: Kind,
+    /// Length of the body that it came in.
+    pub(super) body_bytes: usize,
+    pub(super) ask: Ask,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Probe {
+        ids: Vec<ObjectId>,
+    },
+    Put {
+        id: ObjectId,
+        object: Vec<u8>,
+    },
+    Flush,
+    Commit {
+        group: Option<GroupId>,
+        record: Vec<u8>,
+    },
+    Barrier {
+        group: GroupId,
+        members: u32,
+        deadline_ms: u32,
+        stage: Stage,
+    },
+    Get {
+        ids: Vec<ObjectId>,
+    },
+    Locate {
+        ids: Vec<ObjectId>,
+    },
+    List {
+        newest: u32,
+        prefix: String,
+    },
+    Slots,
+    AddSlot {
+        slot: SlotId,
+        bytes: Vec<u8>,
+    },
+    RemoveSlot {
+        slot: SlotId,
+    },
+    Usage,
+    Verify {
+        share: u32,
+    },
+    Forget {
+        snapshot: SnapshotId,
+        reason: String,
+    },
+    /// Part of the protocol, and not of this server.
+    Unsupported,
+    /// To send objects, beside too many others.
+    TooMany,
+}
+
+/// What came in a frame.
+#[derive(Debug)]
+pub(super) enum Came {
+    Request(Request),
+    Grant {
+        bytes: u32,
+    },
+    Heartbeat,
+    Goodbye,
+    /// The client ends the connection.
+    Fault {
+        is_final: bool,
+    },
+    /// A follower tells how far it is, and nothing follows here.
+    Adopted,
+}
+
+impl Came {
+    /// Reads a frame of a session.
+    pub(super) fn decode(frame: &Frame<'_>) -> Result<Self, Malformed> {
+        let (sequence, ask) = match FromClient::decode(frame.kind, frame.body)? {
+            FromClient::Grant(grant) => return Ok(Self::Grant { bytes: grant.bytes }),
+            FromClient::Heartbeat(_) => return Ok(Self::Heartbeat),
+            FromClient::Goodbye(_) => return Ok(Self::Goodbye),
+            FromClient::Adopted(_) => return Ok(Self::Adopted),
+            FromClient::Fault(fault) => {
+                let is_final = fault.code.retry() == farkeep_protocol::fault::Retry::Never;
+                return Ok(Self::Fault { is_final });
+            }
+            FromClient::Probe(m) => (m.sequence, Ask::Probe { ids: m.ids.into_vec() }),
+            FromClient::Put(m) => (m.sequence, Ask::Put { id: m.id, object: m.object.to_vec() }),
+            FromClient::Flush(m) => (m.sequence, Ask::Flush),
+            FromClient::Commit(m) => (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec() }),
+            FromClient::Barrier(m) => {
+                let (members, deadline_ms) = (m.members.number(), m.deadline_ms.number());
+                (m.sequence, Ask::Barrier { group: m.group, members, deadline_ms, stage: m.stage })
+            }
+            FromClient::Get(m) => (m.sequence, Ask::Get { ids: m.ids.into_vec() }),
+            FromClient::Locate(m) => (m.sequence, Ask::Locate { ids: m.ids.into_vec() }),
+            FromClient::List(m) => {
+                (m.sequence, Ask::List { newest: m.newest, prefix: m.prefix.as_str().to_owned() })
+            }
+            FromClient::Slots(m) => (m.sequence, Ask::Slots),
+            FromClient::AddSlot(m) => (m.sequence, Ask::AddSlot { slot: m.slot, bytes: m.bytes.to_vec() }),
+            FromClient::RemoveSlot(m) => (m.sequence, Ask::RemoveSlot { slot: m.slot }),
+            FromClient::Usage(m) => (m.sequence, Ask::Usage),
+            FromClient::Verify(m) => (m.sequence, Ask::Verify { share: m.share.number() }),
+            FromClient::Forget(m) => {
+                (m.sequence, Ask::Forget { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
+            }
+            FromClient::Hold(m) => (m.sequence, Ask::Unsupported),
+            FromClient::Follow(m) => (m.sequence, Ask::Unsupported),
+            FromClient::Hello(_) | FromClient::Enroll(_) | FromClient::Open(_) | FromClient::Create(_) => {
+                return Err(Malformed { what: "kind: it does not belong into a session", offset: 0 });
+            }
+        };
+        Ok(Self::Request(Request { sequence, kind: frame.kind, body_bytes: frame.body.len(), ask }))
+    }
+}

@@ -1,0 +1,7 @@
+//! The server over real sockets, and what it promises to whoever speaks the protocol.
+
+pub(crate) mod host;
+pub(crate) mod make;
+pub(crate) mod peer;
+
+mod story;
