@@ -46,6 +46,7 @@ pub(crate) fn config() -> Config {
     config.deadlines.registry = Duration::from_millis(10);
     config.deadlines.gather = Duration::from_millis(5);
     config.deadlines.repository_idle = Duration::from_millis(200);
+    config.deadlines.stop = Duration::from_secs(5);
     config.limits.threads = 4;
     config
 }

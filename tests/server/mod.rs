@@ -4,4 +4,8 @@ pub(crate) mod host;
 pub(crate) mod make;
 pub(crate) mod peer;
 
+mod groups;
+mod keeping;
+mod limits;
+mod resume;
 mod story;

@@ -410,7 +410,9 @@ impl ServerCertVerifier for Pinned {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let is_pinned = PublicKey::from_spki(end_entity) == Some(self.server);
-        is_pinned.then(ServerCertVerified::assertion).ok_or(rustls::Error::General("another server".to_owned()))
+        is_pinned
+            .then(ServerCertVerified::assertion)
+            .ok_or(rustls::Error::General("another server".to_owned()))
     }
 
     fn verify_tls12_signature(

@@ -350,6 +350,11 @@ impl Session {
             }
             self.is_over = true;
         } else if self.lines.is_empty() && self.rejoining.is_none() {
+            if *self.house.phase.borrow() != Phase::Running {
+                // Nobody can come back to it.
+                self.is_over = true;
+                return;
+            }
             tracing::debug!("a session waits to be resumed");
             self.ends = Some(Instant::now() + self.house.config.deadlines.resume);
         }

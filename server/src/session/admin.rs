@@ -1,5 +1,6 @@
 //! Requests begin here, each where it belongs; those that change a repository without putting anything into it.
 
+use farkeep_codec::key::Slot;
 use farkeep_engine::SlotId;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::Sequence;
@@ -102,7 +103,12 @@ impl Worker {
             Ask::Verify { share } => self.verify(share).await,
             Ask::AddSlot { slot, bytes } => {
                 let slot = SlotId::from_bytes(*slot.as_bytes());
-                self.change(move |lease| Ok(lease.engine().add_slot(slot, &bytes)?)).await
+                self.change(move |lease| {
+                    let malformed = |_| Failure::new(Code::MALFORMED, "these are no bytes of a key slot");
+                    Slot::parse(&bytes).map_err(malformed)?;
+                    Ok(lease.engine().add_slot(slot, &bytes)?)
+                })
+                .await
             }
             Ask::RemoveSlot { slot } => {
                 let slot = SlotId::from_bytes(*slot.as_bytes());
