@@ -1,7 +1,6 @@
 //! A server in a folder of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,10 +114,6 @@ impl Host {
 
     pub(crate) fn folder(&self) -> Folder {
         Folder::open(self.root.path())
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.root.path()
     }
 
     pub(crate) fn repository(&self, name: &str) -> PathBuf {

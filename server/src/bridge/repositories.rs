@@ -54,7 +54,7 @@ pub(crate) struct Repositories(UnboundedSender<Message>);
 
 enum Message {
     Open { name: String, how: How, reply: Reply<Lease> },
-    Opened { name: String, result: Result<Repository, Failure> },
+    Opened { name: String, result: Result<Arc<Repository>, Failure> },
     Released { name: String },
     Closed { name: String },
     Stop { done: oneshot::Sender<()> },
@@ -147,7 +147,7 @@ impl Owner {
         match message {
             Message::Open { reply, .. } if self.stopping.is_some() => reply.send(Err(stopping())),
             Message::Open { name, how, reply } => self.open(name, how, reply),
-            Message::Opened { name, result } => self.opened(name, result),
+            Message::Opened { name, result } => self.opened(&name, result),
             Message::Released { name } => self.released(&name),
             Message::Closed { name } => self.closed(&name),
             Message::Stop { done } => self.stopping = Some(done),
@@ -188,7 +188,7 @@ impl Owner {
             let quota = config.quotas.repository(&name);
             let work = {
                 let name = name.clone();
-                move || Repository::new(&name, open(&folder, &how)?, quota)
+                move || Repository::new(&name, open(&folder, &how)?, quota).map(Arc::new)
             };
             let result = pool.run(work).await.and_then(|result| result);
             if let Some(sender) = sender.upgrade() {
@@ -197,8 +197,8 @@ impl Owner {
         });
     }
 
-    fn opened(&mut self, name: String, result: Result<Repository, Failure>) {
-        let Some(Entry::Opening { waiting }) = self.entries.remove(&name) else { return };
+    fn opened(&mut self, name: &str, result: Result<Arc<Repository>, Failure>) {
+        let Some(Entry::Opening { waiting }) = self.entries.remove(name) else { return };
         match result {
             Err(failure) => {
                 tracing::warn!(repository = %name, %failure, "a repository was not opened");
@@ -207,18 +207,17 @@ impl Owner {
                     first.send(Err(failure));
                 }
                 // The others may have asked for something else.
-                waiting.for_each(|(how, reply)| self.open(name.clone(), how, reply));
+                waiting.for_each(|(how, reply)| self.open(name.to_owned(), how, reply));
             }
             Ok(repository) => {
                 tracing::info!(repository = %name, "a repository was opened");
-                let repository = Arc::new(repository);
                 let (orders, receiver) = mpsc::unbounded_channel();
                 let gather = self.config.deadlines.gather;
                 let run = committer::run(Arc::clone(&repository), self.pool.clone(), gather, receiver);
                 let committer = tokio::spawn(run);
                 let opened = Opened { repository, orders, committer, leases: 0, idle_since: Instant::now() };
-                self.entries.insert(name.clone(), Entry::Open(opened));
-                waiting.into_iter().for_each(|(how, reply)| self.open(name.clone(), how, reply));
+                self.entries.insert(name.to_owned(), Entry::Open(opened));
+                waiting.into_iter().for_each(|(how, reply)| self.open(name.to_owned(), how, reply));
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use farkeep_codec::layout::Malformed;
 use farkeep_codec::time::Time;
 use farkeep_engine::Clock;
 use farkeep_engine::SlotId;
@@ -228,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         let frame = timeout(limit, next).await.map_err(|_| late())?.map_err(|error| turned(&error))?;
         let (kind, name, how, access) = match frame.kind {
             Kind::Create => {
-                let create = Create::decode(frame.body).map_err(malformed)?;
+                let create = Create::decode(frame.body).map_err(|error| malformed(&error))?;
                 let how = How::Create {
                     parameters: create.parameters.to_vec(),
                     slot: SlotId::from_bytes(*create.slot.as_bytes()),
@@ -237,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
                 (Kind::Create, create.repository.as_str().to_owned(), how, Access::Write)
             }
             Kind::Open => {
-                let open = Open::decode(frame.body).map_err(malformed)?;
+                let open = Open::decode(frame.body).map_err(|error| malformed(&error))?;
                 (Kind::Open, open.repository.as_str().to_owned(), How::Open, open.access)
             }
             Kind::Fault => return Err(Turned::Gone),
@@ -320,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
     async fn hear<T>(
         &mut self,
         due: Kind,
-        decode: impl FnOnce(&[u8]) -> Result<T, farkeep_codec::layout::Malformed>,
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Turned> {
         let state = self.wire.state.clone();
         let next = self.wire.reader.next(|kind| state.lock().awaits(kind));
@@ -330,7 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
             // A Fault, which may come at any time.
             return Err(Turned::Gone);
         }
-        Ok(decode(frame.body).map_err(malformed)?)
+        Ok(decode(frame.body).map_err(|error| malformed(&error))?)
     }
 
     fn receive(&self, kind: Kind) -> Result<(), Failure> {
@@ -359,7 +360,7 @@ fn late() -> Failure {
     Failure::new(Code::DEADLINE, "the next step did not come in time")
 }
 
-fn malformed(error: farkeep_codec::layout::Malformed) -> Failure {
+fn malformed(error: &Malformed) -> Failure {
     Failure::new(Code::MALFORMED, error.to_string())
 }
 

@@ -3,6 +3,7 @@
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Malformed;
+use farkeep_protocol::fault::Retry;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::Sequence;
 use farkeep_protocol::field::SlotId;
@@ -100,7 +101,7 @@ impl Came {
             FromClient::Goodbye(_) => return Ok(Self::Goodbye),
             FromClient::Adopted(_) => return Ok(Self::Adopted),
             FromClient::Fault(fault) => {
-                let is_final = fault.code.retry() == farkeep_protocol::fault::Retry::Never;
+                let is_final = fault.code.retry() == Retry::Never;
                 return Ok(Self::Fault { is_final });
             }
             FromClient::Probe(m) => (m.sequence, Ask::Probe { ids: m.ids.into_vec() }),

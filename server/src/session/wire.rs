@@ -11,7 +11,9 @@ use std::task::ready;
 use std::time::Duration;
 use std::time::Instant;
 
+use farkeep_codec::layout::Malformed;
 use farkeep_protocol::fault::Code;
+use farkeep_protocol::fault::Retry;
 use farkeep_protocol::field::Sequence;
 use farkeep_protocol::frame::Frame;
 use farkeep_protocol::kind::Kind;
@@ -95,7 +97,7 @@ impl Stop {
     }
 
     fn with(sequence: Option<Sequence>, failure: Failure) -> Self {
-        let is_final = failure.code.retry() == farkeep_protocol::fault::Retry::Never;
+        let is_final = failure.code.retry() == Retry::Never;
         let how = if is_final { Ending::Final } else { Ending::Cut };
         Self { how, fault: Some((sequence, failure)) }
     }
@@ -179,7 +181,7 @@ fn failure(code: Code, text: &str) -> Failure {
 }
 
 fn came(frame: &Frame<'_>, state: &SharedState) -> Result<Came, Stop> {
-    let malformed = |malformed: farkeep_codec::layout::Malformed| {
+    let malformed = |malformed: Malformed| {
         let sequence = frame.sequence().ok().flatten();
         Stop::with(sequence, Failure::new(Code::MALFORMED, malformed.to_string()))
     };
