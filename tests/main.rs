@@ -10,3 +10,4 @@ mod damage;
 mod face;
 mod golden;
 mod server;
+mod hostile;

@@ -109,6 +109,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         !self.unread().is_empty()
     }
 
+    /// What it reads from, without what was read already.
+    pub fn into_source(self) -> R {
+        self.source
+    }
+
     /// Where it reads from.
     pub fn source(&self) -> &R {
         &self.source

@@ -93,14 +93,14 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             passed();
             begun.run(door).await;
         }
-        Ok(None) => drop(timeout(door.house.config.deadlines.step, door.wire.writer.finish()).await),
+        Ok(None) => door.wire.finish().await,
         Err(Turned::Gone) => {}
         Err(Turned::Away(failure)) => {
             tracing::info!(client = %key, %failure, "a connection is turned away");
             let text = Text::beginning(&failure.text);
             let fault = Fault { code: failure.code, sequence: None, text };
             drop(door.say(&fault).await);
-            drop(timeout(door.house.config.deadlines.step, door.wire.writer.finish()).await);
+            door.wire.finish().await;
         }
     }
 }
@@ -204,8 +204,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         self.welcome(greeting, client.role, (place.id, credit_bytes, 0)).await?;
         let (lease, access) = self.repository(&client).await?;
         let rights = Rights::of(client.role).for_access(access);
-        self.opened(&lease, rights).await?;
-
         let span = tracing::info_span!(
             "session",
             client = %client.name,
@@ -216,7 +214,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         let (outbox, answers) = Outbox::new(self.house.config.limits.session_requests);
         let credits = (credit_bytes, greeting.credit_bytes);
         let house = Arc::clone(&self.house);
-        let (session, attached) = Session::begin(house, owner, place, lease, credits, outbox.clone());
+        let begun = Session::begin(house, owner, place, lease.clone(), credits, outbox.clone());
+        let (session, attached) = begun;
+        // The session can be found before the client knows of it: a further connection may come at once.
+        self.opened(&lease, rights).await?;
         tokio::spawn(session.run().instrument(span));
         Ok(Begun { attached, outbox, answers })
     }

@@ -26,6 +26,8 @@ use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::io::ReadHalf;
 use tokio::io::WriteHalf;
+use tokio::io::copy;
+use tokio::io::sink;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio::time::timeout;
@@ -130,7 +132,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             how = &mut write => how,
         };
         drop(ties.events.send(Event::Ended { line, how }).await);
+        linger(reader, &config).await;
     }
+
+    /// Ends a connection on which there is nothing more to say.
+    pub(super) async fn finish(self) {
+        let Self { reader, writer, config, .. } = self;
+        drop(timeout(config.deadlines.step, writer.finish()).await);
+        linger(reader, &config).await;
+    }
+}
+
+/// Longest time that a connection is read on behind its end.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Reads what is still on its way, for a moment, and looks at nothing of it. A connection that is closed on top of
+/// what nobody has read is reset, and what was said last may never arrive.
+async fn linger<R: AsyncRead + Unpin>(reader: FrameReader<R>, config: &Config) {
+    let mut source = reader.into_source();
+    drop(timeout(LINGER.min(config.deadlines.step), copy(&mut source, &mut sink())).await);
 }
 
 /// Reads until there is a reason to stop.
