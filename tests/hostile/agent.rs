@@ -1,5 +1,7 @@
 //! An agent that tries to store what it should not.
 
+use std::slice::from_ref;
+
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::snapshot::Draft;
 use farkeep_codec::time::Time;
@@ -64,7 +66,7 @@ async fn a_node_without_its_children() {
     let host = Host::new(config()).await;
     let mut session = host.session(AGENT).await;
     let (child, parent) = (make::data(1, 100), make::node(2, &[make::data(1, 100).0]));
-    let stored = session.store(&[parent.clone()]).await.expect("it goes on");
+    let stored = session.store(from_ref(&parent)).await.expect("it goes on");
     assert_eq!(stored.refused, [(1, Code::MISSING_REFERENCES)]);
     assert_eq!(session.store(&[child, parent]).await.expect("it goes on").durable.len(), 2);
     session.leave().await;

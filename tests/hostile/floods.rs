@@ -1,5 +1,6 @@
 //! Too much of something that is allowed.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use farkeep_codec::time::Time;
@@ -106,7 +107,7 @@ async fn gets_without_end() {
     let host = Host::new(config()).await;
     let mut agent = host.session(AGENT).await;
     let object = make::data(1, 2 << 20);
-    agent.store(&[object.clone()]).await.expect("it goes on");
+    agent.store(from_ref(&object)).await.expect("it goes on");
     let mut reader = host.session(READER).await;
     let mut last = None;
     for _ in 0..100 {
