@@ -200,6 +200,9 @@ impl Enroll {
             bail!("the string must be valid for some time");
         }
         let config = Config::read(folder.path())?;
+        if config.listen.port() == 0 {
+            bail!("set a port in the config: clients must find the server again");
+        }
         let (_, server) = tls::acceptor(&*folder.seed()?)?;
         let host = match self.host.or(config.public_host) {
             Some(host) => Host::new(&host)?,

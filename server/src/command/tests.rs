@@ -65,6 +65,13 @@ fn what_cannot_be_enrolled_is_refused() {
 }
 
 #[test]
+fn a_port_that_changes_cannot_be_enrolled_at() {
+    let place = Place::new();
+    place.run("init --listen 127.0.0.1:0").expect("made");
+    assert!(place.run("enroll a --repository main").is_err());
+}
+
+#[test]
 fn a_client_is_listed_and_revoked() {
     let place = Place::new();
     place.run("init --listen 127.0.0.1:9999").expect("made");
