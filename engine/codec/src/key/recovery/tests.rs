@@ -2,10 +2,13 @@ use proptest::prop_assert;
 use proptest::prop_assert_eq;
 use proptest::proptest;
 
-use super::ALPHABET;
-use super::LETTERS;
+use super::super::printed::ALPHABET;
+use super::CODE_BYTES;
+use super::CodeError;
+use super::Print;
 use super::RecoveryCode;
-use super::RecoveryCodeError;
+
+const LETTERS: usize = Print::<CODE_BYTES>::LETTERS;
 
 proptest! {
     #[test]
@@ -26,7 +29,7 @@ proptest! {
         proptest::prop_assume!(slipped[at] != b'-' && slipped[at] != ALPHABET[other]);
         slipped[at] = ALPHABET[other];
         let slipped = String::from_utf8(slipped)?;
-        prop_assert!(RecoveryCode::parse(&slipped) == Err(RecoveryCodeError::Mistyped));
+        prop_assert!(RecoveryCode::parse(&slipped) == Err(CodeError::Mistyped));
     }
 }
 
@@ -40,15 +43,24 @@ fn golden_text() {
 fn refusals_say_what_is_wrong() {
     let text = RecoveryCode::from_bytes([0; 32]).to_text();
     let refused = |text: &str| RecoveryCode::parse(text).err();
-    assert_eq!(refused(&text[..text.len() - 1]), Some(RecoveryCodeError::Length { found: LETTERS - 1 }));
-    assert_eq!(refused(&format!("{}7", &*text)), Some(RecoveryCodeError::Length { found: LETTERS + 1 }));
-    assert_eq!(refused(""), Some(RecoveryCodeError::Length { found: 0 }));
+    assert_eq!(
+        refused(&text[..text.len() - 1]),
+        Some(CodeError::Length { wanted: LETTERS, found: LETTERS - 1 })
+    );
+    assert_eq!(
+        refused(&format!("{}7", &*text)),
+        Some(CodeError::Length { wanted: LETTERS, found: LETTERS + 1 })
+    );
+    assert_eq!(refused(""), Some(CodeError::Length { wanted: LETTERS, found: 0 }));
     assert_eq!(
         refused(&text.replace("FKR1", "FKR2")),
-        Some(RecoveryCodeError::Length { found: LETTERS + 4 })
+        Some(CodeError::Length { wanted: LETTERS, found: LETTERS + 4 })
     );
-    assert_eq!(refused("FKR1-00U0"), Some(RecoveryCodeError::Letter { letter: 'U' }));
-    assert_eq!(refused(&"7".repeat(1 << 20)), Some(RecoveryCodeError::Length { found: 2 * LETTERS }));
+    assert_eq!(refused("FKR1-00U0"), Some(CodeError::Letter { letter: 'U' }));
+    assert_eq!(
+        refused(&"7".repeat(1 << 20)),
+        Some(CodeError::Length { wanted: LETTERS, found: 2 * LETTERS })
+    );
 }
 
 #[test]
