@@ -168,7 +168,7 @@ fn run_within(
     Ok(summary)
 }
 
-/// Has the engine check its own files, and returns how many bytes of packs it read.
+/// Has the store check its own files, and returns how many bytes of packs it read.
 fn packs(
     repository: &Repository,
     request: &Request,
@@ -182,22 +182,17 @@ fn packs(
     };
     progress.begin(Phase::Reading, 0, 0);
     let show = |at: PackProgress| progress.show(at.bytes_done, at.bytes_total);
-    let report = repository.engine().verify(share, &show).map_err(RepositoryError::from)?;
+    let report = repository.verify(share, &show)?;
     damages.check_cancelled()?;
     let mut object = Vec::new();
     for damage in &report.damage {
-        let what = if damage.pack.is_some() { "pack" } else { "file" };
-        damages.add(
-            what,
-            format!("{} at byte {}", damage.path.display(), damage.offset),
-            damage.what.clone(),
-        );
+        damages.add(damage.what, damage.name.clone(), damage.why.clone());
         // Damage beside an object, as in the header of its record, does not keep it from being read.
-        let is_lost = |id: &&ObjectId| repository.engine().object(id, &mut object).is_err();
+        let is_lost = |id: &&ObjectId| repository.object(id, &mut object).is_err();
         damage.objects.iter().filter(is_lost).for_each(|id| damages.mark(id));
     }
-    for notice in &report.notices {
-        tracing::warn!("{}: {}", notice.path.display(), notice.what);
+    for (path, what) in &report.notices {
+        tracing::warn!("{}: {what}", path.display());
     }
     Ok(report.bytes)
 }

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod diff;
 mod dump;
+mod enroll;
 mod failure;
 mod find;
 mod init;
@@ -43,7 +44,7 @@ use crate::output::line;
 
 /// Deduplicating, encrypted backups.
 ///
-/// A repository is a folder. Make one with `init`, put folders into it with `backup`, look at it with `snapshots`, `ls`,
+/// A repository is a folder, or lies behind a server (farkeep://HOST/NAME, after `enroll`). Make one with `init`, put folders into it with `backup`, look at it with `snapshots`, `ls`,
 /// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check`.
 ///
 /// SNAPSHOT is the beginning of an id, `latest`, `latest~N` (N before the newest), or `@TIME` (the newest complete one
@@ -76,6 +77,7 @@ enum Command {
     Check(check::Check),
     Stats(stats::Stats),
     Key(key::Key),
+    Enroll(enroll::Enroll),
     Completions(completions::Completions),
 }
 
@@ -90,11 +92,13 @@ Examples:
 fn after_long_help() -> String {
     format!(
         "{EXAMPLES}\n\n{}\nEnvironment:\n  \
-         FARKEEP_REPOSITORY        the repository's folder, as --repo\n  \
+         FARKEEP_REPOSITORY        the repository, as --repo\n  \
          FARKEEP_PASSWORD          the passphrase\n  \
          FARKEEP_PASSWORD_FILE     a file whose first line is the passphrase\n  \
          FARKEEP_PASSWORD_COMMAND  a command that prints the passphrase\n  \
          FARKEEP_NEW_PASSWORD      the passphrase that `key add` and `key change` set\n  \
+         FARKEEP_AGENT_CODE        the agent code of a host that is enrolled as an agent\n  \
+         FARKEEP_CONFIG            folder of enrolments (else XDG_CONFIG_HOME/farkeep or ~/.config/farkeep)\n  \
          FARKEEP_CACHE             folder of the caches (else XDG_CACHE_HOME/farkeep or ~/.cache/farkeep)\n  \
          FARKEEP_LOG               what to log to standard error, as --log",
         Exit::help()
@@ -191,6 +195,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Check(command) => command.run(session),
         Command::Stats(command) => command.run(session),
         Command::Key(command) => command.run(session),
+        Command::Enroll(command) => command.run(session),
         Command::Completions(command) => command.run(session),
     }
 }

@@ -1,6 +1,6 @@
-//! A repository as the client sees it: the engine, which stores and knows no key, with the keys, which are here alone.
+//! A repository as the client sees it: a store, which keeps bytes and knows no key, with the keys, which are here alone.
 //!
-//! A repository is opened in two steps. [`Locked::open`] opens the engine and reads the key slots; [`Locked::unlock`]
+//! A repository is opened in two steps. [`Locked::open`] opens the store; [`Locked::unlock`] reads the key slots and
 //! turns the passphrase into keys on a thread of its own, so that what needs no key can begin meanwhile.
 
 mod content;
@@ -8,8 +8,11 @@ mod create;
 mod error;
 mod extent;
 mod fetch;
+mod local;
 mod point;
+mod remote;
 mod slots;
+mod store;
 #[cfg(test)]
 pub(crate) mod trial;
 mod unlock;
@@ -19,6 +22,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::key::AgentCode;
 use farkeep_codec::key::DomainKeys;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
@@ -31,46 +35,58 @@ use farkeep_codec::tree::Node;
 use farkeep_codec::tree::PathKey;
 use farkeep_codec::tree::Walk;
 use farkeep_engine::Committed;
-use farkeep_engine::Engine;
-use farkeep_engine::Presence;
-use farkeep_engine::Put;
+use farkeep_engine::Lost;
+use farkeep_engine::Position;
+use farkeep_engine::Progress;
+use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
 
 use crate::config::Location;
 
 use self::fetch::Opener;
+use self::store::Store;
 
 pub use self::content::Piece;
 pub use self::create::Created;
 pub use self::create::Plan;
 pub use self::create::create;
+pub use self::create::create_at;
 pub use self::error::RepositoryError;
 pub use self::extent::Extent;
 pub use self::fetch::Fetcher;
 pub use self::point::Listing;
 pub use self::point::Point;
 pub use self::point::Refused;
+pub use self::remote::Line;
+pub use self::remote::RemoteError;
+pub use self::remote::enroll;
 pub use self::slots::KeySlot;
+pub use self::store::Stored;
 pub use self::unlock::Access;
 pub use self::unlock::Locked;
 pub use self::unlock::Unlocking;
 
+pub(crate) use self::store::Place;
+pub(crate) use self::store::Report;
+pub(crate) use self::store::TOGETHER;
+
 /// An open repository with its keys.
 pub struct Repository {
-    engine: Arc<Engine>,
+    store: Arc<dyn Store>,
     location: Location,
     secrets: Secrets,
     keys: DomainKeys,
-    slot: SlotId,
+    /// The key slot that was opened; none by an agent.
+    slot: Option<SlotId>,
     /// Contexts and buffers that nobody uses at the moment.
     openers: Mutex<Vec<Opener>>,
 }
 
 impl Repository {
-    fn new(engine: Arc<Engine>, location: Location, secrets: Secrets, slot: SlotId) -> Self {
-        let keys = DomainKeys::derive(&secrets.domain, engine.parameters().repository);
-        Self { engine, location, secrets, keys, slot, openers: Mutex::default() }
+    fn new(store: Arc<dyn Store>, location: Location, secrets: Secrets, slot: Option<SlotId>) -> Self {
+        let keys = DomainKeys::derive(&secrets.domain, store.parameters().repository);
+        Self { store, location, secrets, keys, slot, openers: Mutex::default() }
     }
 
     /// Where the repository is.
@@ -80,7 +96,7 @@ impl Repository {
 
     /// What every writer does alike.
     pub fn parameters(&self) -> &Parameters {
-        self.engine.parameters()
+        self.store.parameters()
     }
 
     /// The keys that seal, open and hash.
@@ -93,9 +109,9 @@ impl Repository {
         &self.secrets
     }
 
-    /// The store.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// What a host needs to write to the repository as an agent.
+    pub fn agent_code(&self) -> AgentCode {
+        AgentCode::new(&self.secrets.domain, &self.parameters().repository)
     }
 
     /// A sealer for one thread.
@@ -103,22 +119,84 @@ impl Repository {
         Sealer::new(&self.keys, &self.parameters().compression)
     }
 
+    /// The end of the repository's history, as it was told when the repository was opened or last changed.
+    pub fn head(&self) -> Position {
+        self.store.head()
+    }
+
+    /// Number of the last journal record that is known to be there.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.store.acknowledged()
+    }
+
+    /// What is missing of the packs. One who only reads does not look.
+    pub(crate) fn lost(&self) -> Lost {
+        self.store.lost()
+    }
+
     /// Whether the object is there.
     ///
     /// # Errors
     /// When the store cannot say.
     pub fn has(&self, id: &ObjectId) -> Result<bool, RepositoryError> {
-        let presence = self.engine.probe(std::slice::from_ref(id))?;
-        Ok(presence.first() == Some(&Presence::Known))
+        Ok(self.probe(std::slice::from_ref(id))?.first() == Some(&true))
+    }
+
+    /// For each of the objects, whether it is there.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub(crate) fn probe(&self, ids: &[ObjectId]) -> Result<Vec<bool>, RepositoryError> {
+        self.store.probe(ids)
+    }
+
+    /// Whether an object that an earlier run stored is still there. It may turn out later that it is not
+    /// ([`RepositoryError::Stale`]).
+    ///
+    /// # Errors
+    /// When the store cannot say, or something was assumed in vain before.
+    pub(crate) fn assume(&self, id: &ObjectId) -> Result<bool, RepositoryError> {
+        self.store.assume(id)
+    }
+
+    /// Whether what [`assume`](Self::assume) says may turn out to be wrong.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        self.store.may_be_stale()
+    }
+
+    /// Forgets that something was assumed in vain.
+    pub(crate) fn begin_anew(&self) {
+        self.store.begin_anew();
     }
 
     /// Stores an object, if it is not there yet. It is durable after the next [`flush`](Self::flush) or
-    /// [`commit`](Self::commit).
+    /// [`commit`](Self::commit), and that it is taken may be known then only.
     ///
     /// # Errors
-    /// When the store does not take it.
-    pub fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, RepositoryError> {
-        Ok(self.engine.put(id, object)?)
+    /// When the store does not take it, or did not take one before it.
+    pub fn put(&self, id: &ObjectId, object: &[u8]) -> Result<(), RepositoryError> {
+        self.store.put(id, object)
+    }
+
+    /// Counts an object of so many bytes as [`put`](Self::put) would, and stores nothing.
+    ///
+    /// # Errors
+    /// When the store cannot say whether it is there.
+    pub(crate) fn count(&self, id: &ObjectId, bytes: u64) -> Result<(), RepositoryError> {
+        self.store.count(id, bytes)
+    }
+
+    /// Waits until it is known of everything so far whether it had to be stored.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Stale`] when something was assumed in vain.
+    pub(crate) fn settle(&self) -> Result<(), RepositoryError> {
+        self.store.settle()
+    }
+
+    /// What was added, or would have been, since the repository was opened. Exact after a commit, or once it was settled.
+    pub(crate) fn stored(&self) -> Stored {
+        self.store.stored()
     }
 
     /// Makes durable what was put.
@@ -126,7 +204,7 @@ impl Repository {
     /// # Errors
     /// When it is not.
     pub fn flush(&self) -> Result<(), RepositoryError> {
-        Ok(self.engine.flush()?)
+        self.store.flush()
     }
 
     /// Makes durable what was put, and the record of a snapshot of it.
@@ -134,7 +212,50 @@ impl Repository {
     /// # Errors
     /// When the snapshot is not acknowledged.
     pub fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
-        Ok(self.engine.commit(record)?)
+        self.store.commit(record)
+    }
+
+    /// Where objects lie.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub(crate) fn locate(&self, ids: &[ObjectId]) -> Result<Vec<Option<Place>>, RepositoryError> {
+        self.store.locate(ids)
+    }
+
+    /// Says that these objects are going to be read, in this order.
+    pub(crate) fn soon(&self, pointers: &[Pointer]) {
+        self.store.soon(pointers);
+    }
+
+    /// Reads an object into `object`, compared with its id.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub(crate) fn object(&self, id: &ObjectId, object: &mut Vec<u8>) -> Result<(), RepositoryError> {
+        self.store.object(id, object)
+    }
+
+    /// Reads objects whose places are known, and shows each with its index in `wanted`, compared with its id.
+    pub(crate) fn objects(
+        &self,
+        wanted: &[(ObjectId, Place)],
+        buffer: &mut Vec<u8>,
+        show: &mut dyn FnMut(usize, Result<&[u8], RepositoryError>),
+    ) {
+        self.store.objects(wanted, buffer, show);
+    }
+
+    /// Has the store verify what it keeps.
+    ///
+    /// # Errors
+    /// When it cannot; damage is no error.
+    pub(crate) fn verify(
+        &self,
+        share: Share,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, RepositoryError> {
+        self.store.verify(share, progress)
     }
 
     /// How much is stored, and how much room there is.
@@ -142,7 +263,7 @@ impl Repository {
     /// # Errors
     /// When the store cannot say.
     pub fn usage(&self) -> Result<Usage, RepositoryError> {
-        Ok(self.engine.usage()?)
+        self.store.usage()
     }
 
     /// Opens objects with contexts and buffers of its own: one for each thread.
@@ -173,7 +294,7 @@ impl Repository {
         root: Pointer,
     ) -> Walk<impl FnMut(&Pointer) -> Result<Node, RepositoryError> + use<'_>> {
         let mut fetcher = self.fetcher();
-        Walk::new(root, move |pointer: &Pointer| fetcher.node(pointer))
+        Walk::new(root, move |pointer: &Pointer| fetcher.node_on_the_way(pointer))
     }
 
     /// Compares two trees.
@@ -191,7 +312,8 @@ impl Repository {
     /// # Errors
     /// When a node on the way is missing or damaged.
     pub fn entry(&self, root: Pointer, path: &PathKey) -> Result<Option<Entry>, RepositoryError> {
-        let mut walk = self.walk(root);
+        let mut fetcher = self.fetcher();
+        let mut walk = Walk::new(root, move |pointer: &Pointer| fetcher.node(pointer));
         walk.seek(path)?;
         Ok(walk.next_entry()?.filter(|entry| entry.path == *path))
     }

@@ -275,9 +275,7 @@ fn packs_that_changed_places_are_found() {
 #[test]
 fn a_damaged_index_loses_nothing() {
     let small = Small::new();
-    let repository = small.place.open(Access::Write);
-    repository.engine().rebuild_index().expect("the packs are good");
-    drop(repository);
+    small.place.rebuild_index().expect("the packs are good");
     let folder = small.place.repository().join("index");
     let good: Vec<(PathBuf, Vec<u8>)> = files(&folder)
         .into_iter()
@@ -300,9 +298,6 @@ fn a_damaged_index_loses_nothing() {
 
 /// Whatever a writer finds in place of the index, it ends with a good one.
 fn heal(small: &Small, context: &str) {
-    let repository =
-        small.place.try_open(Access::Write).unwrap_or_else(|error| panic!("{context}: {error:?}"));
-    repository.engine().rebuild_index().unwrap_or_else(|error| panic!("{context}: {error:?}"));
-    drop(repository);
+    small.place.rebuild_index().unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert!(matches!(small.find(), Found::Nothing), "{context}: a rebuilt index is not good");
 }

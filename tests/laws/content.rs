@@ -5,7 +5,6 @@ use std::path::Path;
 
 use farkeep::backup::CacheUse;
 use farkeep::backup::Intent;
-use farkeep::repository::Access;
 use farkeep_codec::id::ContentId;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -145,9 +144,7 @@ fn without_the_index_nothing_is_lost() {
     Manifest::of(target.path()).expect(&Manifest::of(&place.source()), &"restored");
     let again = place.backup();
     assert_eq!((again.content, again.stored_objects), (first.content, 0));
-    let repository = place.open(Access::Write);
-    repository.engine().rebuild_index().expect("the packs are good");
-    drop(repository);
+    place.rebuild_index().expect("the packs are good");
     place.restore(again.snapshot);
     assert!(place.repository().join("index").is_dir());
     fs::remove_dir_all(place.repository().join("index")).expect("it was rebuilt");

@@ -33,6 +33,13 @@ use farkeep_codec::parameters::Chunker;
 use farkeep_codec::parameters::Compression;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Content;
+use farkeep_engine::Access as EngineAccess;
+use farkeep_engine::Engine;
+use farkeep_engine::IndexKind;
+use farkeep_engine::Options;
+use farkeep_engine::StoreError;
+use farkeep_engine::disk::Backend;
+use farkeep_engine::disk::RealDisk;
 use tempfile::TempDir;
 
 /// The passphrase of every repository of a test.
@@ -72,6 +79,15 @@ impl Place {
         let place = Self { folder: TempDir::new().expect("a temporary folder can be made") };
         create(&place.location(), &plan(), &passphrase()).expect("the folder is empty");
         place
+    }
+
+    /// Has the engine build the index of the repository anew.
+    pub(crate) fn rebuild_index(&self) -> Result<(), StoreError> {
+        let disk = RealDisk::open(&self.repository(), Backend::Auto)?;
+        let options = Options::new(IndexKind::Rocks(self.repository().join("index")));
+        let options = options.expect("the system has random numbers");
+        let access = EngineAccess::Write { holder: "a test".to_owned() };
+        Engine::open(Arc::new(disk), access, options)?.rebuild_index()
     }
 
     /// A path in the folder.

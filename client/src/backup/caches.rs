@@ -155,7 +155,7 @@ impl Caches {
         let repository = shared.repository;
         let mut bundles = previous.bundles().clone();
         if previous.was_cut() {
-            bundles.retain(|stored| repository.has(&stored.id))?;
+            bundles.retain(|ids| repository.probe(ids))?;
         }
         let bundler =
             Bundler::new(repository.keys(), repository.parameters(), self.cache, &self.repository, &bundles);

@@ -183,7 +183,7 @@ impl<'a, 'b> ChunkStream<'a, 'b> {
         let mut sink = |node: NodePlain<'_>| writer.write(Kind::Node, node.references, node.plain);
         self.list.push(pointer, &mut sink)?;
         if self.chunks.cancel.load(Ordering::Relaxed) {
-            return Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().0 });
+            return Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().bytes });
         }
         Ok(())
     }

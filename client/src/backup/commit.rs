@@ -29,7 +29,6 @@ use super::objects::Shared;
 use super::rest::Rest;
 use crate::progress::Phase;
 use crate::repository::Repository;
-use crate::repository::RepositoryError;
 use crate::source::write_back_delay;
 
 /// When a run began, by the clock that measures and by the clock that tells the time.
@@ -105,7 +104,10 @@ impl<'a> Capture<'a> {
         let missing = figures.unreadable.count + figures.inconsistent.count;
         let status = if missing == 0 { Status::Complete } else { Status::Partial { unreadable: missing } };
         let snapshot = match self.request.intent {
-            Intent::DryRun => None,
+            Intent::DryRun => {
+                self.repository.settle()?;
+                None
+            }
             Intent::Store => {
                 let record = self.sign(trailer, figures, status)?;
                 let id = self.repository.commit(&record.encode())?.id;
@@ -113,7 +115,7 @@ impl<'a> Capture<'a> {
                 Some(id)
             }
         };
-        let (stored_bytes, stored_objects) = shared.stored();
+        let stored = shared.stored();
         let counts = &figures.counts;
         Ok(Summary {
             snapshot,
@@ -129,8 +131,8 @@ impl<'a> Capture<'a> {
             entries: figures.entries,
             source_bytes: figures.source_bytes,
             read_bytes: figures.read_bytes,
-            stored_bytes,
-            stored_objects,
+            stored_bytes: stored.bytes,
+            stored_objects: stored.objects,
             resumed_bytes: figures.resumed_bytes,
             unreadable: figures.unreadable.named.clone(),
             unreadable_count: figures.unreadable.count,
@@ -155,9 +157,7 @@ impl<'a> Capture<'a> {
     }
 
     fn sign(&self, trailer: &Trailer, figures: &Figures, status: Status) -> Result<Snapshot, BackupError> {
-        let snapshots = self.repository.engine().snapshots().map_err(RepositoryError::from)?;
-        let of_series = snapshots.into_iter().filter(|listed| listed.record.series == self.series);
-        let before = of_series.max_by_key(|listed| listed.record.sequence);
+        let before = self.repository.newest_record(&self.series)?;
         let draft = Draft {
             repository: self.repository.parameters().repository,
             series: self.series.clone(),

@@ -17,7 +17,7 @@ const FILE: &str = "healed";
 
 /// Whether the repository has all of that tree: nothing is lost, or it was stored without what is.
 pub(super) fn has_all(repository: &Repository, folder: &Path, trailer: Option<&Trailer>) -> bool {
-    repository.engine().lost().packs == 0
+    repository.lost().packs == 0
         || trailer.is_some_and(|trailer| {
             let wanted = note(repository, trailer);
             fs::read(folder.join(FILE)).is_ok_and(|found| found == wanted.as_bytes())
@@ -26,7 +26,7 @@ pub(super) fn has_all(repository: &Repository, folder: &Path, trailer: Option<&T
 
 /// Remembers that the tree was stored without what is lost.
 pub(super) fn remember(repository: &Repository, folder: &Path, trailer: &Trailer) {
-    if repository.engine().lost().packs > 0
+    if repository.lost().packs > 0
         && let Err(error) = fs::write(folder.join(FILE), note(repository, trailer).as_bytes())
     {
         tracing::warn!("the next run reads every file again: {error}");
@@ -34,6 +34,6 @@ pub(super) fn remember(repository: &Repository, folder: &Path, trailer: &Trailer
 }
 
 fn note(repository: &Repository, trailer: &Trailer) -> ContentHash {
-    let lost = repository.engine().lost().which;
+    let lost = repository.lost().which;
     repository.keys().file_hash(&[&lost[..], trailer.root.id.as_bytes()].concat())
 }

@@ -578,7 +578,7 @@ impl<'a> Line<'a> {
     }
 
     fn interrupted(&self) -> BackupError {
-        BackupError::Interrupted { stored_bytes: self.shared.stored().0 }
+        BackupError::Interrupted { stored_bytes: self.shared.stored().bytes }
     }
 }
 

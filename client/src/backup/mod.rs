@@ -265,6 +265,18 @@ impl Begun<'_> {
     /// [`BackupError`] says why there is no snapshot. Files that cannot be read, or change meanwhile, are no error: they
     /// are counted and named in the summary, and the snapshot's status says so.
     pub fn store(self, repository: &Repository, progress: &Progress) -> Result<Summary, BackupError> {
+        let request = self.request;
+        let stored = self.store_once(repository, progress);
+        let Err(BackupError::Repository(error @ RepositoryError::Stale { .. })) = &stored else {
+            return stored;
+        };
+        tracing::warn!("{error}: every file is read once more");
+        repository.begin_anew();
+        let request = Request { cache: CacheUse::Ignore, ..request.clone() };
+        begin(&request).store_once(repository, progress)
+    }
+
+    fn store_once(self, repository: &Repository, progress: &Progress) -> Result<Summary, BackupError> {
         let Self { request, moment, walker } = self;
         match (&request.sources, walker) {
             (Sources::Paths(roots), Some(walker)) => {

@@ -5,8 +5,6 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::Seed;
@@ -14,7 +12,6 @@ use farkeep_codec::key::DomainKeys;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::seal::Sealer;
-use farkeep_engine::Put;
 
 use super::BackupError;
 use super::CacheUse;
@@ -25,6 +22,7 @@ use super::caches::Caches;
 use super::known::Known;
 use crate::progress::Progress;
 use crate::repository::Repository;
+use crate::repository::Stored;
 
 /// Bytes of the value that a seed maps to: the object's id.
 const ID_BYTES: usize = 32;
@@ -40,8 +38,8 @@ pub(super) struct Shared<'a> {
     /// Windows over large files.
     pub(super) windows: Arc<Buffers>,
     seeds: Mutex<Known<ID_BYTES>>,
-    stored_bytes: AtomicU64,
-    stored_objects: AtomicU64,
+    /// What had been stored before this run.
+    before: Stored,
 }
 
 impl<'a> Shared<'a> {
@@ -64,14 +62,14 @@ impl<'a> Shared<'a> {
             buffers: Arc::default(),
             windows: Arc::default(),
             seeds: Mutex::new(seeds),
-            stored_bytes: AtomicU64::new(0),
-            stored_objects: AtomicU64::new(0),
+            before: repository.stored(),
         }
     }
 
     /// Bytes and number of the objects that were new to the repository.
-    pub(super) fn stored(&self) -> (u64, u64) {
-        (self.stored_bytes.load(Ordering::Relaxed), self.stored_objects.load(Ordering::Relaxed))
+    pub(super) fn stored(&self) -> Stored {
+        let now = self.repository.stored();
+        Stored { bytes: now.bytes - self.before.bytes, objects: now.objects - self.before.objects }
     }
 
     pub(super) fn keys(&self) -> &'a DomainKeys {
@@ -90,7 +88,7 @@ impl<'a> Shared<'a> {
     /// The object of a seed, when it is known and the repository still has it.
     fn known(&self, seed: &Seed) -> Result<Option<ObjectId>, BackupError> {
         let Some(id) = self.seeds().find(seed.as_bytes()).map(ObjectId::from_bytes) else { return Ok(None) };
-        Ok(self.repository.has(&id)?.then_some(id))
+        Ok(self.repository.assume(&id)?.then_some(id))
     }
 
     fn learn(&self, seed: Seed, id: ObjectId) {
@@ -129,19 +127,20 @@ impl<'a> ObjectWriter<'a> {
             return Ok(Pointer { id, seed, plain_bytes });
         }
         let id = self.sealer.seal(kind, &seed, references, plain, &mut self.sealed);
-        if self.put(&id)? == Put::New {
-            self.shared.stored_bytes.fetch_add(self.sealed.len() as u64, Ordering::Relaxed);
-            self.shared.stored_objects.fetch_add(1, Ordering::Relaxed);
+        self.put(&id)?;
+        // What a dry run saw is not there when it is looked for.
+        if self.shared.intent == Intent::Store {
+            self.shared.learn(seed, id);
         }
-        self.shared.learn(seed, id);
         Ok(Pointer { id, seed, plain_bytes })
     }
 
-    fn put(&self, id: &ObjectId) -> Result<Put, BackupError> {
+    fn put(&self, id: &ObjectId) -> Result<(), BackupError> {
+        let repository = self.shared.repository;
         match self.shared.intent {
-            Intent::Store => Ok(self.shared.repository.put(id, &self.sealed)?),
-            Intent::DryRun if self.shared.repository.has(id)? => Ok(Put::Known),
-            Intent::DryRun => Ok(Put::New),
+            Intent::Store => repository.put(id, &self.sealed)?,
+            Intent::DryRun => repository.count(id, self.sealed.len() as u64)?,
         }
+        Ok(())
     }
 }

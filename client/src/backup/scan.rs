@@ -127,13 +127,13 @@ impl<'a, 'b> Scan<'a, 'b> {
             _ if !self.rows.is_from_cut() => true,
             RowContent::Chunks(pointers, _) => {
                 for chunk in pointers {
-                    if !repository.has(&chunk.id)? {
+                    if !repository.assume(&chunk.id)? {
                         return Ok(false);
                     }
                 }
                 true
             }
-            RowContent::List(root, ..) => repository.has(&root.id)?,
+            RowContent::List(root, ..) => repository.assume(&root.id)?,
         })
     }
 

@@ -34,6 +34,7 @@ use rustix::process::Pid;
 use rustix::process::Signal;
 
 use super::BackupError;
+use super::CacheUse;
 use super::Request;
 use super::Sources;
 use super::Summary;
@@ -80,7 +81,11 @@ pub(super) fn run(
 ) -> Result<Summary, BackupError> {
     let paths = paths_of(request)?;
     let capture = Capture::begin(repository, request, moment, &paths)?;
-    let caches = Caches::of(request, repository, capture.series())?;
+    let mut caches = Caches::of(request, repository, capture.series())?;
+    if repository.may_be_stale() && !matches!(request.sources, Sources::Images(_)) {
+        // A stream comes once: what is assumed of it in vain cannot be read again.
+        caches.cache = CacheUse::Ignore;
+    }
     let witness = caches.witness();
     witness.warn(repository);
     let shared = Shared::new(repository, progress, request, &caches);
@@ -194,7 +199,7 @@ impl Streams<'_, '_> {
     /// Fails when the run is to end early.
     fn go_on(&self) -> Result<(), BackupError> {
         match self.request.cancel.load(Ordering::Relaxed) {
-            true => Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().0 }),
+            true => Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().bytes }),
             false => Ok(()),
         }
     }

@@ -66,10 +66,13 @@ impl Witness {
     /// Compares what was seen with what is there.
     fn ask(&self, head: &Position) -> Testimony {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        let Some((sequence, chain)) = text.trim_end().split_once(' ') else { return Testimony::Continues };
+        let mut words = text.split_ascii_whitespace();
+        let (Some(sequence), Some(chain)) = (words.next(), words.next()) else { return Testimony::Continues };
         let Ok(seen) = sequence.parse::<u64>() else { return Testimony::Continues };
-        if head.sequence < seen {
-            Testimony::RolledBack { seen, found: head.sequence }
+        // What was acknowledged behind the record whose hash is known.
+        let acknowledged = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(seen).max(seen);
+        if head.sequence < acknowledged {
+            Testimony::RolledBack { seen: acknowledged, found: head.sequence }
         } else if head.sequence == seen && head.chain.to_string() != chain {
             Testimony::Replaced
         } else {
@@ -79,7 +82,7 @@ impl Witness {
 
     /// Says it when something is missing.
     pub(super) fn warn(&self, repository: &Repository) {
-        let testimony = self.ask(&repository.engine().head());
+        let testimony = self.ask(&repository.head());
         if testimony != Testimony::Continues {
             tracing::warn!("{testimony}");
         }
@@ -87,12 +90,12 @@ impl Witness {
 
     /// Remembers the end of the history. Where that cannot be written, it was said before that the cache cannot be used.
     pub(super) fn remember(&self, repository: &Repository) {
-        if let Err(error) = self.write(&repository.engine().head()) {
+        if let Err(error) = self.write(&repository.head(), repository.acknowledged()) {
             tracing::debug!("cannot write {}: {error}", self.path.display());
         }
     }
 
-    fn write(&self, head: &Position) -> io::Result<()> {
-        std::fs::write(&self.path, format!("{} {}\n", head.sequence, head.chain))
+    fn write(&self, head: &Position, acknowledged: u64) -> io::Result<()> {
+        std::fs::write(&self.path, format!("{} {} {acknowledged}\n", head.sequence, head.chain))
     }
 }

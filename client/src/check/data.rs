@@ -14,7 +14,6 @@ use std::collections::HashSet;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::tree::PathKey;
-use farkeep_engine::Place;
 
 use self::digest::Digests;
 use self::window::Window;
@@ -26,9 +25,10 @@ use super::objects::Role;
 use crate::config::size::Share;
 use crate::progress::Phase;
 use crate::progress::Progress;
+use crate::repository::Place;
 use crate::repository::Point;
 use crate::repository::Repository;
-use crate::repository::RepositoryError;
+use crate::repository::TOGETHER;
 
 /// How much is held in memory at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,14 +83,18 @@ impl<'a> Data<'a> {
     ) -> Result<Self, CheckError> {
         progress.begin(Phase::Planning, objects.count() as u64, 0);
         let mut jobs = Vec::with_capacity(objects.count());
-        for number in objects.numbers() {
+        let numbers: Vec<ObjectNumber> = objects.numbers().collect();
+        for together in numbers.chunks(TOGETHER) {
             damages.check_cancelled()?;
-            let id = &objects.pointer(number).id;
-            match repository.engine().locate(id).map_err(RepositoryError::from)? {
-                Some(place) => jobs.push(Job { number, place }),
-                None => damages.broken(id, "the object is not in the repository"),
+            let ids: Vec<ObjectId> = together.iter().map(|number| objects.pointer(*number).id).collect();
+            let places = repository.locate(&ids)?;
+            for ((number, id), place) in together.iter().zip(&ids).zip(places) {
+                match place {
+                    Some(place) => jobs.push(Job { number: *number, place }),
+                    None => damages.broken(id, "the object is not in the repository"),
+                }
             }
-            progress.add_entries(1);
+            progress.add_entries(together.len() as u64);
         }
         jobs.sort_unstable_by_key(|job| job.place);
         Ok(Self { repository, progress, objects, limits, jobs })

@@ -77,7 +77,7 @@ impl<'a> Graph<'a> {
                 continue;
             }
             if !self.nodes.contains_key(&pointer.id) {
-                match self.fetcher.node(&pointer) {
+                match self.fetcher.node_on_the_way(&pointer) {
                     Ok(node) => self.take(&pointer, &node, &mut ahead, damages),
                     Err(error) => {
                         damages.object(&pointer.id, error)?;

@@ -83,7 +83,7 @@ impl Story {
 
     /// The files of the packs.
     fn packs(&self) -> Vec<PathBuf> {
-        let folders = names(&self.trial.location().folder().join("packs"));
+        let folders = names(&self.trial.location().folder().expect("a folder").join("packs"));
         folders.iter().flat_map(|folder| names(folder)).collect()
     }
 

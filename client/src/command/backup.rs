@@ -112,7 +112,7 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let request = self.request(session)?;
-        let unlocking = session.unlock(if self.dry_run { Access::Read } else { Access::Write })?;
+        let unlocking = session.unlock(if self.dry_run { Access::Ask } else { Access::Write })?;
         let lost = unlocking.lost();
         if lost.packs > 0 {
             session.output.problem(&line::LostPacks { packs: lost.packs, bytes: lost.bytes })?;
@@ -168,7 +168,8 @@ impl Backup {
         rules.caches = if self.exclude_caches { Caches::Leave } else { Caches::Take };
         rules.mounts = if self.one_file_system { Mounts::Stay } else { Mounts::Enter };
         // A repository inside of what is backed up would grow by its own growth. One that is not there is an error soon.
-        if let Ok(repository) = FileId::of(session.location()?.folder()) {
+        let location = session.location()?;
+        if let Some(repository) = location.folder().and_then(|folder| FileId::of(folder).ok()) {
             self.refuse_inside(repository)?;
             rules.avoid(repository);
         }

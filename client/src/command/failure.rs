@@ -8,19 +8,25 @@ use std::path::PathBuf;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::key::CodeError;
 use farkeep_codec::tree::PathKey;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
+use farkeep_protocol::fault::Code;
+use farkeep_protocol::identity::NotAnEnrolment;
 use thiserror::Error;
 
 use crate::backup::BackupError;
 use crate::check::CheckError;
+use crate::config::Address;
 use crate::config::Location;
 use crate::config::LocationError;
+use crate::config::enrolment::EnrolmentError;
 use crate::config::passphrase::PassphraseError;
 use crate::output::chain;
 use crate::output::exit::Exit;
 use crate::output::line;
+use crate::repository::RemoteError;
 use crate::repository::RepositoryError;
 use crate::restore::RestoreError;
 use crate::selector::SelectorError;
@@ -77,6 +83,14 @@ pub(super) enum Failure {
     SlotInUse { slot: SlotId },
     #[error("no new passphrase was given and there is no terminal to ask on")]
     NobodyToAskForNew { source: io::Error },
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    #[error("this host cannot be enrolled with that")]
+    EnrolmentString { source: NotAnEnrolment },
+    #[error("the agent code cannot be read")]
+    AgentCode { source: CodeError },
+    #[error("this host is enrolled, and cannot write to {address} without its agent code")]
+    NoAgentCode { address: Address, source: Box<Failure> },
     #[error("a repository is here already: {location}")]
     RepositoryThere { location: Location },
     #[error("object {node} is no node of a tree")]
@@ -96,6 +110,8 @@ impl Failure {
             | Self::NotAFile { .. }
             | Self::TwoPaths { .. }
             | Self::NobodyToAskForNew { .. }
+            | Self::EnrolmentString { .. }
+            | Self::AgentCode { .. }
             | Self::Passphrase(PassphraseError::NobodyToAsk { .. })
             | Self::Repository(RepositoryError::Setting { .. })
             | Self::Selector(
@@ -112,7 +128,16 @@ impl Failure {
             return advice_of_repository(error);
         }
         Some(match self {
-            Self::Location(_) => "Name the repository's folder by --repo or FARKEEP_REPOSITORY.",
+            Self::Location(_) => {
+                "Name the repository by --repo or FARKEEP_REPOSITORY: a folder, or farkeep://HOST[:PORT]/NAME."
+            }
+            Self::Enrolment(EnrolmentError::None { .. }) => {
+                "`farkeepd enroll` at the server prints a string for `farkeep enroll`."
+            }
+            Self::EnrolmentString { .. } => "Give the string as `farkeepd enroll` printed it, in one piece.",
+            Self::AgentCode { .. } | Self::NoAgentCode { .. } => {
+                "`farkeep key agent` prints the code; `farkeep enroll farkeep://HOST/NAME` takes it."
+            }
             Self::InRepository { .. } => {
                 "In folders above it the repository is left out; to copy a repository, copy its folder."
             }
@@ -175,6 +200,11 @@ impl Failure {
 
 fn exit_of_repository(error: &RepositoryError) -> Exit {
     match (error, error.store()) {
+        (RepositoryError::Remote(RemoteError::Refused { code: Code::REPOSITORY_UNKNOWN, .. }), _) => {
+            Exit::NoRepository
+        }
+        (RepositoryError::Remote(RemoteError::Refused { code: Code::IN_USE, .. }), _) => Exit::InUse,
+        (RepositoryError::OtherAgentCode { .. }, _) => Exit::WrongPassphrase,
         (_, Some(StoreError::NotThere)) => Exit::NoRepository,
         (_, Some(StoreError::InUse { .. })) => Exit::InUse,
         (RepositoryError::WrongSecret { .. } | RepositoryError::Mistyped { .. }, _) => Exit::WrongPassphrase,
@@ -183,7 +213,36 @@ fn exit_of_repository(error: &RepositoryError) -> Exit {
     }
 }
 
+fn advice_of_remote(error: &RemoteError) -> Option<&'static str> {
+    Some(match error {
+        RemoteError::Refused { code, .. } => match *code {
+            Code::REPOSITORY_UNKNOWN => {
+                "Check the name. If it is right, this host is not enrolled for the repository."
+            }
+            Code::IN_USE => "Wait until it has ended, and try again.",
+            Code::ROLE => "What a host may do is decided when it is enrolled: `farkeepd enroll --role`.",
+            Code::NOT_ENROLLED | Code::REVOKED | Code::TOKEN_INVALID => {
+                "`farkeepd enroll` at the server prints a string for `farkeep enroll`."
+            }
+            Code::LAST_SLOT => "Add another passphrase first: `farkeep key add`.",
+            Code::EXISTS => "Choose another name.",
+            _ => return None,
+        },
+        RemoteError::WrongServer { .. } => {
+            "If the server was set up anew, enrol this host again. If it was not, somebody stands between."
+        }
+        RemoteError::Unreachable { .. } | RemoteError::Lost { .. } => {
+            "What was stored stays stored: the same command goes on from there."
+        }
+        _ if error.is_damage() => "`farkeep check --read-data` names everything that is damaged.",
+        _ => return None,
+    })
+}
+
 fn advice_of_repository(error: &RepositoryError) -> Option<&'static str> {
+    if let RepositoryError::Remote(error) = error {
+        return advice_of_remote(error);
+    }
     Some(match (error, error.store()) {
         (_, Some(StoreError::NotThere)) => "Check the path, or make a repository there with `farkeep init`.",
         (_, Some(StoreError::InUse { .. })) => "Wait until it has ended, and try again.",

@@ -13,6 +13,7 @@ use farkeep_codec::parameters::Compression;
 
 use super::failure::Failure;
 use super::session::Session;
+use crate::config::Location;
 use crate::config::passphrase::Purpose;
 use crate::config::size::Size;
 use crate::output::exit::Exit;
@@ -22,11 +23,12 @@ use crate::repository::Locked;
 use crate::repository::Plan;
 use crate::repository::RepositoryError;
 use crate::repository::create;
+use crate::repository::create_at;
 
 /// Levels of zstd that the format allows.
 const LEVELS: RangeInclusive<i32> = -7..=22;
 
-/// Make a repository in an empty folder
+/// Make a repository in an empty folder, or at a server
 ///
 /// The passphrase is asked for, or taken from where the other commands take it. Whoever loses it and has no recovery
 /// code has lost every backup in the repository: nobody can open it for them.
@@ -77,11 +79,19 @@ impl Init {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let location = session.location()?;
         let plan = self.tuning.plan(&self.label)?;
-        if Locked::open(&location, Access::Read).is_ok() {
-            return Err(Failure::RepositoryThere { location });
-        }
-        let passphrase = session.passphrase(Purpose::Choose)?;
-        let created = create(&location, &plan, &passphrase)?;
+        let created = match &location {
+            Location::Folder(_) => {
+                if Locked::open(&location, Access::Read).is_ok() {
+                    return Err(Failure::RepositoryThere { location });
+                }
+                create(&location, &plan, &session.passphrase(Purpose::Choose)?)?
+            }
+            Location::Server(address) => {
+                let enrolment = Session::enrolment(address)?;
+                let passphrase = session.passphrase(Purpose::Choose)?;
+                create_at(address, &enrolment, &session.line(), &plan, &passphrase)?
+            }
+        };
         let location = location.to_string();
         session.output.summary(&line::Repository { repository: created.repository, location })?;
         session.output.note(

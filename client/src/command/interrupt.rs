@@ -3,15 +3,23 @@
 
 use std::process::exit;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 /// What a shell reports of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// The flag that the first signal sets.
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// The flag that the first signal sets, if signals are taken at all.
+pub(super) fn flag() -> Arc<AtomicBool> {
+    Arc::clone(FLAG.get_or_init(Arc::default))
+}
+
+/// Takes signals from now on: the first sets the flag.
 pub(super) fn cancel_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
+    let flag = flag();
     let raised = Arc::clone(&flag);
     let handled = ctrlc::set_handler(move || {
         if raised.swap(true, Ordering::SeqCst) {

@@ -21,6 +21,7 @@ use crate::output::line;
 use crate::repository::Access;
 use crate::repository::KeySlot;
 use crate::repository::Repository;
+use crate::repository::RepositoryError;
 
 /// Manage who can open the repository
 ///
@@ -31,6 +32,7 @@ use crate::repository::Repository;
 Examples:
   farkeep key add --label 'colleague'
   farkeep key recovery
+  farkeep key agent
   farkeep key list
   farkeep key remove 3f2a")]
 pub(super) struct Key {
@@ -51,6 +53,10 @@ enum Act {
     },
     /// Replace the passphrase that was given by a new one; a recovery code that was given stays
     Change(New),
+    /// Print the agent code: what a host needs beside its enrolment to write to this repository at a server
+    ///
+    /// It lets a host write and deduplicate, and not read. Every agent of the repository has the same one.
+    Agent,
     /// Add a recovery code, and print it this one time
     Recovery {
         /// What the slot is called
@@ -72,7 +78,7 @@ struct New {
 
 impl Key {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
-        let access = if matches!(self.act, Act::List) { Access::Read } else { Access::Write };
+        let access = if matches!(self.act, Act::List | Act::Agent) { Access::Read } else { Access::Write };
         let repository = session.open(access)?;
         match &self.act {
             Act::List => list(session, &repository)?,
@@ -83,11 +89,18 @@ impl Key {
             Act::Remove { slot } => {
                 let slot = repository.find_slot(slot)?;
                 // Of the last one the store says that it is the last one.
-                if slot == repository.opened_slot() && repository.key_slots()?.len() > 1 {
+                if Some(slot) == repository.opened_slot() && repository.key_slots()?.len() > 1 {
                     return Err(Failure::SlotInUse { slot });
                 }
                 repository.remove_slot(slot)?;
                 session.output.summary(&changed(&slot, "removed"))?;
+            }
+            Act::Agent => {
+                session.output.note(
+                    "A host that has this code and is enrolled can write to the repository. It cannot read it.",
+                );
+                let code = repository.agent_code().to_text().to_string();
+                session.output.line(&line::AgentCode { code })?;
             }
             Act::Change(new) => change(session, &repository, new)?,
             Act::Recovery { label } => {
@@ -117,7 +130,7 @@ impl New {
 /// Puts a new passphrase in the place of the one that was given. Whoever has lost the passphrase and gives the recovery
 /// code gets a new passphrase, and the code on paper goes on to open the repository.
 fn change(session: &Session, repository: &Repository, new: &New) -> Result<(), Failure> {
-    let opened = repository.opened_slot();
+    let opened = repository.opened_slot().ok_or(RepositoryError::NoReader)?;
     let is_code = |slot: &KeySlot| slot.id == opened && matches!(slot.lock, Lock::Recovery { .. });
     let by_code = repository.key_slots()?.iter().any(is_code);
     // The new one is there before the old one goes: whatever happens in between, somebody can open it.

@@ -113,7 +113,8 @@ impl Restore {
     ) -> Result<Request, Failure> {
         let cache = env::var_os("FARKEEP_CACHE").map(PathBuf::from);
         let cache = cache.unwrap_or_else(|| cache_folder(|name| env::var_os(name)));
-        let own = [session.location()?.folder().to_owned(), cache];
+        let location = session.location()?;
+        let own = [location.folder(), Some(cache.as_path())];
         Ok(Request {
             root: subject.point.root(),
             subtree: subject.path.clone(),
@@ -128,7 +129,7 @@ impl Restore {
             delete: if self.delete { Delete::Extra } else { Delete::Keep },
             intent: if self.dry_run { Intent::DryRun } else { Intent::Write },
             verify: if self.verify { Verify::ReadBack } else { Verify::Skip },
-            spared: own.iter().filter_map(|folder| FileId::of(folder).ok()).collect(),
+            spared: own.into_iter().flatten().filter_map(|folder| FileId::of(folder).ok()).collect(),
             cancel: interrupt::cancel_flag(),
         })
     }

@@ -4,13 +4,20 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
+use farkeep_codec::key::AgentCode;
+use farkeep_protocol::hello::Role;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use super::failure::Failure;
+use super::interrupt;
+use crate::config::Address;
 use crate::config::Location;
+use crate::config::enrolment::Enrolment;
+use crate::config::enrolment::config_folder;
 use crate::config::passphrase;
 use crate::config::passphrase::Flags;
 use crate::config::passphrase::Passphrase;
@@ -18,6 +25,7 @@ use crate::config::passphrase::Purpose;
 use crate::config::passphrase::Source;
 use crate::output::Output;
 use crate::repository::Access;
+use crate::repository::Line;
 use crate::repository::Locked;
 use crate::repository::Repository;
 use crate::repository::Unlocking;
@@ -26,8 +34,8 @@ use crate::repository::Unlocking;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
-    /// The repository's folder
-    #[arg(long, short, global = true, value_name = "DIR", env = "FARKEEP_REPOSITORY")]
+    /// The repository: a folder, or farkeep://HOST[:PORT]/NAME
+    #[arg(long, short, global = true, value_name = "REPOSITORY", env = "FARKEEP_REPOSITORY")]
     repo: Option<OsString>,
     /// Take the passphrase from the first line of this file
     #[arg(long, global = true, value_name = "FILE")]
@@ -35,6 +43,21 @@ pub(super) struct Global {
     /// Take the passphrase from the first line that this command prints
     #[arg(long, global = true, value_name = "LINE")]
     password_command: Option<OsString>,
+    /// Try for so many seconds to make a connection again that was cut
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 600, hide_default_value = true)]
+    retry_for: u64,
+    /// Connections to the server: several fill a long fat network better
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        env = "FARKEEP_CONNECTIONS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=8),
+        hide_default_value = true,
+        hide_env = true
+    )]
+    connections: u8,
     /// Print JSON, one object per line
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -83,6 +106,25 @@ impl Session {
         Ok(Location::named(self.global.repo.clone())?)
     }
 
+    /// The folder of what this program is told once and keeps.
+    pub(super) fn config_folder() -> PathBuf {
+        config_folder(|name| env::var_os(name))
+    }
+
+    /// How servers are spoken with.
+    pub(super) fn line(&self) -> Line {
+        Line {
+            retry_for: Duration::from_secs(self.global.retry_for),
+            connections: usize::from(self.global.connections),
+            cancel: interrupt::flag(),
+        }
+    }
+
+    /// What this host is known as to a server.
+    pub(super) fn enrolment(address: &Address) -> Result<Enrolment, Failure> {
+        Ok(Enrolment::read(&Self::config_folder(), &address.host, address.port)?)
+    }
+
     /// The passphrase, asked for where no other source has it.
     pub(super) fn passphrase(&self, purpose: Purpose) -> Result<Passphrase, Failure> {
         let question = match purpose {
@@ -100,19 +142,49 @@ impl Session {
     /// What needs no key can be done before [`Unlocking::finish`] is waited for.
     pub(super) fn unlock(&self, access: Access) -> Result<Unlocking, Failure> {
         let location = self.location()?;
-        let locked = Locked::open(&location, access)?;
+        let unlocking = match &location {
+            Location::Folder(_) => {
+                let locked = Locked::open(&location, access)?;
+                locked.unlock(self.passphrase(Purpose::Open)?)
+            }
+            Location::Server(address) => self.unlock_at(address, access)?,
+        };
         tracing::debug!(
             "opened repository {location} to {}",
             match access {
                 Access::Read => "read",
+                Access::Ask => "ask what is there",
                 Access::Write => "write",
             }
         );
-        Ok(locked.unlock(self.passphrase(Purpose::Open)?))
+        Ok(unlocking)
+    }
+
+    /// Opens a repository at a server: an agent with what it was enrolled with, everybody else by passphrase.
+    fn unlock_at(&self, address: &Address, access: Access) -> Result<Unlocking, Failure> {
+        let enrolment = Self::enrolment(address)?;
+        let locked = Locked::connect(address, &enrolment, access, &self.line())?;
+        if enrolment.role != Role::Agent {
+            return Ok(locked.unlock(self.passphrase(Purpose::Open)?));
+        }
+        let code = match enrolment.codes.get(&address.repository) {
+            Some(code) => code.clone(),
+            None => agent_code()?,
+        };
+        Ok(locked.unlock_as_agent(&code, enrolment.identity)?)
     }
 
     /// Opens the repository with its keys.
     pub(super) fn open(&self, access: Access) -> Result<Repository, Failure> {
         Ok(self.unlock(access)?.finish()?)
     }
+}
+
+/// The agent code, asked for where no other source has it.
+pub(super) fn agent_code() -> Result<AgentCode, Failure> {
+    let source =
+        Source::choose(&Flags::default(), &passphrase::AGENT, |name| env::var_os(name), "Agent code");
+    let typed = source.read(Purpose::Open)?;
+    let text = String::from_utf8_lossy(typed.as_bytes());
+    AgentCode::parse(text.trim()).map_err(|source| Failure::AgentCode { source })
 }

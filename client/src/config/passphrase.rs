@@ -81,9 +81,16 @@ pub const NEW: Variables = Variables {
     command: "FARKEEP_NEW_PASSWORD_COMMAND",
 };
 
+/// The variables for the agent code of a host that is enrolled as an agent.
+pub const AGENT: Variables = Variables {
+    value: "FARKEEP_AGENT_CODE",
+    file: "FARKEEP_AGENT_CODE_FILE",
+    command: "FARKEEP_AGENT_CODE_COMMAND",
+};
+
 /// Every variable that carries a passphrase or leads to one: not for the eyes of other programs.
 pub fn variables() -> impl Iterator<Item = &'static str> {
-    [CURRENT, NEW].into_iter().flat_map(|of| [of.value, of.file, of.command])
+    [CURRENT, NEW, AGENT].into_iter().flat_map(|of| [of.value, of.file, of.command])
 }
 
 /// Why there is no passphrase.

@@ -16,10 +16,58 @@ fn nothing_and_empty_are_not_named() {
 
 #[test]
 fn addresses_are_refused_instead_of_becoming_folders() {
-    for address in ["https://host/x", "sftp://host:22/x", "fk1:host:1:2:3", "sftp:host:/x", "host:/x", "s3:b"]
-    {
+    for address in [
+        "https://host/x",
+        "farkeeps://host/x",
+        "sftp://host:22/x",
+        "fk1:host:1:2:3",
+        "sftp:host:/x",
+        "host:/x",
+        "s3:b",
+    ] {
         let refused = Location::named(Some(address.into()));
         assert_eq!(refused, Err(LocationError::Address { text: address.to_owned() }));
+    }
+}
+
+fn server(host: &str, port: u16, repository: &str) -> Location {
+    let host = Host::new(host).expect("a host");
+    Location::Server(Box::new(Address { host, port, repository: repository.to_owned() }))
+}
+
+#[test]
+fn repositories_at_servers_have_an_address() {
+    let cases = [
+        ("farkeep://host/main", "host", 7717, "farkeep://host/main"),
+        ("farkeep://host:7717/main", "host", 7717, "farkeep://host/main"),
+        ("farkeep://10.0.0.1:80/main", "10.0.0.1", 80, "farkeep://10.0.0.1:80/main"),
+        ("farkeep://[::1]/main", "::1", 7717, "farkeep://[::1]/main"),
+        ("farkeep://[::1]:80/main", "::1", 80, "farkeep://[::1]:80/main"),
+    ];
+    for (text, host, port, shown) in cases {
+        let location = Location::named(Some(text.into())).expect(text);
+        assert_eq!(location, server(host, port, "main"));
+        assert_eq!(location.to_string(), shown);
+        assert_eq!(location.folder(), None);
+    }
+}
+
+#[test]
+fn addresses_that_do_not_hold_together_are_refused() {
+    for text in [
+        "host",
+        "host/",
+        "/main",
+        "host:0/main",
+        "host:/main",
+        "host:65536/main",
+        "host/a/b",
+        "host/Main",
+        "h st/a",
+        "::1/a",
+    ] {
+        let refused = Location::named(Some(format!("farkeep://{text}").into()));
+        assert!(matches!(refused, Err(LocationError::Malformed { .. })), "{text}: {refused:?}");
     }
 }
 

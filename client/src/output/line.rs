@@ -5,6 +5,7 @@
 
 mod backup;
 mod check;
+mod enrolment;
 mod entry;
 mod key;
 mod repository;
@@ -18,6 +19,7 @@ pub use self::backup::Unreadable;
 pub use self::check::Check;
 pub use self::check::Damage;
 pub use self::check::DamagedPath;
+pub use self::enrolment::Enrolled;
 pub use self::entry::Change;
 pub use self::entry::Difference;
 pub use self::entry::Differences;
@@ -26,6 +28,7 @@ pub use self::entry::Entry;
 pub use self::entry::Kind;
 pub use self::entry::Listing;
 pub use self::entry::Match;
+pub use self::key::AgentCode;
 pub use self::key::Completions;
 pub use self::key::Key;
 pub use self::key::KeyChange;

@@ -1,7 +1,5 @@
 //! Making a repository.
 
-use std::sync::Arc;
-
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::key::ReaderSecret;
@@ -16,15 +14,20 @@ use farkeep_codec::parameters::Compression;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::time::Time;
 use farkeep_engine::Clock;
-use farkeep_engine::Engine;
 use farkeep_engine::SlotId;
 use farkeep_engine::SystemClock;
-use farkeep_engine::disk::Backend;
-use farkeep_engine::disk::RealDisk;
 
 use super::RepositoryError;
-use super::unlock::options;
+use super::local::LocalStore;
+use super::remote::Line;
+use super::remote::New;
+use super::remote::RemoteError;
+use super::remote::RemoteStore;
+use super::store::Store;
+use super::unlock::Access;
+use crate::config::Address;
 use crate::config::Location;
+use crate::config::enrolment::Enrolment;
 use crate::config::passphrase::Passphrase;
 
 /// Least memory that Argon2 works with.
@@ -60,6 +63,44 @@ pub struct Created {
 /// [`RepositoryError::Create`] when something else lies there or the disk fails, [`RepositoryError::Setting`] when the
 /// format does not allow the plan.
 pub fn create(location: &Location, plan: &Plan, passphrase: &Passphrase) -> Result<Created, RepositoryError> {
+    let folder = location.folder().ok_or(RepositoryError::NotEnrolled)?;
+    let new = prepare(plan, passphrase)?;
+    LocalStore::create(folder, &new.parameters, (new.slot, &new.slot_bytes))
+        .map_err(|source| RepositoryError::Create { location: location.clone(), source })?;
+    Ok(Created { repository: new.repository })
+}
+
+/// Makes a repository at a server.
+///
+/// # Errors
+/// As [`create`], and when the server does not allow it.
+pub fn create_at(
+    address: &Address,
+    enrolment: &Enrolment,
+    line: &Line,
+    plan: &Plan,
+    passphrase: &Passphrase,
+) -> Result<Created, RepositoryError> {
+    let new = prepare(plan, passphrase)?;
+    let repository = new.repository;
+    let new = New { parameters: new.parameters, slot: new.slot, slot_bytes: new.slot_bytes };
+    let made = RemoteStore::open(address, enrolment, Access::Write, line, Some(new))?;
+    if made.parameters().repository == repository {
+        Ok(Created { repository })
+    } else {
+        Err(RemoteError::Replaced.into())
+    }
+}
+
+/// What a new repository begins with.
+struct Prepared {
+    repository: RepositoryId,
+    parameters: Vec<u8>,
+    slot: SlotId,
+    slot_bytes: Vec<u8>,
+}
+
+fn prepare(plan: &Plan, passphrase: &Passphrase) -> Result<Prepared, RepositoryError> {
     plan.check()?;
     let secrets = Secrets::generate(fill_random);
     let parameters = parameters(plan, &secrets)?;
@@ -67,12 +108,12 @@ pub fn create(location: &Location, plan: &Plan, passphrase: &Passphrase) -> Resu
     let secret = SlotSecret::Passphrase(passphrase.as_bytes());
     let slot = Slot::seal(&secrets, &secret, &plan.label, plan.cost, &bytes, fill_random);
 
-    let failed = |source| RepositoryError::Create { location: location.clone(), source };
-    let disk = RealDisk::create(location.folder(), Backend::Auto).map_err(|error| failed(error.into()))?;
-    let first_slot = (new_slot_id(), slot.encode());
-    Engine::create(Arc::new(disk), &bytes, (first_slot.0, &first_slot.1), options(location.folder()))
-        .map_err(failed)?;
-    Ok(Created { repository: parameters.repository })
+    Ok(Prepared {
+        repository: parameters.repository,
+        parameters: bytes,
+        slot: new_slot_id(),
+        slot_bytes: slot.encode(),
+    })
 }
 
 impl Plan {

@@ -3,7 +3,7 @@
 use farkeep_codec::envelope::EnvelopeError;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
-use farkeep_codec::key::RecoveryCodeError;
+use farkeep_codec::key::CodeError;
 use farkeep_codec::key::SlotError;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::seal::OpenError;
@@ -14,6 +14,7 @@ use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
 use thiserror::Error;
 
+use super::remote::RemoteError;
 use crate::config::Location;
 
 /// Why a repository did not do what it was asked.
@@ -54,7 +55,7 @@ pub enum RepositoryError {
         /// The repository.
         location: Location,
         /// What is wrong with the code.
-        source: RecoveryCodeError,
+        source: CodeError,
     },
     /// A key slot cannot be read.
     #[error("key slot {slot} cannot be read")]
@@ -83,6 +84,32 @@ pub enum RepositoryError {
     /// The keys of this slot allow to write, and not to read.
     #[error("the key slot that was opened may write backups, and may not read them")]
     NoReader,
+    /// Something that an earlier run stored was taken for stored, and is not there any more.
+    #[error("the repository has lost {objects} objects that earlier runs stored, such as {id}")]
+    Stale {
+        /// The first that was found missing.
+        id: ObjectId,
+        /// How many were, by then.
+        objects: u64,
+    },
+    /// A repository at a server is opened as an enrolled host.
+    #[error("a repository at a server is opened by a host that is enrolled there")]
+    NotEnrolled,
+    /// The host was enrolled without what it needs to write to this repository.
+    #[error("this host has no agent code for the repository {location}")]
+    NoAgentCode {
+        /// The repository.
+        location: Location,
+    },
+    /// The agent code is one for another repository.
+    #[error("the agent code is not one for the repository {location}")]
+    OtherAgentCode {
+        /// The repository.
+        location: Location,
+    },
+    /// The server failed, or is not believed.
+    #[error(transparent)]
+    Remote(RemoteError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -131,6 +158,15 @@ pub enum RepositoryError {
     },
 }
 
+impl From<RemoteError> for RepositoryError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Stale { id, objects } => Self::Stale { id, objects },
+            other => Self::Remote(other),
+        }
+    }
+}
+
 impl RepositoryError {
     /// Whether it says that what is stored is not what was stored.
     pub fn is_damage(&self) -> bool {
@@ -144,6 +180,7 @@ impl RepositoryError {
             | Self::Chunks { .. }
             | Self::Snapshot { .. }
             | Self::Object(ObjectError::Missing { .. } | ObjectError::Tampered { .. }) => true,
+            Self::Remote(error) => error.is_damage(),
             _ => matches!(self.store(), Some(StoreError::Damaged { .. })),
         }
     }

@@ -64,6 +64,19 @@ impl<'a> Fetcher<'a> {
             .map_err(|source| RepositoryError::Node { node: pointer.id, source })
     }
 
+    /// A node of a tree that is read through: those below it are asked for before they are wanted.
+    ///
+    /// # Errors
+    /// Those of [`node`](Self::node).
+    pub fn node_on_the_way(&mut self, pointer: &Pointer) -> Result<Node, RepositoryError> {
+        let node = self.node(pointer)?;
+        if let Node::Inner { children, .. } = &node {
+            let below: Vec<Pointer> = children.iter().map(|child| child.pointer).collect();
+            self.repository.soon(&below);
+        }
+        Ok(node)
+    }
+
     /// The bytes of a small file in the plaintext of its bundle.
     ///
     /// # Errors
@@ -82,8 +95,8 @@ impl<'a> Fetcher<'a> {
 
     fn fetch(&mut self, pointer: &Pointer) -> Result<&mut Opener, RepositoryError> {
         let opener = self.opener.as_mut().expect("only dropping takes it");
-        self.repository.engine.object(&pointer.id, &mut opener.sealed)?;
-        // The engine compared the bytes with the id.
+        self.repository.store.object(&pointer.id, &mut opener.sealed)?;
+        // The store compared the bytes with the id.
         opener.sealer.open_identified(&opener.sealed, pointer, &mut opener.plain)?;
         Ok(opener)
     }

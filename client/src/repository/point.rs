@@ -66,7 +66,7 @@ impl Repository {
     pub fn listing(&self) -> Result<Listing, RepositoryError> {
         self.reader()?;
         let mut listing = Listing::default();
-        for listed in self.engine.snapshots()? {
+        for listed in self.store.snapshots()? {
             let id = listed.id;
             match self.point(listed) {
                 Ok(point) => listing.points.push(point),
@@ -94,9 +94,15 @@ impl Repository {
     /// # Errors
     /// As [`listing`](Self::listing), and when just this snapshot does not hold.
     pub fn newest(&self, series: &Series) -> Result<Option<Point>, RepositoryError> {
-        let snapshots = self.engine.snapshots()?;
-        let of_series = snapshots.into_iter().filter(|listed| listed.record.series == *series);
-        of_series.max_by_key(|listed| listed.sequence).map(|listed| self.point(listed)).transpose()
+        self.newest_record(series)?.map(|listed| self.point(listed)).transpose()
+    }
+
+    /// The newest record of a series, as the store has it.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    pub(crate) fn newest_record(&self, series: &Series) -> Result<Option<Listed>, RepositoryError> {
+        self.store.newest(series)
     }
 
     /// Verifies and opens a record.

@@ -26,8 +26,8 @@ pub struct KeySlot {
 }
 
 impl Repository {
-    /// The slot that was opened to get here.
-    pub fn opened_slot(&self) -> SlotId {
+    /// The slot that was opened to get here, if one was.
+    pub fn opened_slot(&self) -> Option<SlotId> {
         self.slot
     }
 
@@ -36,7 +36,7 @@ impl Repository {
     /// # Errors
     /// When one cannot be read.
     pub fn key_slots(&self) -> Result<Vec<KeySlot>, RepositoryError> {
-        let slots = self.engine.slots()?.into_iter();
+        let slots = self.store.slots()?.into_iter();
         let slots = slots.map(|(id, bytes)| {
             let slot =
                 Slot::parse(&bytes).map_err(|source| RepositoryError::SlotBytes { slot: id, source })?;
@@ -88,7 +88,7 @@ impl Repository {
     /// # Errors
     /// When it is the last one, or the removal is not stored.
     pub fn remove_slot(&self, slot: SlotId) -> Result<(), RepositoryError> {
-        Ok(self.engine.remove_slot(slot)?)
+        self.store.remove_slot(slot)
     }
 
     fn add(&self, secret: &SlotSecret<'_>, label: &str, cost: KdfCost) -> Result<SlotId, RepositoryError> {
@@ -96,7 +96,7 @@ impl Repository {
         let parameters = self.parameters().encode();
         let slot = Slot::seal(&self.secrets, secret, label, cost, &parameters, fill_random);
         let id = new_slot_id();
-        self.engine.add_slot(id, &slot.encode())?;
+        self.store.add_slot(id, &slot.encode())?;
         Ok(id)
     }
 }

@@ -1,33 +1,32 @@
-//! Opening a repository: first the engine, then the keys.
+//! Opening a repository: first the store, then the keys.
 
-use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::thread::spawn;
 
+use farkeep_codec::key::AgentCode;
+use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::CodeError;
 use farkeep_codec::key::Lock;
 use farkeep_codec::key::RecoveryCode;
-use farkeep_codec::key::RecoveryCodeError;
 use farkeep_codec::key::Secrets;
 use farkeep_codec::key::Slot;
 use farkeep_codec::key::SlotError;
 use farkeep_codec::key::SlotSecret;
 use farkeep_codec::parameters::Parameters;
-use farkeep_engine::Access as EngineAccess;
 use farkeep_engine::Engine;
-use farkeep_engine::IndexKind;
 use farkeep_engine::Lost;
-use farkeep_engine::Options;
 use farkeep_engine::SlotId;
-use farkeep_engine::StoreError;
-use farkeep_engine::disk::Backend;
-use farkeep_engine::disk::DiskError;
-use farkeep_engine::disk::RealDisk;
 
 use super::Repository;
 use super::RepositoryError;
+use super::local::LocalStore;
+use super::remote::Line;
+use super::remote::RemoteStore;
+use super::store::Store;
+use crate::config::Address;
 use crate::config::Location;
+use crate::config::enrolment::Enrolment;
 use crate::config::passphrase::Passphrase;
 
 /// What a recovery code begins with, and hardly a passphrase does.
@@ -38,64 +37,100 @@ const CODE_PREFIX: &str = "FKR1-";
 pub enum Access {
     /// To read, beside whoever writes.
     Read,
+    /// To read, and to ask what is there as a writer does.
+    Ask,
     /// To read and write, alone.
     Write,
 }
 
-/// A repository whose engine is open, and whose keys are not there.
+/// A repository whose store is open, and whose keys are not there.
 pub struct Locked {
-    engine: Arc<Engine>,
+    store: Arc<dyn Store>,
     location: Location,
 }
 
 /// A repository whose keys are being computed.
 pub struct Unlocking {
-    engine: Arc<Engine>,
+    store: Arc<dyn Store>,
     location: Location,
-    keys: JoinHandle<Result<(SlotId, Secrets), RepositoryError>>,
+    keys: Keys,
+}
+
+/// Keys that are there, or will be.
+enum Keys {
+    Known(Box<Secrets>),
+    Computed(JoinHandle<Result<(SlotId, Secrets), RepositoryError>>),
 }
 
 impl Locked {
-    /// Opens the engine.
+    /// Opens the store.
     ///
     /// # Errors
     /// [`RepositoryError::Open`] says whether nothing is there, somebody else is writing, or it is damaged or newer.
     pub fn open(location: &Location, access: Access) -> Result<Self, RepositoryError> {
-        let failed = |source| RepositoryError::Open { location: location.clone(), source };
-        let disk = RealDisk::open(location.folder(), Backend::Auto).map_err(|error| match error {
-            DiskError::NotFound { .. } => failed(StoreError::NotThere),
-            other => failed(other.into()),
-        })?;
-        let access = match access {
-            Access::Read => EngineAccess::Read,
-            Access::Write => EngineAccess::Write { holder: holder() },
-        };
-        let engine = Engine::open(Arc::new(disk), access, options(location.folder())).map_err(failed)?;
-        Ok(Self { engine: Arc::new(engine), location: location.clone() })
+        let folder = location.folder().ok_or(RepositoryError::NotEnrolled)?;
+        let store = LocalStore::open(folder, access)
+            .map_err(|source| RepositoryError::Open { location: location.clone(), source })?;
+        Ok(Self { store: Arc::new(store), location: location.clone() })
+    }
+
+    /// Opens a session with a server.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Remote`] says why the server is not reached, refuses, or is not believed.
+    pub fn connect(
+        address: &Address,
+        enrolment: &Enrolment,
+        access: Access,
+        line: &Line,
+    ) -> Result<Self, RepositoryError> {
+        let store = RemoteStore::open(address, enrolment, access, line, None)?;
+        Ok(Self { store: Arc::new(store), location: Location::Server(Box::new(address.clone())) })
+    }
+
+    /// What every writer does alike.
+    pub fn parameters(&self) -> &Parameters {
+        self.store.parameters()
     }
 
     /// A repository whose engine somebody else has opened, on whatever disk; `location` is what messages call it.
     pub fn over(engine: Engine, location: Location) -> Self {
-        Self { engine: Arc::new(engine), location }
+        Self { store: Arc::new(LocalStore::over(engine)), location }
     }
 
     /// Computes the keys on a thread of its own.
     pub fn unlock(self, passphrase: Passphrase) -> Unlocking {
-        let (engine, location) = (Arc::clone(&self.engine), self.location.clone());
-        let keys = spawn(move || unlock(&engine, &location, &passphrase));
-        Unlocking { engine: self.engine, location: self.location, keys }
+        let (store, location) = (Arc::clone(&self.store), self.location.clone());
+        let keys = spawn(move || unlock(&*store, &location, &passphrase));
+        Unlocking { store: self.store, location: self.location, keys: Keys::Computed(keys) }
+    }
+
+    /// Takes the keys of an agent, which opens no slot: its own, and what its code hands over.
+    ///
+    /// # Errors
+    /// [`RepositoryError::OtherAgentCode`]: with another repository's secret, nobody could read what is written.
+    pub fn unlock_as_agent(
+        self,
+        code: &AgentCode,
+        identity: AgentIdentity,
+    ) -> Result<Unlocking, RepositoryError> {
+        let Some(domain) = code.secret_for(&self.store.parameters().repository) else {
+            return Err(RepositoryError::OtherAgentCode { location: self.location });
+        };
+        let keys = Keys::Known(Box::new(Secrets { domain, reader: None, agent: identity }));
+        Ok(Unlocking { store: self.store, location: self.location, keys })
     }
 }
 
 impl Unlocking {
     /// What every writer does alike: known before the keys are.
     pub fn parameters(&self) -> &Parameters {
-        self.engine.parameters()
+        self.store.parameters()
     }
 
     /// What is missing of the packs: known before the keys are. One who only reads does not look.
     pub fn lost(&self) -> Lost {
-        self.engine.lost()
+        self.store.lost()
     }
 
     /// Waits for the keys.
@@ -103,33 +138,27 @@ impl Unlocking {
     /// # Errors
     /// [`RepositoryError::WrongSecret`] when the passphrase opens none of the slots.
     pub fn finish(self) -> Result<Repository, RepositoryError> {
-        let (slot, secrets) = self.keys.join().expect("nothing panics while it opens slots")?;
-        Ok(Repository::new(self.engine, self.location, secrets, slot))
+        let (slot, secrets) = match self.keys {
+            Keys::Known(secrets) => (None, *secrets),
+            Keys::Computed(keys) => {
+                let (slot, secrets) = keys.join().expect("nothing panics while it opens slots")?;
+                (Some(slot), secrets)
+            }
+        };
+        Ok(Repository::new(self.store, self.location, secrets, slot))
     }
-}
-
-/// How this program uses an engine in a folder.
-pub(super) fn options(folder: &Path) -> Options {
-    let index: PathBuf = folder.join("index");
-    Options::new(IndexKind::Rocks(index)).expect("the system has random numbers")
-}
-
-/// What others are told who find the repository in use.
-pub(super) fn holder() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("process {} on {host}", std::process::id())
 }
 
 /// Tries the slots of the right kind one after the other.
 fn unlock(
-    engine: &Engine,
+    store: &dyn Store,
     location: &Location,
     passphrase: &Passphrase,
 ) -> Result<(SlotId, Secrets), RepositoryError> {
     let code = recovery_code(passphrase);
-    let parameters = engine.parameters().encode();
+    let parameters = store.parameters().encode();
     let mut unreadable = None;
-    for (id, bytes) in engine.slots()? {
+    for (id, bytes) in store.slots()? {
         let slot = match Slot::parse(&bytes) {
             Ok(slot) => slot,
             // Another slot may still open.
@@ -158,7 +187,7 @@ fn unlock(
 }
 
 /// The recovery code that was typed in place of a passphrase, if it is one or means to be one.
-fn recovery_code(passphrase: &Passphrase) -> Option<Result<RecoveryCode, RecoveryCodeError>> {
+fn recovery_code(passphrase: &Passphrase) -> Option<Result<RecoveryCode, CodeError>> {
     let text = std::str::from_utf8(passphrase.as_bytes()).ok()?.trim();
     let looks_like_one =
         text.get(..CODE_PREFIX.len()).is_some_and(|front| front.eq_ignore_ascii_case(CODE_PREFIX));

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use farkeep_codec::id::ObjectId;
-use farkeep_codec::id::PackId;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Content;
@@ -28,6 +27,7 @@ use super::make_way;
 use super::report::Fault;
 use super::report::count;
 use super::view::View;
+use crate::repository::Place;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::Kind;
@@ -282,16 +282,22 @@ impl FirstPass<'_> {
     pub(super) fn write_gathered(&mut self) {
         self.gathered_files = 0;
         let mut bundles: Vec<_> = self.gathered.drain().collect();
-        bundles.sort_by_cached_key(|(bundle, _)| bundle.and_then(|bundle| self.place(&bundle.id)));
+        let wanted: Vec<Pointer> = bundles.iter().filter_map(|(bundle, _)| *bundle).collect();
+        let places = self.places(&wanted);
+        bundles.sort_by_key(|(bundle, _)| bundle.and_then(|bundle| places.get(&bundle.id).copied()));
+        let sorted: Vec<Pointer> = bundles.iter().filter_map(|(bundle, _)| *bundle).collect();
+        self.repository.soon(&sorted);
         for (bundle, files) in bundles {
             self.send(Job::Small(bundle, files));
         }
     }
 
-    /// Where an object lies; nothing when that cannot be told, which fetching it will say.
-    fn place(&self, id: &ObjectId) -> Option<(PackId, u32)> {
-        let place = self.repository.engine().locate(id).ok()??;
-        Some((place.pack, place.offset))
+    /// Where objects lie; nothing when that cannot be told, which fetching them will say.
+    fn places(&self, wanted: &[Pointer]) -> HashMap<ObjectId, Place> {
+        let ids: Vec<ObjectId> = wanted.iter().map(|pointer| pointer.id).collect();
+        let places =
+            if ids.is_empty() { Vec::new() } else { self.repository.locate(&ids).unwrap_or_default() };
+        ids.into_iter().zip(places).filter_map(|(id, place)| Some((id, place?))).collect()
     }
 
     fn large(&mut self, destination: Destination) {
@@ -326,6 +332,10 @@ impl FirstPass<'_> {
     }
 
     fn send(&self, job: Job) {
+        if let Job::Stretch(_, chunks) = &job {
+            let chunks: Vec<Pointer> = chunks.iter().map(|(chunk, _)| *chunk).collect();
+            self.repository.soon(&chunks);
+        }
         self.jobs.send(job).expect("the workers take jobs until there are no more senders");
     }
 }

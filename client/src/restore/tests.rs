@@ -16,6 +16,7 @@ use crate::backup;
 use crate::backup::CacheUse;
 use crate::backup::Sources;
 use crate::repository::Access;
+use crate::repository::Place;
 use crate::repository::trial::Trial;
 use crate::source::Missing;
 use crate::source::Roots;
@@ -126,9 +127,11 @@ impl Story {
     /// Changes a byte in the middle of an object; the same again heals it.
     fn flip(&self, object: &Pointer) {
         let repository = self.trial.open(Access::Read);
-        let place = repository.engine().locate(&object.id).expect("the index is good").expect("it is stored");
+        let places = repository.locate(&[object.id]).expect("the index is good");
+        let [Some(Place::Folder(place))] = places.as_slice() else { panic!("{places:?}") };
         let name = place.pack.to_string();
-        let pack = self.trial.location().folder().join("packs").join(&name[..2]).join(&name);
+        let pack =
+            self.trial.location().folder().expect("a folder").join("packs").join(&name[..2]).join(&name);
         let pack = fs::File::options().read(true).write(true).open(pack).expect("it is there");
         let at = u64::from(place.offset + place.bytes / 2);
         let mut byte = [0];

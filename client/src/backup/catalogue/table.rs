@@ -3,6 +3,7 @@
 //!
 //! It is the one part of a catalogue that is held in memory: about a hundred bytes for each bundle of half a mebibyte.
 
+use farkeep_codec::id::ObjectId;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
@@ -10,6 +11,9 @@ use farkeep_codec::object::Pointer;
 
 use super::block::pointer;
 use super::block::write_pointer;
+
+/// Bundles whose presence is asked for together.
+const RETAINED_TOGETHER: usize = 4096;
 
 /// Number of a bundle in a table of bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,14 +140,23 @@ impl Bundles {
             .filter_map(|(number, bundle)| Some((BundleNumber(number), bundle.as_ref()?.pointer.as_ref()?)))
     }
 
-    /// Forgets the bundles that `has` denies. Their numbers are not given to others, and neither are those that were free:
-    /// rows of a run that was cut may name them.
-    pub(crate) fn retain<E>(&mut self, mut has: impl FnMut(&Pointer) -> Result<bool, E>) -> Result<(), E> {
-        for place in &mut self.table {
-            if let Some(Bundle { pointer: Some(stored), .. }) = place
-                && !has(stored)?
-            {
-                *place = None;
+    /// Forgets the bundles that `has` denies, which is asked for some of them together. Their numbers are not given to
+    /// others, and neither are those that were free: rows of a run that was cut may name them.
+    pub(crate) fn retain<E>(
+        &mut self,
+        mut has: impl FnMut(&[ObjectId]) -> Result<Vec<bool>, E>,
+    ) -> Result<(), E> {
+        for together in self.table.chunks_mut(RETAINED_TOGETHER) {
+            let stored = |place: &Option<Bundle>| place.as_ref()?.pointer.map(|pointer| pointer.id);
+            let ids: Vec<ObjectId> = together.iter().filter_map(stored).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let mut there = has(&ids)?.into_iter();
+            for place in together.iter_mut().filter(|place| stored(place).is_some()) {
+                if there.next() != Some(true) {
+                    *place = None;
+                }
             }
         }
         self.free.clear();

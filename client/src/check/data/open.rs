@@ -9,8 +9,6 @@ use std::thread::available_parallelism;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::seal::Sealer;
-use farkeep_engine::ObjectError;
-use farkeep_engine::Place;
 
 use super::super::CheckError;
 use super::super::damage::Damages;
@@ -19,6 +17,7 @@ use super::Job;
 use super::Opened;
 use super::window::Window;
 use crate::repository::Fetcher;
+use crate::repository::Place;
 use crate::repository::RepositoryError;
 
 /// Objects that a worker takes at a time: some megabytes, so that reads are long and the work is shared evenly.
@@ -79,7 +78,7 @@ fn work(shared: &Shared<'_>, cancel: &AtomicBool) {
         }
         let wanted: Vec<(ObjectId, Place)> =
             jobs.iter().map(|job| (shared.data.objects.pointer(job.number).id, job.place)).collect();
-        shared.data.repository.engine().objects(&wanted, &mut sealed, &mut |at, object| {
+        shared.data.repository.objects(&wanted, &mut sealed, &mut |at, object| {
             if let Some(job) = jobs.get(at) {
                 open(shared, job, object, &mut sealer, &mut plain, &mut outcome);
             }
@@ -94,15 +93,15 @@ fn work(shared: &Shared<'_>, cancel: &AtomicBool) {
 fn open(
     shared: &Shared<'_>,
     job: &Job,
-    object: Result<&[u8], ObjectError>,
+    object: Result<&[u8], RepositoryError>,
     sealer: &mut Sealer,
     plain: &mut Vec<u8>,
     outcome: &mut Outcome,
 ) {
     let data = shared.data;
     let pointer = data.objects.pointer(job.number);
-    let opened = object.map_err(RepositoryError::from).and_then(|object| {
-        // The engine compared the bytes with the id.
+    let opened = object.and_then(|object| {
+        // The store compared the bytes with the id.
         sealer.open_identified(object, pointer, plain)?;
         let (start, slices) = shared.window.slices_of(job.number);
         for (place, slice) in (start..).zip(slices) {

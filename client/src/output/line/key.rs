@@ -36,6 +36,13 @@ pub struct Recovery {
     pub code: String,
 }
 
+/// An agent code.
+#[derive(Debug, Clone, Serialize)]
+pub struct AgentCode {
+    /// The code.
+    pub code: String,
+}
+
 /// A completion script.
 #[derive(Debug, Clone, Serialize)]
 pub struct Completions {
@@ -68,6 +75,14 @@ impl Line for KeyChange {
 
 impl Line for Recovery {
     const TYPE: &'static str = "recovery_code";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.code)
+    }
+}
+
+impl Line for AgentCode {
+    const TYPE: &'static str = "agent_code";
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", self.code)

@@ -319,6 +319,7 @@ fn the_other_lines_have_these_fields() {
     assert_fields(&dump, "snapshot path bytes");
     assert_fields(&Key { slot: "1".to_owned(), kind: "passphrase", label: String::new() }, "slot kind label");
     assert_fields(&KeyChange { slot: "1".to_owned(), change: "added" }, "slot change");
+    assert_fields(&AgentCode { code: "FKA1".to_owned() }, "code");
     assert_fields(&Recovery { slot: "1".to_owned(), code: "FKR1".to_owned() }, "slot code");
     assert_fields(&Completions { shell: "bash".to_owned(), script: "x".to_owned() }, "shell script");
     assert_fields(&Failure::new(Exit::Failed, "m".to_owned(), None), "exit_code message");
