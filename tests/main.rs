@@ -10,4 +10,5 @@ mod damage;
 mod face;
 mod golden;
 mod server;
+mod remote;
 mod hostile;

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -18,6 +17,8 @@ use super::PASSPHRASE;
 /// A folder with a repository that the program made, and all that the program needs.
 pub(crate) struct Program {
     folder: TempDir,
+    /// The repository, where it is not a folder beside the rest.
+    elsewhere: Option<String>,
 }
 
 /// A run that has ended.
@@ -32,7 +33,8 @@ pub(crate) struct Ran {
 impl Program {
     /// A folder without a repository.
     pub(crate) fn bare() -> Self {
-        let program = Self { folder: TempDir::new().expect("a temporary folder can be made") };
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let program = Self { folder, elsewhere: None };
         fs::write(program.path("passphrase"), PASSPHRASE).expect("it can be written");
         program
     }
@@ -44,8 +46,13 @@ impl Program {
         program
     }
 
+    /// A folder whose repository is somewhere else.
+    pub(crate) fn at(repository: String) -> Self {
+        Self { elsewhere: Some(repository), ..Self::bare() }
+    }
+
     /// Makes a repository with small chunks and bundles, and a cheap passphrase.
-    pub(crate) fn init(&self, at: &Path) {
+    pub(crate) fn init(&self, at: &(impl AsRef<OsStr> + ?Sized)) {
         let tuning = ["--guess-memory=8KiB", "--guess-passes=1", "--compression-level=1", "--bundle=16KiB"];
         let chunks =
             ["--chunk-min=4KiB", "--chunk-average=16KiB", "--chunk-max=64KiB", "--image-chunk=16KiB"];
@@ -63,7 +70,10 @@ impl Program {
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_farkeep-tested"));
         command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "TMPDIR"));
-        command.env("FARKEEP_REPOSITORY", self.path("repository"));
+        match &self.elsewhere {
+            Some(repository) => command.env("FARKEEP_REPOSITORY", repository),
+            None => command.env("FARKEEP_REPOSITORY", self.path("repository")),
+        };
         command.env("FARKEEP_PASSWORD_FILE", self.path("passphrase"));
         command.env("FARKEEP_CACHE", self.path("cache")).env("HOME", self.path("home"));
         command.stdin(Stdio::null()).current_dir(self.folder.path()).arg(name);

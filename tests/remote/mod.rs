@@ -1,0 +1,5 @@
+//! Both programs as people run them: `farkeepd`, and `farkeep` on a repository behind it.
+
+mod site;
+
+mod story;

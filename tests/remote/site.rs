@@ -1,0 +1,113 @@
+//! A server that runs as a process of its own, and the hosts that are enrolled there.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::world::Program;
+use crate::world::Ran;
+
+/// A server with its data.
+pub(crate) struct Site {
+    data: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Site {
+    /// A server that nobody has used, and that runs.
+    pub(crate) fn new() -> Self {
+        let data = TempDir::new().expect("a temporary folder can be made");
+        // Some port that was free a moment ago.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = port.expect("there is a free port").port();
+        let mut site = Self { data, port, process: None };
+        let listen = format!("127.0.0.1:{port}");
+        Ran::of(site.command("init").args(["--listen", &listen, "--host", "127.0.0.1"]).output()).expect(0);
+        site.start();
+        site
+    }
+
+    /// Starts the server, and waits until it listens.
+    pub(crate) fn start(&mut self) {
+        let mut serve = self.command("serve");
+        let mut process = serve.stdout(Stdio::piped()).spawn().expect("the program was built");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("it was asked for a pipe");
+        BufReader::new(output).read_line(&mut line).expect("it can be read");
+        assert!(line.starts_with("listening"), "{line:?}");
+        self.process = Some(process);
+    }
+
+    /// Has the server end in order.
+    pub(crate) fn stop(&mut self) {
+        self.end(Signal::TERM);
+    }
+
+    /// Ends the server as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.end(Signal::KILL);
+    }
+
+    fn end(&mut self, signal: Signal) {
+        if let Some(mut process) = self.process.take() {
+            rustix::process::kill_process(Pid::from_child(&process), signal).expect("it runs");
+            process.wait().expect("it ends");
+        }
+    }
+
+    /// The server's program with one of its commands.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_farkeepd-tested"));
+        command.arg("--data").arg(self.data.path()).arg(name).stdin(Stdio::null());
+        command
+    }
+
+    /// The string by which a host becomes known.
+    pub(crate) fn offer(&self, name: &str, role: &str) -> String {
+        let ran = self.command("enroll").args([name, "--role", role, "--repository", "main"]).output();
+        Ran::of(ran).expect(0).results.trim().to_owned()
+    }
+
+    /// Where the repository is for clients.
+    pub(crate) fn location(&self) -> String {
+        format!("farkeep://127.0.0.1:{}/main", self.port)
+    }
+
+    /// Where the repository lies.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.data.path().join("repositories").join("main")
+    }
+
+    /// A host that may do everything, and made the repository.
+    pub(crate) fn keeper(&self) -> Program {
+        let keeper = Program::at(self.location());
+        keeper.run("enroll", [self.offer("admin", "keeper")]).expect(0);
+        keeper.init(&self.location());
+        keeper
+    }
+
+    /// A host that backs itself up.
+    pub(crate) fn agent(&self, keeper: &Program, name: &str) -> Program {
+        let code = keeper.json("key", ["agent"])[0]["code"].as_str().expect("a code").to_owned();
+        let agent = Program::at(self.location());
+        let mut enroll = agent.command("enroll");
+        enroll.arg(self.offer(name, "agent")).env("FARKEEP_AGENT_CODE", code);
+        Ran::of(enroll.output()).expect(0);
+        agent
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
