@@ -3,6 +3,7 @@
 //! One command lies in one file; its arguments and its help are the doc comments of one struct. A command reads its
 //! arguments into a request, calls one room, and hands the answer to the output.
 
+mod agent;
 mod backup;
 mod check;
 mod completions;
@@ -78,6 +79,7 @@ enum Command {
     Stats(stats::Stats),
     Key(key::Key),
     Enroll(enroll::Enroll),
+    Agent(agent::AgentCommand),
     Completions(completions::Completions),
 }
 
@@ -196,6 +198,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Stats(command) => command.run(session),
         Command::Key(command) => command.run(session),
         Command::Enroll(command) => command.run(session),
+        Command::Agent(command) => command.run(session),
         Command::Completions(command) => command.run(session),
     }
 }

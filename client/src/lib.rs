@@ -12,4 +12,5 @@ pub mod repository;
 pub mod backup;
 pub mod restore;
 pub mod check;
+pub mod agent;
 pub mod command;

@@ -67,6 +67,7 @@ const HOUSES: [House; 5] = [
             "backup",
             "restore",
             "check",
+            "agent",
             "command",
         ],
     },

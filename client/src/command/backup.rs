@@ -261,11 +261,11 @@ fn first_word(line: &str) -> String {
     word.rsplit('/').find(|part| !part.is_empty()).unwrap_or("command").to_owned()
 }
 
-fn host() -> String {
+pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn user() -> String {
+pub(super) fn user() -> String {
     let named =
         ["USER", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok().filter(|user| !user.is_empty()));
     named.unwrap_or_else(|| {

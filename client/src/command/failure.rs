@@ -16,6 +16,7 @@ use farkeep_protocol::fault::Code;
 use farkeep_protocol::identity::NotAnEnrolment;
 use thiserror::Error;
 
+use crate::agent::config::ConfigError;
 use crate::backup::BackupError;
 use crate::check::CheckError;
 use crate::config::Address;
@@ -36,6 +37,10 @@ use crate::source::RuleError;
 /// Why a run failed.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
+    #[error(transparent)]
+    AgentConfig(#[from] ConfigError),
+    #[error("cannot write what the agent remembers to {}", path.display())]
+    AgentState { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Location(#[from] LocationError),
     #[error(transparent)]
@@ -102,6 +107,7 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Location(_)
+            | Self::AgentConfig(ConfigError::Malformed { .. } | ConfigError::Refused { .. })
             | Self::Glob { .. }
             | Self::Rule(_)
             | Self::EmptyPathList { .. }

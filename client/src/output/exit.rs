@@ -22,10 +22,12 @@ pub enum Exit {
     WrongPassphrase = 12,
     /// Damage was found.
     Damage = 13,
+    /// A job of an agent failed, or its newest point is too old.
+    Attention = 14,
 }
 
 /// Every exit code with its meaning, as the help and the documentation give it.
-pub const TABLE: [(Exit, &str); 8] = [
+pub const TABLE: [(Exit, &str); 9] = [
     (Exit::Done, "done"),
     (Exit::Failed, "failed"),
     (Exit::Usage, "the command line does not make sense"),
@@ -34,6 +36,7 @@ pub const TABLE: [(Exit, &str); 8] = [
     (Exit::InUse, "the repository is in use by another process"),
     (Exit::WrongPassphrase, "wrong passphrase"),
     (Exit::Damage, "damage found"),
+    (Exit::Attention, "a job of the agent failed, or its newest point is too old"),
 ];
 
 impl Exit {

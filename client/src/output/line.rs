@@ -3,6 +3,7 @@
 //! The names and meanings of the fields are an interface. Fields may be added; one that changes its meaning raises
 //! [`JSON_VERSION`](super::JSON_VERSION).
 
+mod agent;
 mod backup;
 mod check;
 mod enrolment;
@@ -12,6 +13,7 @@ mod repository;
 mod restore;
 mod snapshot;
 
+pub use self::agent::Job;
 pub use self::backup::Backup;
 pub use self::backup::Inconsistent;
 pub use self::backup::LostPacks;

@@ -1,0 +1,296 @@
+//! What an agent is told to do: one TOML file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::hooks::Hook;
+use super::schedule;
+use super::schedule::CatchUp;
+use super::schedule::NotASchedule;
+use super::schedule::Schedule;
+use crate::config::Address;
+use crate::config::Location;
+
+#[cfg(test)]
+mod tests;
+
+/// Time limit of a hook that names none: ten minutes.
+const HOOK_LIMIT: Duration = Duration::from_secs(600);
+/// How long a run tries to reach a server: one minute.
+const REACH: Duration = Duration::from_secs(60);
+/// Length of a job's name.
+const NAME_BYTES_MAX: usize = 64;
+
+/// An agent's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The repository at each of its servers, in the order in which they are tried.
+    pub servers: Vec<Address>,
+    /// Folder for what is remembered of runs.
+    pub state: PathBuf,
+    /// How long a run tries to reach a server.
+    pub reach: Duration,
+    /// Age of the newest acknowledged point of a job that `farkeep agent status` calls too old.
+    pub alarm_age: Option<Duration>,
+    /// What is to be done, and when.
+    pub jobs: Vec<Job>,
+}
+
+/// One thing that is backed up again and again.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its name, which is the series unless another is named.
+    pub name: String,
+    /// What is backed up.
+    pub what: What,
+    /// The series.
+    pub series: Option<String>,
+    /// Words to find its snapshots by.
+    pub tags: Vec<String>,
+    /// Globs of what is left out.
+    pub exclude: Vec<String>,
+    /// Whether marked caches are left out.
+    pub exclude_caches: bool,
+    /// Whether other file systems are left out.
+    pub one_file_system: bool,
+    /// When it is due.
+    pub schedule: Schedule,
+    /// The due time is moved by a part of this.
+    pub jitter: Duration,
+    /// What is done about times that were missed.
+    pub catch_up: CatchUp,
+    /// What is run around it.
+    pub hooks: Hooks,
+}
+
+/// What a job backs up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Files and folders.
+    Paths(Vec<PathBuf>),
+    /// What a command prints.
+    Command(String),
+    /// Disk images and block devices.
+    Images(Vec<PathBuf>),
+}
+
+/// Commands around a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Before it; its failure is the job's.
+    pub before: Option<Hook>,
+    /// After it succeeded.
+    pub after: Option<Hook>,
+    /// After it failed.
+    pub on_failure: Option<Hook>,
+    /// At the end, whatever happened.
+    pub finally: Option<Hook>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no TOML, or has a key that is not known.
+    #[error("{} cannot be used", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// A value cannot be used.
+    #[error("{}: {what}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Which one, and why.
+        what: String,
+    },
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names what cannot be used.
+    pub fn read(path: &Path, zone: &TimeZone) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let file: ConfigFile = toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        file.check(zone).map_err(|what| ConfigError::Refused { path: path.to_owned(), what })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ConfigFile {
+    servers: Vec<String>,
+    state: PathBuf,
+    #[serde(default)]
+    reach: Option<String>,
+    #[serde(default)]
+    alarm_age: Option<String>,
+    #[serde(default, rename = "job")]
+    jobs: Vec<JobTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct JobTable {
+    name: String,
+    #[serde(default)]
+    paths: Vec<PathBuf>,
+    #[serde(default)]
+    command: Option<String>,
+    #[serde(default)]
+    images: Vec<PathBuf>,
+    #[serde(default)]
+    series: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
+    #[serde(default)]
+    exclude_caches: bool,
+    #[serde(default)]
+    one_file_system: bool,
+    schedule: String,
+    #[serde(default)]
+    jitter: Option<String>,
+    #[serde(default = "yes")]
+    catch_up: bool,
+    #[serde(default)]
+    before: Option<HookTable>,
+    #[serde(default)]
+    after: Option<HookTable>,
+    #[serde(default)]
+    on_failure: Option<HookTable>,
+    #[serde(default)]
+    finally: Option<HookTable>,
+}
+
+/// A hook is a line, or a table with its limit.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum HookTable {
+    Line(String),
+    Table(LimitedHook),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitedHook {
+    run: String,
+    limit: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ConfigFile {
+    fn check(self, zone: &TimeZone) -> Result<Config, String> {
+        let servers = self.servers.iter().map(|text| server(text)).collect::<Result<Vec<_>, _>>()?;
+        if servers.is_empty() {
+            return Err("servers: name at least one, as in \"farkeep://backup.example:7717/main\"".to_owned());
+        }
+        let jobs = self.jobs.into_iter().map(|job| job.check(zone)).collect::<Result<Vec<_>, _>>()?;
+        let names: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        if names.len() < jobs.len() {
+            return Err("two jobs have the same name".to_owned());
+        }
+        if jobs.is_empty() {
+            return Err("there is no [[job]]".to_owned());
+        }
+        Ok(Config {
+            servers,
+            state: self.state,
+            reach: self.reach.map_or(Ok(REACH), |text| length("reach", &text))?,
+            alarm_age: self.alarm_age.map(|text| length("alarm-age", &text)).transpose()?,
+            jobs,
+        })
+    }
+}
+
+impl JobTable {
+    fn check(self, zone: &TimeZone) -> Result<Job, String> {
+        let name = self.name;
+        let job = |what: String| format!("job {name:?}: {what}");
+        let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_plain) {
+            return Err(job(format!(
+                "a name has 1 to {NAME_BYTES_MAX} letters, digits, dots, dashes and underscores"
+            )));
+        }
+        let what = match (self.paths.is_empty(), self.command, self.images.is_empty()) {
+            (false, None, true) => What::Paths(self.paths),
+            (true, Some(line), true) => What::Command(line),
+            (true, None, false) => What::Images(self.images),
+            _ => return Err(job("name either paths, or a command, or images".to_owned())),
+        };
+        let schedule = Schedule::parse(&self.schedule, zone);
+        let schedule = schedule.map_err(|error: NotASchedule| job(format!("schedule: {error}")))?;
+        let hook =
+            |key: &str, hook: Option<HookTable>| hook.map(|hook| hook.check(key)).transpose().map_err(&job);
+        let hooks = Hooks {
+            before: hook("before", self.before)?,
+            after: hook("after", self.after)?,
+            on_failure: hook("on-failure", self.on_failure)?,
+            finally: hook("finally", self.finally)?,
+        };
+        let jitter = self.jitter.map_or(Ok(Duration::ZERO), |text| length("jitter", &text)).map_err(&job)?;
+        Ok(Job {
+            what,
+            series: self.series,
+            tags: self.tags,
+            exclude: self.exclude,
+            exclude_caches: self.exclude_caches,
+            one_file_system: self.one_file_system,
+            schedule,
+            jitter,
+            catch_up: if self.catch_up { CatchUp::Once } else { CatchUp::Skip },
+            hooks,
+            name,
+        })
+    }
+}
+
+impl HookTable {
+    fn check(self, key: &str) -> Result<Hook, String> {
+        match self {
+            Self::Line(line) => Ok(Hook { line, limit: HOOK_LIMIT }),
+            Self::Table(LimitedHook { run, limit }) => Ok(Hook { line: run, limit: length(key, &limit)? }),
+        }
+    }
+}
+
+fn server(text: &str) -> Result<Address, String> {
+    match Location::named(Some(text.into())) {
+        Ok(Location::Server(address)) => Ok(*address),
+        Ok(Location::Folder(_)) => Err(format!("servers: {text:?} is no farkeep://HOST/NAME")),
+        Err(error) => Err(format!("servers: {error}")),
+    }
+}
+
+fn length(key: &str, text: &str) -> Result<Duration, String> {
+    schedule::length(text)
+        .ok_or_else(|| format!("{key}: {text:?} is no length of time: write 30s, 15m, 6h or 1d"))
+}

@@ -1,0 +1,62 @@
+use std::fs;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::Config;
+use super::What;
+use crate::agent::hooks::Hook;
+use crate::agent::schedule::CatchUp;
+
+fn read(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("agent.toml");
+    fs::write(&path, text).expect("there is room");
+    Config::read(&path, &TimeZone::UTC).map_err(|error| crate::output::chain(&error))
+}
+
+const HEAD: &str =
+    "servers = [\"farkeep://one/main\", \"farkeep://two:99/main\"]\nstate = \"/var/lib/agent\"\n";
+
+#[test]
+fn a_whole_configuration_is_understood() {
+    let job = "[[job]]\nname = \"etc\"\npaths = [\"/etc\"]\nexclude = [\"*.tmp\"]\nschedule = \"every 15m\"\njitter = \"2m\"\n\
+               before = \"true\"\nfinally = { run = \"told\", limit = \"30s\" }\ncatch-up = false\n\
+               [[job]]\nname = \"shop\"\ncommand = \"pg_dump shop\"\nschedule = \"30 3 * * *\"\n";
+    let config = read(&format!("{HEAD}reach = \"90s\"\nalarm-age = \"2h\"\n{job}")).expect("it is whole");
+    let ports: Vec<u16> = config.servers.iter().map(|address| address.port).collect();
+    assert_eq!(ports, [farkeep_protocol::identity::PORT, 99]);
+    assert_eq!((config.reach, config.alarm_age), (Duration::from_secs(90), Some(Duration::from_secs(7_200))));
+    let [etc, shop] = config.jobs.as_slice() else { panic!("two jobs") };
+    assert_eq!((etc.jitter, etc.catch_up), (Duration::from_secs(120), CatchUp::Skip));
+    let before = Hook { line: "true".to_owned(), limit: Duration::from_secs(600) };
+    let finally = Hook { line: "told".to_owned(), limit: Duration::from_secs(30) };
+    assert_eq!((&etc.hooks.before, &etc.hooks.finally), (&Some(before), &Some(finally)));
+    assert_eq!(shop.what, What::Command("pg_dump shop".to_owned()));
+    assert_eq!(shop.catch_up, CatchUp::Once);
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let job = |more: &str| format!("[[job]]\nname = \"etc\"\nschedule = \"every 15m\"\n{more}\n");
+    let paths = job("paths = [\"/etc\"]");
+    for (text, said) in [
+        (format!("{HEAD}unknown = 1\n{paths}"), "unknown"),
+        (HEAD.to_owned(), "[[job]]"),
+        (format!("{HEAD}{paths}{paths}"), "same name"),
+        (format!("servers = []\nstate = \"/s\"\n{paths}"), "at least one"),
+        (format!("servers = [\"/srv/backup\"]\nstate = \"/s\"\n{paths}"), "farkeep://HOST/NAME"),
+        (format!("{HEAD}{}", job("")), "either paths"),
+        (format!("{HEAD}{}", job("paths = [\"/etc\"]\ncommand = \"true\"")), "either paths"),
+        (format!("{HEAD}{}", paths.replace("every 15m", "now and then")), "every 15m"),
+        (format!("{HEAD}{}", paths.replace("\"etc\"", "\"a job\"")), "letters"),
+        (format!("{HEAD}{}", job("paths = [\"/etc\"]\njitter = \"soon\"")), "length of time"),
+        (
+            format!("{HEAD}{}", job("paths = [\"/etc\"]\nbefore = { run = \"true\", limit = \"5\" }")),
+            "before",
+        ),
+    ] {
+        let refused = read(&text).expect_err(&text);
+        assert!(refused.contains(said) && refused.contains("agent.toml"), "{said:?}: {refused}");
+    }
+}

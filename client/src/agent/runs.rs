@@ -1,0 +1,105 @@
+//! What an agent remembers of its runs: one file, which `farkeep agent status` reads while the agent runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+#[cfg(test)]
+mod tests;
+
+/// Name of the file in the agent's folder.
+const NAME: &str = "runs.json";
+/// Version of its layout. Another version is not read.
+const VERSION: u32 = 1;
+
+/// What is remembered of all jobs, by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runs {
+    version: u32,
+    /// By name.
+    pub jobs: BTreeMap<String, Remembered>,
+}
+
+/// What is remembered of one job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The due time that the last run was for.
+    pub due: Option<Timestamp>,
+    /// When the last run began.
+    pub begun: Option<Timestamp>,
+    /// When it ended; before `begun` or absent while it goes on.
+    pub ended: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Why it failed, or what was not complete.
+    pub message: Option<String>,
+    /// When the newest point that a server acknowledged was captured.
+    pub acknowledged: Option<Timestamp>,
+    /// Its id.
+    pub snapshot: Option<String>,
+    /// When the next run is due.
+    pub next: Option<Timestamp>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The server acknowledged a complete point.
+    Complete,
+    /// The server acknowledged a point, and some files are missing from it.
+    Partial,
+    /// There is no point.
+    Failed,
+}
+
+impl Runs {
+    /// Reads what lies in `folder`. What cannot be read is nothing: the file says when to run, and not what.
+    pub fn read(folder: &Path) -> Self {
+        let path = folder.join(NAME);
+        let nothing = Self { version: VERSION, jobs: BTreeMap::new() };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return nothing,
+            Err(error) => {
+                tracing::warn!("cannot read {}: {error}", path.display());
+                return nothing;
+            }
+        };
+        match serde_json::from_str::<Self>(&text) {
+            Ok(runs) if runs.version == VERSION => runs,
+            Ok(runs) => {
+                tracing::warn!("{} is of version {} and is not used", path.display(), runs.version);
+                nothing
+            }
+            Err(error) => {
+                tracing::warn!("{} is not used: {error}", path.display());
+                nothing
+            }
+        }
+    }
+
+    /// Writes all of it, so that a reader sees the old or the new one.
+    ///
+    /// # Errors
+    /// When the folder takes no file.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let (draft, path) = (folder.join(format!("{NAME}.new")), folder.join(NAME));
+        write_durably(&draft, &serde_json::to_vec_pretty(self).map_err(io::Error::from)?)?;
+        fs::rename(&draft, &path)?;
+        File::open(folder)?.sync_all()
+    }
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

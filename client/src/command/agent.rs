@@ -1,0 +1,169 @@
+//! `farkeep agent`
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::Subcommand;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::backup::host;
+use super::backup::user;
+use super::failure::Failure;
+use super::interrupt;
+use super::session::Session;
+use crate::agent::config::Config;
+use crate::agent::runs::Outcome;
+use crate::agent::runs::Remembered;
+use crate::agent::runs::Runs;
+use crate::agent::work::Agent;
+use crate::agent::work::Place;
+use crate::config::cache_folder;
+use crate::output::exit::Exit;
+use crate::output::line;
+
+/// Back up by itself, on schedules, and say how that goes
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A configuration, /etc/farkeep/agent.toml:
+
+  servers = [\"farkeep://backup.example/main\", \"farkeep://backup2.example/main\"]   # tried in this order
+  state = \"/var/lib/farkeep-agent\"
+  reach = \"1m\"             # how long servers are tried before a run fails
+  alarm-age = \"2h\"         # status fails when a job's newest point is older
+
+  [[job]]
+  name = \"etc\"
+  paths = [\"/etc\", \"/home\"]
+  exclude = [\"*.tmp\"]
+  schedule = \"every 15m\"   # or the five fields of cron
+  jitter = \"2m\"
+  before = \"systemctl is-system-running --quiet || true\"
+  finally = { run = \"/usr/local/bin/told\", limit = \"30s\" }
+
+  [[job]]
+  name = \"shop\"
+  command = \"pg_dump shop\"
+  schedule = \"30 3 * * *\"")]
+pub(super) struct AgentCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Run jobs as they come due, until a signal says to end
+    Run(Run),
+    /// Show how the jobs went, and whether all is well
+    Status(Configured),
+    /// Only say whether the configuration can be used
+    Check(Configured),
+}
+
+#[derive(Debug, Args)]
+struct Configured {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/farkeep/agent.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    configured: Configured,
+    /// Run every job once, now, and end
+    #[arg(long)]
+    once: bool,
+}
+
+impl Configured {
+    fn read(&self) -> Result<Config, Failure> {
+        Ok(Config::read(&self.config, &TimeZone::system())?)
+    }
+}
+
+impl AgentCommand {
+    pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        match &self.what {
+            What::Run(run) => run.run(session),
+            What::Status(configured) => status(session, &configured.read()?),
+            What::Check(configured) => {
+                let jobs = configured.read()?.jobs.len();
+                session.output.note(&format!("the configuration can be used; jobs: {jobs}"));
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+impl Run {
+    fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        let config = self.configured.read()?;
+        let place = Place {
+            enrolments: Session::config_folder(),
+            caches: cache_folder(|name| env::var_os(name)),
+            host: host(),
+            user: user(),
+            cancel: interrupt::cancel_flag(),
+        };
+        let mut exit = Exit::Done;
+        let mut printed = Ok(());
+        let mut agent = Agent::new(&config, &place);
+        let mut show = |ended: &crate::agent::work::Ended| {
+            if ended.remembered.outcome != Some(Outcome::Complete) {
+                exit = Exit::Attention;
+            }
+            let shown = session.output.line(&row(&ended.job, &ended.remembered, Timestamp::now(), None));
+            let shown = shown.and_then(|()| session.output.flush());
+            if let (Ok(()), Err(error)) = (&printed, shown) {
+                printed = Err(error);
+            }
+        };
+        if self.once { agent.run_once(&mut show) } else { agent.run(&mut show) }
+            .map_err(|source| Failure::AgentState { path: config.state.clone(), source })?;
+        printed?;
+        // An agent that was told to end did what it was told.
+        Ok(if self.once { exit } else { Exit::Done })
+    }
+}
+
+fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
+    let runs = Runs::read(&config.state);
+    let now = Timestamp::now();
+    let mut exit = Exit::Done;
+    for job in &config.jobs {
+        let remembered = runs.jobs.get(&job.name).cloned().unwrap_or_default();
+        let row = row(&job.name, &remembered, now, config.alarm_age);
+        if !row.is_well {
+            exit = Exit::Attention;
+        }
+        session.output.line(&row)?;
+    }
+    Ok(exit)
+}
+
+/// What is shown of a job. All is well with it when its last run did not fail and its newest point is not too old.
+fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Duration>) -> line::Job {
+    let age = remembered.acknowledged.map(|time| now.duration_since(time).as_secs().max(0));
+    let is_too_old = alarm_age
+        .is_some_and(|alarm| age.is_none_or(|age| u64::try_from(age).unwrap_or(u64::MAX) > alarm.as_secs()));
+    line::Job {
+        job: name.to_owned(),
+        outcome: match remembered.outcome {
+            None => "never ran",
+            Some(Outcome::Complete) => "complete",
+            Some(Outcome::Partial) => "partial",
+            Some(Outcome::Failed) => "failed",
+        },
+        is_well: !is_too_old && !matches!(remembered.outcome, Some(Outcome::Failed)),
+        begun: remembered.begun,
+        ended: remembered.ended,
+        next: remembered.next,
+        acknowledged: remembered.acknowledged,
+        age_seconds: age,
+        snapshot: remembered.snapshot.clone(),
+        message: remembered.message.clone(),
+    }
+}

@@ -1,0 +1,64 @@
+//! What is said about the jobs of an agent.
+
+use std::io;
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::Line;
+
+/// A job, and how it goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Job {
+    /// Its name.
+    pub job: String,
+    /// How its last run ended: `complete`, `partial`, `failed`, or `never ran`.
+    pub outcome: &'static str,
+    /// Whether the last run did not fail and the newest point is not too old.
+    pub is_well: bool,
+    /// When the last run began.
+    pub begun: Option<Timestamp>,
+    /// When it ended; absent while it goes on.
+    pub ended: Option<Timestamp>,
+    /// When the next one is due.
+    pub next: Option<Timestamp>,
+    /// When the newest point that a server acknowledged was captured.
+    pub acknowledged: Option<Timestamp>,
+    /// Its age in seconds.
+    pub age_seconds: Option<i64>,
+    /// Its id.
+    pub snapshot: Option<String>,
+    /// Why the last run failed, or what was not complete.
+    pub message: Option<String>,
+}
+
+impl Line for Job {
+    const TYPE: &'static str = "job";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mark = if self.is_well { "ok  " } else { "LOOK" };
+        write!(out, "{mark} {:16} {:9}", self.job, self.outcome)?;
+        match self.age_seconds {
+            Some(age) => write!(out, "  newest point {}", lasting(age))?,
+            None => write!(out, "  no point yet")?,
+        }
+        if let Some(next) = self.next {
+            write!(out, "  next {next:.0}")?;
+        }
+        if let Some(message) = &self.message {
+            write!(out, "  {message}")?;
+        }
+        writeln!(out)
+    }
+}
+
+/// An age by its largest units.
+fn lasting(seconds: i64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s old"),
+        120..7_200 => format!("{} min old", seconds / 60),
+        7_200..172_800 => format!("{} h old", seconds / 3_600),
+        _ => format!("{} d old", seconds / 86_400),
+    }
+}

@@ -1,0 +1,113 @@
+//! An agent that backs up by itself.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::process::Stdio;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::site::Site;
+use crate::world::Program;
+use crate::world::Ran;
+
+/// Writes a configuration with these jobs.
+fn configure(agent: &Program, site: &Site, jobs: &str) {
+    let absent = "farkeep://127.0.0.1:1/main";
+    let text = format!(
+        "servers = [\"{absent}\", \"{}\"]\nstate = \"{}\"\nreach = \"0s\"\nalarm-age = \"1h\"\n{jobs}",
+        site.location(),
+        agent.path("state").display()
+    );
+    fs::write(agent.path("agent.toml"), text).expect("there is room");
+}
+
+fn job(agent: &Program, name: &str, schedule: &str, more: &str) -> String {
+    let source = agent.path("source");
+    format!(
+        "[[job]]\nname = \"{name}\"\npaths = [\"{}\"]\nschedule = \"{schedule}\"\n{more}\n",
+        source.display()
+    )
+}
+
+fn agent_of(site: &Site) -> (Program, Program) {
+    let keeper = site.keeper();
+    let agent = site.agent(&keeper, "web-1");
+    fs::create_dir(agent.path("source")).expect("it is new");
+    fs::write(agent.path("source/file"), "text").expect("there is room");
+    (keeper, agent)
+}
+
+fn run(agent: &Program, arguments: &[&str]) -> Ran {
+    let mut command = agent.command("agent");
+    command.env_remove("FARKEEP_PASSWORD_FILE").args(arguments).arg("--json");
+    Ran::of(command.arg("--config").arg(agent.path("agent.toml")).output())
+}
+
+#[test]
+fn jobs_run_with_their_hooks_and_status_tells_how_they_went() {
+    let mut site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    let told = agent.path("told");
+    let hooks = format!(
+        "before = \"cp {0}/file {0}/before\"\nafter = \"echo after $FARKEEP_JOB >> {1}\"\nfinally = \"echo $FARKEEP_OUTCOME >> {1}\"",
+        agent.path("source").display(),
+        told.display()
+    );
+    let refused = format!("before = \"exit 1\"\non-failure = \"echo sorry >> {}\"", told.display());
+    let jobs = job(&agent, "etc", "every 1d", &hooks) + &job(&agent, "refused", "30 3 * * *", &refused);
+    configure(&agent, &site, &jobs);
+    run(&agent, &["check"]).expect(0);
+    assert_eq!(run(&agent, &["status"]).expect(14).lines()[0]["outcome"], "never ran");
+
+    let ran = run(&agent, &["run", "--once"]).expect(14).lines();
+    let outcomes: Vec<&Value> = ran.iter().map(|line| &line["outcome"]).collect();
+    assert_eq!(outcomes, ["complete", "failed"]);
+    assert_eq!(fs::read_to_string(&told).expect("hooks ran"), "after etc\ndone\nsorry\n");
+    let snapshots = keeper.json("snapshots", [""; 0]);
+    assert_eq!(snapshots.len(), 1, "{snapshots:?}");
+    assert_eq!(snapshots[0]["snapshot"], ran[0]["snapshot"]);
+    let listed = keeper.json("ls", ["-R", "latest"]);
+    assert!(listed.iter().any(|line| line["path"].as_str().is_some_and(|path| path.ends_with("before"))));
+
+    let status = run(&agent, &["status"]).expect(14).lines();
+    assert_eq!((&status[0]["is_well"], &status[1]["is_well"]), (&true.into(), &false.into()));
+    assert!(status[1]["message"].as_str().is_some_and(|why| why.contains("exit 1")), "{status:?}");
+
+    site.stop();
+    let ran = run(&agent, &["run", "--once"]).expect(14).lines();
+    assert!(ran[0]["message"].as_str().is_some_and(|why| why.contains("no server was reached")), "{ran:?}");
+    assert_eq!(ran[0]["snapshot"], status[0]["snapshot"], "the newest point is still the one before");
+}
+
+#[test]
+fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
+    let site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "often", "every 10s", ""));
+    let mut command = agent.command("agent");
+    command
+        .env_remove("FARKEEP_PASSWORD_FILE")
+        .args(["run", "--json", "--config"])
+        .arg(agent.path("agent.toml"));
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program was built");
+    let mut line = String::new();
+    let output = child.stdout.take().expect("it was asked for a pipe");
+    BufReader::new(output).read_line(&mut line).expect("the job comes due");
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    assert!(child.wait().expect("it ends").success());
+    let said: Value = serde_json::from_str(&line).expect("a line");
+    assert_eq!((&said["job"], &said["outcome"]), (&"often".into(), &"complete".into()));
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1);
+}
+
+#[test]
+fn what_is_no_configuration_is_refused() {
+    let site = Site::new();
+    let agent = Program::at(site.location());
+    run(&agent, &["run"]).expect(1).says(&["agent.toml"]);
+    configure(&agent, &site, "[[job]]\nname = \"etc\"\n");
+    run(&agent, &["check"]).expect(2).says(&["agent.toml", "schedule"]);
+}
