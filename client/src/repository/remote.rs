@@ -119,6 +119,7 @@ impl RemoteStore {
                     Access::Ask | Access::Write => WireAccess::Write,
                 },
                 retry_for: line.retry_for,
+                pause: wire::PAUSE_LEAST,
                 connections: line.connections,
                 cancel: Arc::clone(&line.cancel),
             },
@@ -426,3 +427,6 @@ pub fn enroll(
         codes: std::collections::BTreeMap::new(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,7 +188,17 @@ impl Puts {
         self.drop_put(id, object.len());
     }
 
-    /// A flush or a commit was answered.
+    /// The server says that it committed. Not every server that says so has what was put before.
+    pub(super) fn committed(&mut self) -> Result<(), RemoteError> {
+        self.under_way -= 1;
+        match self.shared.failure().or_else(|| self.shared.stale()) {
+            Some(error) => Err(error),
+            None if self.again.is_empty() => Ok(()),
+            None => Err(RemoteError::broken("it commits a snapshot of what it gave up")),
+        }
+    }
+
+    /// A flush was answered.
     pub(super) fn answered(&mut self) {
         self.under_way -= 1;
     }
@@ -207,7 +217,9 @@ impl Puts {
                 self.shared.add_stale(*id);
                 self.shared.stale().unwrap_or(error)
             }
-            (Some(Code::MISSING_REFERENCES), Request::Commit { .. }) => self.shared.stale().unwrap_or(error),
+            (Some(Code::MISSING_REFERENCES), Request::Commit { .. }) => {
+                self.shared.failure().or_else(|| self.shared.stale()).unwrap_or(error)
+            }
             _ => error,
         };
         match request {

@@ -354,10 +354,11 @@ impl Session {
             Some(Request::Commit { record, reply })
                 if committed.snapshot == SnapshotId::from_bytes(*blake3::hash(&record).as_bytes()) =>
             {
-                self.puts.answered();
                 self.shared.acknowledge(committed.journal);
                 let (id, received) = (committed.snapshot, committed.received);
-                let _ = reply.send(Ok(Committed { id, sequence: committed.journal, received }));
+                let answer = Committed { id, sequence: committed.journal, received };
+                // Whoever does not wait any more does not want to know.
+                let _ = reply.send(self.puts.committed().map(|()| answer));
                 Ok(())
             }
             other => {

@@ -45,7 +45,7 @@ use super::shared::Shared;
 /// Bytes of frames that a connection is given at a time.
 const GIVEN_BYTES: usize = 512 << 10;
 /// The first pause before a new connection is tried; each is twice as long as the one before.
-const PAUSE_LEAST: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_LEAST: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 /// How often a pause looks whether it is still wanted.
@@ -76,6 +76,8 @@ pub(super) struct Reach {
     pub(super) access: Access,
     /// How long a cut connection is tried to be made again.
     pub(super) retry_for: Duration,
+    /// The first pause before it is tried.
+    pub(super) pause: Duration,
     pub(super) connections: usize,
     /// Set from outside to end the trying.
     pub(super) cancel: Arc<AtomicBool>,
@@ -151,7 +153,7 @@ async fn first(
 ) -> Result<(Preface, Welcome, OpenedRepository), RemoteError> {
     let begun = Instant::now();
     let patience = reach.retry_for.min(Duration::from_secs(FIRST_SECONDS));
-    let mut pause = PAUSE_LEAST;
+    let mut pause = reach.pause;
     loop {
         let unreachable = |why: String| RemoteError::Unreachable { server: reach.server.clone(), why };
         let io = (reach.dial)().await.map_err(|setback| match setback {
@@ -323,7 +325,7 @@ impl Wire {
     async fn reconnect(&mut self, mut why: String) -> Result<Link, RemoteError> {
         tracing::debug!("the connection to {} was cut: {why}", self.reach.server);
         let begun = Instant::now();
-        let mut pause = PAUSE_LEAST;
+        let mut pause = self.reach.pause;
         loop {
             let waited = self.pause(jittered(pause)).await;
             if !waited || begun.elapsed() > self.reach.retry_for {
