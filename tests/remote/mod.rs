@@ -4,3 +4,4 @@ mod agent;
 mod site;
 
 mod story;
+mod trips;

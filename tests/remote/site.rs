@@ -82,6 +82,11 @@ impl Site {
         format!("farkeep://127.0.0.1:{}/main", self.port)
     }
 
+    /// The port on which the server listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where the repository lies.
     pub(crate) fn repository(&self) -> PathBuf {
         self.data.path().join("repositories").join("main")

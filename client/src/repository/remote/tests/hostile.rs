@@ -191,7 +191,7 @@ fn a_flush_that_is_done_before_its_puts_are_durable_waits_for_them() {
     let mut kept = Vec::new();
     let world = World::new().bend(move |_, asked, said| match asked {
         Kind::Put => kept.push(said.remove(0)),
-        Kind::Flush => said.extend(kept.drain(..)),
+        Kind::Flush => said.append(&mut kept),
         _ => {}
     });
     put_and_read(&world).expect("they are durable in the end");
@@ -257,7 +257,7 @@ fn what_the_server_gives_up_is_put_again() {
 fn credit_without_end_is_refused() {
     let credit = || say(&message::Credit { bytes: u32::MAX, requests: u32::MAX });
     broken(put_and_commit(&on(Kind::Probe, move |said| {
-        said.splice(0..0, (0..300).map(|_| credit())).for_each(drop)
+        said.splice(0..0, (0..300).map(|_| credit())).for_each(drop);
     })));
 }
 
