@@ -9,6 +9,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Series;
+use farkeep_codec::time::Time;
 
 use disk::Disk;
 use store::Store;
@@ -190,6 +191,11 @@ impl Engine {
     /// Public key of the agent that signed the newest record of a series, even if that was forgotten.
     pub fn newest_agent(&self, series: &Series) -> Option<[u8; 32]> {
         snapshot::newest_agent(&self.store, series)
+    }
+
+    /// Each series, and when its newest record was received, even if that was forgotten. Reads nothing.
+    pub fn newest(&self) -> Vec<(Series, Time)> {
+        snapshot::newest(&self.store)
     }
 
     /// All snapshots that are not forgotten, in the order in which they were received.

@@ -146,6 +146,13 @@ pub(crate) fn newest_agent(store: &Store, series: &Series) -> Option<[u8; 32]> {
     Some(store.catalogue().newest(series)?.agent)
 }
 
+/// Each series, and when its newest record was received, even if that was forgotten.
+pub(crate) fn newest(store: &Store) -> Vec<(Series, Time)> {
+    let catalogue = store.catalogue();
+    let received = |id| catalogue.snapshot(id).expect("a series has records that are known").received;
+    catalogue.newest_of_all().map(|(series, newest)| (series.clone(), received(&newest.id))).collect()
+}
+
 /// Reads a record, and looks at what does not depend on its series. A record that is there already was looked at.
 fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitError> {
     let snapshot = Snapshot::parse(record)?;

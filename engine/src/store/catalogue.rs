@@ -227,6 +227,11 @@ impl Catalogue {
         self.newest.get(series).copied()
     }
 
+    /// All series, each with its newest record, even if that was forgotten.
+    pub(crate) fn newest_of_all(&self) -> impl Iterator<Item = (&Series, &Newest)> {
+        self.newest.iter()
+    }
+
     /// All key slots, with the hashes of their files.
     pub(crate) fn slots(&self) -> &BTreeMap<SlotId, blake3::Hash> {
         &self.slots
