@@ -20,6 +20,7 @@ pub(crate) use repositories::How;
 pub(crate) use repositories::Repositories;
 pub(crate) use repository::Lease;
 pub(crate) use repository::Taken;
+pub(crate) use survey::survey;
 
 mod accounts;
 mod committer;
@@ -29,3 +30,4 @@ mod meter;
 mod pool;
 mod repositories;
 mod repository;
+mod survey;

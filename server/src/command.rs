@@ -5,6 +5,8 @@ use std::io;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::bail;
@@ -34,6 +36,7 @@ use crate::config::Config;
 use crate::config::FILE;
 use crate::listen::Server;
 use crate::observe;
+use crate::observe::Follower;
 use crate::registry::Client;
 use crate::registry::Clients;
 use crate::registry::Folder;
@@ -74,6 +77,8 @@ enum Command {
     Clients,
     /// Shut a client out. Its sessions end at once.
     Revoke(Revoke),
+    /// Print what happened, one line of JSON for each event.
+    Events(Events),
     /// List the repositories, and what they take.
     Repositories,
     /// Say what there is, and whether a server runs.
@@ -116,6 +121,13 @@ struct Enroll {
 }
 
 #[derive(Debug, Args)]
+struct Events {
+    /// Go on with what happens from now on.
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Debug, Args)]
 struct Revoke {
     /// Name or key of the client.
     client: String,
@@ -134,6 +146,7 @@ impl Arguments {
             Command::Enroll(enroll) => enroll.run(&folder, out),
             Command::Clients => clients(&folder, out),
             Command::Revoke(revoke) => revoke.run(&folder, out),
+            Command::Events(events) => events.run(&folder, out),
             Command::Repositories => repositories(&folder, out),
             Command::Status => status(&folder, out),
         }
@@ -240,6 +253,22 @@ impl Revoke {
             writeln!(out, "revoked {} {key}", client.name)?;
         }
         Ok(())
+    }
+}
+
+/// How often whoever follows looks for more.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+impl Events {
+    fn run(self, folder: &Folder, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut follower = Follower::begin(folder.path(), out)?;
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
+            thread::sleep(FOLLOW_EVERY);
+            follower.next(out)?;
+        }
     }
 }
 

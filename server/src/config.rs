@@ -24,6 +24,8 @@ mod tests;
 
 /// Name of the file in the data folder.
 pub const FILE: &str = "farkeepd.toml";
+/// Where `/metrics` and `/health` are answered unless the config says otherwise.
+const OBSERVE_PORT: u16 = 7718;
 
 /// What an administrator may set.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -33,6 +35,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Host by which clients reach the server, as enrolment strings have it.
     pub public_host: Option<String>,
+    /// Where `/metrics` and `/health` are answered. It wants to be an address that strangers do not reach.
+    pub observe: SocketAddr,
+    /// A command with its arguments that is run for each event, with the event on its input.
+    pub notify: Vec<String>,
     /// How many, and how much memory for them.
     pub limits: Limits,
     /// How long.
@@ -41,6 +47,19 @@ pub struct Config {
     pub rates: Rates,
     /// How much may be stored.
     pub quotas: Quotas,
+    /// When somebody is told.
+    pub alerts: Alerts,
+}
+
+/// When somebody is told.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerts {
+    /// Seconds after which the newest point of a series is too old. Without it, none ever is.
+    pub point_age: Option<u64>,
+    /// By how much the clock must go too far to have jumped.
+    #[serde(with = "seconds")]
+    pub clock_jump: Duration,
 }
 
 /// How many, and how much memory for them.
@@ -96,6 +115,9 @@ pub struct Deadlines {
     /// How often the files of clients are looked at.
     #[serde(with = "seconds")]
     pub registry: Duration,
+    /// How long the command for events may run.
+    #[serde(with = "seconds")]
+    pub notify: Duration,
 }
 
 /// How fast.
@@ -175,11 +197,20 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
             public_host: None,
+            observe: SocketAddr::from(([127, 0, 0, 1], OBSERVE_PORT)),
+            notify: Vec::new(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             rates: Rates::default(),
             quotas: Quotas::default(),
+            alerts: Alerts::default(),
         }
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { point_age: None, clock_jump: Duration::from_secs(60) }
     }
 }
 
@@ -210,6 +241,7 @@ impl Default for Deadlines {
             repository_idle: Duration::from_secs(60),
             stop: Duration::from_secs(30),
             registry: Duration::from_secs(1),
+            notify: Duration::from_secs(10),
         }
     }
 }
@@ -274,6 +306,12 @@ impl Config {
         if self.deadlines.heartbeat >= self.deadlines.silence {
             return unfit("deadlines.heartbeat must be shorter than deadlines.silence".to_owned());
         }
+        if self.alerts.clock_jump < CLOCK_JUMP_MIN {
+            return unfit(format!("alerts.clock_jump must be at least {}", CLOCK_JUMP_MIN.as_secs()));
+        }
+        if self.notify.first().is_some_and(String::is_empty) {
+            return unfit("notify must begin with the name of a program".to_owned());
+        }
         for quota in self.quotas.all() {
             if quota.soft_bytes.zip(quota.hard_bytes).is_some_and(|(soft, hard)| soft > hard) {
                 return unfit("soft_bytes of a quota must not be above its hard_bytes".to_owned());
@@ -285,6 +323,8 @@ impl Config {
 
 /// Least bytes that a session may have under way.
 pub const SESSION_BYTES_MIN: u32 = 64 << 10;
+/// Least jump of the clock: less is how a clock is set right in small steps.
+const CLOCK_JUMP_MIN: Duration = Duration::from_secs(1);
 /// Least requests that a session may have under way.
 pub const SESSION_REQUESTS_MIN: u32 = 16;
 

@@ -1,13 +1,18 @@
 //! Where connections come in: accepted, let through the handshake, and ended in order when the server is stopped.
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
 
+use farkeep_engine::Clock;
+use farkeep_engine::SystemClock;
 use farkeep_protocol::identity::PublicKey;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -24,8 +29,14 @@ use crate::bridge::Accounts;
 use crate::bridge::Groups;
 use crate::bridge::Pool;
 use crate::bridge::Repositories;
+use crate::bridge::survey;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::observe::ClockWatch;
+use crate::observe::Event;
+use crate::observe::Queue;
+use crate::observe::Watching;
+use crate::registry::Client;
 use crate::registry::Clients;
 use crate::registry::Folder;
 use crate::registry::FolderError;
@@ -49,6 +60,9 @@ pub enum ListenError {
     /// The identity cannot be used.
     #[error("the identity cannot be used for TLS")]
     Identity(#[from] rustls::Error),
+    /// Events cannot be written down.
+    #[error("cannot write events to the data folder")]
+    Events(#[source] io::Error),
     /// Nothing can come in.
     #[error("cannot listen on {address}")]
     Listen {
@@ -67,6 +81,7 @@ pub struct Server {
     house: Arc<House>,
     accepting: JoinHandle<()>,
     ticking: JoinHandle<()>,
+    watching: Watching,
     _lock: std::fs::File,
 }
 
@@ -82,31 +97,54 @@ impl Server {
         let lock = folder.lock()?;
         let (acceptor, key) = tls::acceptor(&seed)?;
         let config = Arc::new(config);
-        let pool = Pool::new(config.limits.threads);
+        let watching =
+            Watching::start(folder.path(), Arc::clone(&config)).await.map_err(ListenError::Events)?;
+        let observer = &watching.observer;
+        let queue = |queue| observer.counters.queue(queue).clone();
+        let pool = Pool::new(config.limits.threads, queue(Queue::Repositories));
         let house = Arc::new(House {
             clients: Arc::new(Clients::open(&folder)?),
             tokens: Tokens::open(&folder),
-            accounts: Accounts::new(folder.clone(), Arc::clone(&config)),
-            repositories: Repositories::start(&folder, Arc::clone(&config), pool.clone()),
+            accounts: Accounts::new(folder.clone(), Arc::clone(&config), observer.recorder.clone()),
+            repositories: Repositories::start(
+                &folder,
+                Arc::clone(&config),
+                pool.clone(),
+                Arc::clone(observer),
+            ),
             groups: Groups::start(),
-            verifications: Pool::new(config.limits.verifications),
+            verifications: Pool::new(config.limits.verifications, queue(Queue::Verifications)),
             sessions: Sessions::new(config.limits.clone()),
             phase: watch::Sender::new(Phase::Running),
+            observer: Arc::clone(observer),
             pool,
             config,
         });
         let failed = |source| ListenError::Listen { address: house.config.listen, source };
         let listener = TcpListener::bind(house.config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        tracing::info!(%address, %key, "the server listens");
+        tracing::info!(%address, observe = ?watching.address, %key, "the server listens");
+        watching.started(address);
         let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&house)));
         let ticking = tokio::spawn(tick(Arc::clone(&house)));
-        Ok(Self { address, key, house, accepting, ticking, _lock: lock })
+        let looking = survey(
+            folder.repositories(),
+            house.pool.clone(),
+            Arc::clone(&house.config),
+            Arc::clone(&house.observer),
+        );
+        tokio::spawn(looking);
+        Ok(Self { address, key, house, accepting, ticking, watching, _lock: lock })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/metrics` and `/health` are answered, if they are.
+    pub fn observe(&self) -> Option<SocketAddr> {
+        self.watching.address
     }
 
     /// The key that it shows.
@@ -122,6 +160,7 @@ impl Server {
     /// Ends all sessions in order, those that do not end in time without it, and closes all repositories.
     pub async fn stop(self) {
         tracing::info!("the server is being stopped");
+        self.house.observer.stopping();
         self.accepting.abort();
         self.house.phase.send_replace(Phase::Draining);
         let ended = timeout(self.house.config.deadlines.stop, self.house.sessions.ended()).await;
@@ -132,6 +171,7 @@ impl Server {
         self.house.repositories.stop().await;
         self.ticking.abort();
         note(&self.house).await;
+        self.watching.stop().await;
         tracing::info!("the server was stopped");
     }
 }
@@ -139,13 +179,37 @@ impl Server {
 /// Looks after what files say, and writes down what they are to say.
 async fn tick(house: Arc<House>) {
     let mut ticks = interval(house.config.deadlines.registry);
+    let jump = house.config.alerts.clock_jump;
+    let mut clock = ClockWatch::new(jump, SystemTime::now(), Instant::now());
+    let mut revoked: HashSet<PublicKey> = revoked(&house).into_iter().map(|(key, _)| key).collect();
     loop {
         ticks.tick().await;
         let clients = Arc::clone(&house.clients);
-        if let Ok(Err(error)) = house.pool.run(move || clients.refresh()).await {
-            tracing::warn!(%error, "the clients cannot be looked at");
+        match house.pool.run(move || clients.refresh()).await {
+            Ok(Ok(true)) => announce(&house, &mut revoked),
+            Ok(Err(error)) => tracing::warn!(%error, "the clients cannot be looked at"),
+            Ok(Ok(false)) | Err(_) => {}
         }
         note(&house).await;
+        if let Some(seconds) = clock.look(SystemTime::now(), Instant::now()) {
+            house.observer.recorder.raise(Event::ClockJumped { seconds });
+        }
+        house.observer.look_at_points(&house.config.alerts, SystemClock.now());
+    }
+}
+
+/// Clients that are shut out.
+fn revoked(house: &House) -> Vec<(PublicKey, Arc<Client>)> {
+    house.clients.all().into_iter().filter(|(_, client)| client.revoked.is_some()).collect()
+}
+
+/// Raises an event for each client that was not shut out before.
+fn announce(house: &House, known: &mut HashSet<PublicKey>) {
+    for (key, client) in revoked(house) {
+        if known.insert(key) {
+            let (client, key) = (client.name.clone(), key.to_string());
+            house.observer.recorder.raise(Event::Revoked { client, key });
+        }
     }
 }
 
@@ -186,6 +250,7 @@ async fn connect(
     house: Arc<House>,
     passing: Passing,
 ) {
+    let _counted = house.observer.counters.connections.hold();
     // Frames are collected before they are written; what is written is meant to go.
     drop(stream.set_nodelay(true));
     let stream = match timeout(house.config.deadlines.step, acceptor.accept(stream)).await {

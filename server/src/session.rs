@@ -13,6 +13,7 @@ use crate::bridge::Groups;
 use crate::bridge::Pool;
 use crate::bridge::Repositories;
 use crate::config::Config;
+use crate::observe::Observer;
 use crate::registry::Clients;
 use crate::registry::Tokens;
 
@@ -56,5 +57,6 @@ pub(crate) struct House {
     /// Verifications, which take hours and shall not keep others waiting.
     pub(crate) verifications: Pool,
     pub(crate) sessions: Sessions,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) phase: watch::Sender<Phase>,
 }

@@ -41,7 +41,8 @@ pub(crate) struct Host {
 
 /// A config for tests: any free port, and nothing takes long.
 pub(crate) fn config() -> Config {
-    let mut config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = Config { listen: any, observe: any, ..Config::default() };
     config.deadlines.registry = Duration::from_millis(10);
     config.deadlines.gather = Duration::from_millis(5);
     config.deadlines.repository_idle = Duration::from_millis(200);
@@ -55,6 +56,11 @@ impl Host {
     pub(crate) async fn bare(config: Config) -> Self {
         let root = TempDir::new().expect("a temporary folder can be made");
         Folder::create(root.path()).expect("made");
+        Self::over(root, config).await
+    }
+
+    /// A server over the data folder of another one that was stopped.
+    pub(crate) async fn over(root: TempDir, config: Config) -> Self {
         let server = Server::start(root.path(), config).await.expect("it starts");
         Self { server, root }
     }
@@ -122,6 +128,10 @@ impl Host {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    pub(crate) fn observe(&self) -> SocketAddr {
+        self.server.observe().expect("any port is free")
     }
 
     pub(crate) fn key(&self) -> PublicKey {

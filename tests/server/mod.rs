@@ -9,3 +9,4 @@ mod keeping;
 mod limits;
 mod resume;
 mod story;
+mod watching;

@@ -18,6 +18,7 @@ use farkeep_protocol::identity::PublicKey;
 use super::Failure;
 use super::meter::Meter;
 use crate::config::Config;
+use crate::observe::Recorder;
 use crate::registry::Client;
 use crate::registry::Folder;
 
@@ -39,6 +40,7 @@ pub(crate) struct Account {
 pub(crate) struct Accounts {
     folder: Folder,
     config: Arc<Config>,
+    recorder: Recorder,
     open: Mutex<HashMap<PublicKey, Arc<Account>>>,
 }
 
@@ -47,8 +49,8 @@ pub(crate) struct Accounts {
 pub(crate) struct Seat(Arc<Account>);
 
 impl Accounts {
-    pub(crate) fn new(folder: Folder, config: Arc<Config>) -> Self {
-        Self { folder, config, open: Mutex::default() }
+    pub(crate) fn new(folder: Folder, config: Arc<Config>, recorder: Recorder) -> Self {
+        Self { folder, config, recorder, open: Mutex::default() }
     }
 
     /// The account of a client. Reads a small file when the client is here for the first time.
@@ -65,7 +67,7 @@ impl Accounts {
         let quota = self.config.quotas.client(&client.name);
         let per_second = self.config.rates.requests(client.role);
         let account = Arc::new(Account {
-            meter: Meter::new(format!("client {}", client.name), quota, used_bytes),
+            meter: Meter::new(format!("client {}", client.name), quota, used_bytes, self.recorder.clone()),
             noted_bytes: AtomicU64::new(used_bytes),
             rate: Mutex::new(Rate::new(per_second, Instant::now())),
             sessions: AtomicUsize::new(0),

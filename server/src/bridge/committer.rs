@@ -96,6 +96,8 @@ pub(super) async fn run(
 struct Batch {
     syncs: Vec<(u64, Reply<()>)>,
     commits: Vec<(Vec<Commit>, Reply<Vec<CommittedAt>>)>,
+    /// When the first of them came.
+    begun: Option<Instant>,
     bytes: u64,
     is_urgent: bool,
 }
@@ -108,7 +110,10 @@ impl Batch {
                 self.is_urgent |= urgency == Urgency::Now;
                 self.syncs.push((losses, done));
             }
-            Order::Commit { commits, done } => self.commits.push((commits, done)),
+            Order::Commit { commits, done } => {
+                self.begun.get_or_insert_with(Instant::now);
+                self.commits.push((commits, done));
+            }
         }
     }
 
@@ -132,6 +137,15 @@ impl Batch {
                 Ok(_) => Err(Failure::new(Code::LOST, "objects that were not durable yet were given up")),
                 Err(failure) => Err(failure.clone()),
             });
+        }
+        if let Some(begun) = self.begun {
+            let new = |outcome: &Result<Vec<CommittedAt>, Failure>| {
+                outcome.iter().flatten().filter(|committed| !committed.already).count() as u64
+            };
+            let count = committed.iter().map(|(outcome, _)| new(outcome)).sum();
+            repository.observer().counters.committed(count, begun.elapsed());
+            // Before anybody is told, so that whoever was told finds it.
+            repository.report();
         }
         for (outcome, done) in committed {
             if let Err(failure) = &outcome {

@@ -8,6 +8,8 @@ use farkeep_protocol::fault::Code;
 
 use super::Failure;
 use crate::config::Quota;
+use crate::observe::Event;
+use crate::observe::Recorder;
 
 #[cfg(test)]
 mod tests;
@@ -20,11 +22,20 @@ pub(super) struct Meter {
     quota: Quota,
     used_bytes: AtomicU64,
     has_warned: AtomicBool,
+    has_refused: AtomicBool,
+    recorder: Recorder,
 }
 
 impl Meter {
-    pub(super) fn new(whose: String, quota: Quota, used_bytes: u64) -> Self {
-        Self { whose, quota, used_bytes: AtomicU64::new(used_bytes), has_warned: AtomicBool::new(false) }
+    pub(super) fn new(whose: String, quota: Quota, used_bytes: u64, recorder: Recorder) -> Self {
+        Self {
+            whose,
+            quota,
+            used_bytes: AtomicU64::new(used_bytes),
+            has_warned: AtomicBool::new(false),
+            has_refused: AtomicBool::new(false),
+            recorder,
+        }
     }
 
     pub(super) fn used_bytes(&self) -> u64 {
@@ -40,12 +51,18 @@ impl Meter {
         let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= hard);
         let before = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         let Ok(before) = before else {
+            if !self.has_refused.swap(true, Ordering::Relaxed) {
+                let (whose, used_bytes) = (self.whose.clone(), self.used_bytes());
+                self.recorder.raise(Event::QuotaHard { whose, used_bytes, limit_bytes: hard });
+            }
             let text = format!("{} may store {hard} bytes", self.whose);
             return Err(Failure::new(Code::QUOTA_EXCEEDED, text));
         };
-        let is_above = self.quota.soft_bytes.is_some_and(|soft| before.saturating_add(bytes) > soft);
-        if is_above && !self.has_warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(whose = %self.whose, used_bytes = before + bytes, "a soft quota is exceeded");
+        let used_bytes = before.saturating_add(bytes);
+        if let Some(limit_bytes) = self.quota.soft_bytes.filter(|soft| used_bytes > *soft)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            self.recorder.raise(Event::QuotaSoft { whose: self.whose.clone(), used_bytes, limit_bytes });
         }
         Ok(())
     }

@@ -7,14 +7,18 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::Failure;
+use crate::observe::Gauge;
 
 /// Threads that may block. Work waits in the order in which it came, so that no session starves.
 #[derive(Debug, Clone)]
-pub(crate) struct Pool(Arc<Semaphore>);
+pub(crate) struct Pool {
+    threads: Arc<Semaphore>,
+    waiting: Gauge,
+}
 
 impl Pool {
-    pub(crate) fn new(threads: usize) -> Self {
-        Self(Arc::new(Semaphore::new(threads)))
+    pub(crate) fn new(threads: usize, waiting: Gauge) -> Self {
+        Self { threads: Arc::new(Semaphore::new(threads)), waiting }
     }
 
     /// Does `work` on a thread that may block. Work that has begun is done even if nobody waits for it any more.
@@ -22,7 +26,9 @@ impl Pool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let permit = Arc::clone(&self.0).acquire_owned().await.expect("the pool is never closed");
+        let waiting = self.waiting.hold();
+        let permit = Arc::clone(&self.threads).acquire_owned().await.expect("the pool is never closed");
+        drop(waiting);
         let done = spawn_blocking(move || {
             let _permit = permit;
             work()

@@ -37,6 +37,7 @@ use super::Reply;
 use super::committer;
 use super::repository::Repository;
 use crate::config::Config;
+use crate::observe::Observer;
 use crate::registry::Folder;
 
 /// How a repository comes to be open.
@@ -62,12 +63,13 @@ enum Message {
 
 impl Repositories {
     /// Starts the task.
-    pub(crate) fn start(folder: &Folder, config: Arc<Config>, pool: Pool) -> Self {
+    pub(crate) fn start(folder: &Folder, config: Arc<Config>, pool: Pool, observer: Arc<Observer>) -> Self {
         let (sender, messages) = mpsc::unbounded_channel();
         let owner = Owner {
             folder: folder.repositories(),
             config,
             pool,
+            observer,
             sender: sender.downgrade(),
             entries: HashMap::new(),
             stopping: None,
@@ -100,6 +102,7 @@ struct Owner {
     folder: PathBuf,
     config: Arc<Config>,
     pool: Pool,
+    observer: Arc<Observer>,
     sender: mpsc::WeakUnboundedSender<Message>,
     entries: HashMap<String, Entry>,
     stopping: Option<oneshot::Sender<()>>,
@@ -183,12 +186,12 @@ impl Owner {
         // What the first one asked for is done; the rest then find it open.
         waiting.insert(0, (How::Open, reply));
         let (folder, config, pool) = (self.folder.join(&name), Arc::clone(&self.config), self.pool.clone());
-        let sender = self.sender.clone();
+        let (sender, observer) = (self.sender.clone(), Arc::clone(&self.observer));
         tokio::spawn(async move {
             let quota = config.quotas.repository(&name);
             let work = {
                 let name = name.clone();
-                move || Repository::new(&name, open(&folder, &how)?, quota).map(Arc::new)
+                move || Repository::new(&name, open(&folder, &how)?, quota, observer).map(Arc::new)
             };
             let result = pool.run(work).await.and_then(|result| result);
             if let Some(sender) = sender.upgrade() {

@@ -14,6 +14,9 @@ use super::Failure;
 use super::Order;
 use super::meter::Meter;
 use crate::config::Quota;
+use crate::observe::Event;
+use crate::observe::Figures;
+use crate::observe::Observer;
 
 /// An open repository.
 pub(super) struct Repository {
@@ -22,17 +25,39 @@ pub(super) struct Repository {
     pub(super) meter: Meter,
     /// A sync failed: it must be opened anew.
     is_poisoned: AtomicBool,
+    observer: Arc<Observer>,
+    figures: Arc<Figures>,
 }
 
 impl Repository {
-    pub(super) fn new(name: &str, engine: Engine, quota: Quota) -> Result<Self, Failure> {
+    pub(super) fn new(
+        name: &str,
+        engine: Engine,
+        quota: Quota,
+        observer: Arc<Observer>,
+    ) -> Result<Self, Failure> {
         let used_bytes = engine.usage()?.bytes;
-        Ok(Self {
+        let figures = observer.repository(name, quota);
+        figures.opened();
+        let repository = Self {
             name: name.to_owned(),
-            meter: Meter::new(format!("repository {name}"), quota, used_bytes),
+            meter: Meter::new(format!("repository {name}"), quota, used_bytes, observer.recorder.clone()),
             engine,
             is_poisoned: AtomicBool::new(false),
-        })
+            observer,
+            figures,
+        };
+        repository.report();
+        Ok(repository)
+    }
+
+    /// Says what is stored now. Blocks.
+    pub(super) fn report(&self) {
+        super::survey::report(&self.engine, self.meter.used_bytes(), &self.figures);
+    }
+
+    pub(super) fn observer(&self) -> &Observer {
+        &self.observer
     }
 
     pub(super) fn is_poisoned(&self) -> bool {
@@ -43,6 +68,9 @@ impl Repository {
     pub(super) fn learn(&self, failure: &Failure) {
         if failure.is_poison() && !self.is_poisoned.swap(true, Ordering::Relaxed) {
             tracing::error!(repository = %self.name, %failure, "a repository must be opened anew");
+            self.figures.failed();
+            let (repository, text) = (self.name.clone(), failure.text.clone());
+            self.observer.recorder.raise(Event::StorageFailed { repository, text });
         }
     }
 }

@@ -39,6 +39,8 @@ fn a_misspelt_key_and_a_value_that_cannot_work_are_refused() {
         "[limits]\nsession_requests = 1",
         "[deadlines]\nheartbeat = 60",
         "[deadlines]\nresume = -1",
+        "notify = ['']",
+        "[alerts]\nclock_jump = 0",
         "[quotas.each_client]\nsoft_bytes = 2\nhard_bytes = 1",
     ] {
         assert!(parse(text).is_err(), "{text}");

@@ -40,6 +40,7 @@ use crate::bridge::Member;
 use crate::bridge::Reply;
 use crate::bridge::Seat;
 use crate::bridge::Taken;
+use crate::observe::Held;
 use crate::registry::Client;
 use crate::registry::Standing;
 
@@ -126,6 +127,8 @@ pub(super) struct Owner {
     pub(super) rights: Rights,
     /// A place among the sessions of the client.
     pub(super) _seat: Seat,
+    /// One more in the figures.
+    pub(super) _counted: Held,
 }
 
 /// A session.

@@ -4,6 +4,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Clock;
 use farkeep_engine::SystemClock;
+use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Fault;
 use farkeep_protocol::fault::Refused;
 use farkeep_protocol::field::List;
@@ -101,6 +102,14 @@ impl Answer {
             Self::Slot { .. } => Some(Slot::KIND),
             Self::Verified { .. } => Some(Verified::KIND),
             Self::Close => None,
+        }
+    }
+
+    /// Why something was not done, if that is what it says.
+    pub(super) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused { failure, .. } | Self::Fault { failure, .. } => Some(failure.code),
+            _ => None,
         }
     }
 

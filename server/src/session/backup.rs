@@ -34,6 +34,7 @@ use crate::bridge::Reply;
 use crate::bridge::Step;
 use crate::bridge::Taken;
 use crate::bridge::Urgency;
+use crate::observe::Outcome;
 
 #[cfg(test)]
 mod tests;
@@ -189,10 +190,12 @@ impl Session {
             self.intake.free_bytes(put.body_bytes);
             match outcome {
                 Ok(Put::New) => {
+                    self.house.observer.counters.object(Outcome::New);
                     bytes += put.reserved_bytes;
                     under.push(put);
                 }
                 Ok(Put::Known) => {
+                    self.house.observer.counters.object(Outcome::Known);
                     self.release(put.reserved_bytes);
                     put.reserved_bytes = 0;
                     under.push(put);
@@ -248,6 +251,7 @@ impl Session {
 
     /// A put was refused before it was taken in.
     pub(super) fn refuse_put(&mut self, number: u64, line: LineId, failure: Failure) {
+        self.house.observer.counters.object(Outcome::Refused);
         self.puts.refuse(number);
         self.intake.free_request();
         self.answer(line, Some(Answer::Refused { sequence: sequence(number), failure }));

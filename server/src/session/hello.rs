@@ -52,6 +52,7 @@ use crate::bridge::Failure;
 use crate::bridge::How;
 use crate::bridge::Lease;
 use crate::bridge::Reply;
+use crate::observe;
 use crate::registry::Client;
 use crate::registry::RedeemError;
 use crate::registry::Standing;
@@ -87,7 +88,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     key: PublicKey,
     passed: impl FnOnce(),
 ) {
-    let mut door = Door { wire: Wire::new(stream, Arc::clone(&house.config)), house, key };
+    let mut door =
+        Door { wire: Wire::new(stream, Arc::clone(&house.config), Arc::clone(&house.observer)), house, key };
     match door.begin().await {
         Ok(Some(begun)) => {
             passed();
@@ -97,6 +99,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Err(Turned::Gone) => {}
         Err(Turned::Away(failure)) => {
             tracing::info!(client = %key, %failure, "a connection is turned away");
+            door.house.observer.counters.fault(failure.code);
             let text = Text::beginning(&failure.text);
             let fault = Fault { code: failure.code, sequence: None, text };
             drop(door.say(&fault).await);
@@ -188,6 +191,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
             }
         })?;
         tracing::info!(client = %self.key, name = %client.name, role = client.role.name(), "a client is enrolled");
+        self.house.observer.recorder.raise(observe::Event::Enrolled {
+            client: client.name.clone(),
+            key: self.key.to_string(),
+            role: client.role.name().to_owned(),
+        });
         let names = client.repositories.iter().filter_map(|name| Name::new(name).ok()).collect();
         let repositories =
             List::new(names).map_err(|error| Failure::new(Code::INTERNAL, error.to_string()))?;
@@ -210,7 +218,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
             role = client.role.name(),
             repository = lease.name()
         );
-        let owner = Owner { key: self.key, client, account, rights, _seat: seat };
+        let counted = self.house.observer.counters.role(client.role).hold();
+        let owner = Owner { key: self.key, client, account, rights, _seat: seat, _counted: counted };
         let (outbox, answers) = Outbox::new(self.house.config.limits.session_requests);
         let credits = (credit_bytes, greeting.credit_bytes);
         let house = Arc::clone(&self.house);
@@ -228,6 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         let limit = self.house.config.deadlines.step;
         let next = self.wire.reader.next(|kind| awaited.lock().awaits(kind));
         let frame = timeout(limit, next).await.map_err(|_| late())?.map_err(|error| turned(&error))?;
+        self.house.observer.counters.received(frame.kind, frame.body.len());
         let (kind, name, how, access) = match frame.kind {
             Kind::Create => {
                 let create = Create::decode(frame.body).map_err(|error| malformed(&error))?;
@@ -328,6 +338,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         let next = self.wire.reader.next(|kind| state.lock().awaits(kind));
         let frame = timeout(self.house.config.deadlines.step, next).await.map_err(|_| late())?;
         let frame = frame.map_err(|error| turned(&error))?;
+        self.house.observer.counters.received(frame.kind, frame.body.len());
         if frame.kind != due {
             // A Fault, which may come at any time.
             return Err(Turned::Gone);

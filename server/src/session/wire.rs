@@ -47,6 +47,7 @@ use super::request::Came;
 use super::request::Request;
 use crate::bridge::Failure;
 use crate::config::Config;
+use crate::observe::Observer;
 
 /// Both directions of a connection, and how far it is.
 pub(super) struct Wire<S> {
@@ -54,6 +55,7 @@ pub(super) struct Wire<S> {
     pub(super) writer: FrameWriter<WriteHalf<S>>,
     pub(super) state: SharedState,
     pub(super) config: Arc<Config>,
+    pub(super) observer: Arc<Observer>,
 }
 
 /// How far a connection is, for both of its directions.
@@ -106,18 +108,18 @@ impl Stop {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(stream: S, config: Arc<Config>) -> Self {
+    pub(super) fn new(stream: S, config: Arc<Config>, observer: Arc<Observer>) -> Self {
         let (source, target) = tokio::io::split(stream);
         let reader = FrameReader::new(Metered { source, bytes: 0 });
-        Self { reader, writer: FrameWriter::new(target), state: SharedState::default(), config }
+        Self { reader, writer: FrameWriter::new(target), state: SharedState::default(), config, observer }
     }
 
     /// Carries frames and answers until the connection ends, and tells the session how.
     pub(super) async fn run(self, attached: &Attached, outbox: Outbox, answers: mpsc::Receiver<Answer>) {
-        let Self { mut reader, writer, state, config } = self;
+        let Self { mut reader, writer, state, config, observer } = self;
         let (line, ties) = (attached.line, &attached.ties);
-        let read = read(&mut reader, &state, &config, line, ties);
-        let write = write(writer, &state, &config, answers);
+        let read = read(&mut reader, &state, (&config, &observer), line, ties);
+        let write = write(writer, &state, (&config, &observer), answers);
         tokio::pin!(write);
         let how = tokio::select! {
             stop = read => {
@@ -157,7 +159,7 @@ async fn linger<R: AsyncRead + Unpin>(reader: FrameReader<R>, config: &Config) {
 async fn read<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<Metered<R>>,
     state: &SharedState,
-    config: &Config,
+    (config, observer): (&Config, &Observer),
     line: LineId,
     ties: &Ties,
 ) -> Stop {
@@ -166,7 +168,10 @@ async fn read<R: AsyncRead + Unpin>(
     loop {
         let next = reader.next(|kind| state.lock().awaits(kind));
         let came = match timeout(tick, next).await {
-            Ok(Ok(frame)) => came(&frame, state),
+            Ok(Ok(frame)) => {
+                observer.counters.received(frame.kind, frame.body.len());
+                came(&frame, state)
+            }
             Ok(Err(error)) => return broken(&error, state),
             Err(_) => {
                 let (bytes, is_inside) = (reader.source().bytes, reader.is_inside());
@@ -271,7 +276,7 @@ async fn admit(mut request: Request, line: LineId, ties: &Ties) -> Event {
 async fn write<W: AsyncWrite + Unpin>(
     mut writer: FrameWriter<W>,
     state: &SharedState,
-    config: &Config,
+    (config, observer): (&Config, &Observer),
     mut answers: mpsc::Receiver<Answer>,
 ) -> Ending {
     loop {
@@ -291,6 +296,9 @@ async fn write<W: AsyncWrite + Unpin>(
                 // After the end nothing is said, whatever was on its way.
                 tracing::debug!(%error, "an answer came too late");
                 return finish(writer, config, Ending::InOrder).await;
+            }
+            if let Some(code) = answer.code() {
+                observer.counters.fault(code);
             }
             let limit = patience(config, answer.payload_bytes());
             if !matches!(timeout(limit, answer.feed(&mut writer)).await, Ok(Ok(()))) {

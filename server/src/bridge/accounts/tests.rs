@@ -25,7 +25,7 @@ fn accounts(root: &TempDir) -> Accounts {
     let quota = Quota { soft_bytes: None, hard_bytes: Some(100) };
     config.quotas.clients = BTreeMap::from([("web-1".to_owned(), quota)]);
     let folder = Folder::create(root.path()).expect("made");
-    Accounts::new(folder, Arc::new(config))
+    Accounts::new(folder, Arc::new(config), Recorder::new().0)
 }
 
 #[test]

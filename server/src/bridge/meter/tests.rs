@@ -3,7 +3,12 @@ use std::thread;
 use super::*;
 
 fn meter(hard_bytes: u64, used_bytes: u64) -> Meter {
-    Meter::new("web-1".to_owned(), Quota { soft_bytes: Some(1), hard_bytes: Some(hard_bytes) }, used_bytes)
+    Meter::new(
+        "web-1".to_owned(),
+        Quota { soft_bytes: Some(1), hard_bytes: Some(hard_bytes) },
+        used_bytes,
+        Recorder::new().0,
+    )
 }
 
 #[test]
@@ -20,7 +25,7 @@ fn what_is_beyond_the_quota_is_refused_and_not_counted() {
 
 #[test]
 fn without_a_quota_everything_is_counted() {
-    let meter = Meter::new(String::new(), Quota::default(), 7);
+    let meter = Meter::new(String::new(), Quota::default(), 7, Recorder::new().0);
     assert_eq!(meter.reserve(1 << 40), Ok(()));
     assert_eq!(meter.used_bytes(), (1 << 40) + 7);
 }

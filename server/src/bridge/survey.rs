@@ -1,0 +1,64 @@
+//! What repositories have, told to whoever watches: also of those that no session has opened yet.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use farkeep_engine::Access;
+use farkeep_engine::Engine;
+use farkeep_engine::IndexKind;
+use farkeep_engine::Options;
+use farkeep_engine::disk::Backend;
+use farkeep_engine::disk::RealDisk;
+use farkeep_protocol::fault::Code;
+use farkeep_protocol::field::Name;
+
+use super::Failure;
+use super::Pool;
+use crate::config::Config;
+use crate::observe::Figures;
+use crate::observe::Observer;
+
+/// Looks into all repositories, one after the other, so that a point that is too old is seen by a server that was only
+/// just started.
+pub(crate) async fn survey(folder: PathBuf, pool: Pool, config: Arc<Config>, observer: Arc<Observer>) {
+    let names = match names(&folder) {
+        Ok(names) => names,
+        Err(error) => return tracing::warn!(%error, "the repositories cannot be listed"),
+    };
+    for name in names {
+        let path = folder.join(&name);
+        let figures = observer.repository(&name, config.quotas.repository(&name));
+        let looked = pool.run(move || look(&path, &figures)).await.and_then(|looked| looked);
+        if let Err(failure) = looked {
+            tracing::warn!(repository = %name, %failure, "a repository cannot be looked into");
+        }
+    }
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| Name::new(name).is_ok()).collect())
+}
+
+fn look(folder: &Path, figures: &Figures) -> Result<(), Failure> {
+    let random = |error| Failure::new(Code::INTERNAL, format!("the system has no random numbers: {error}"));
+    let options = Options::new(IndexKind::Rocks(folder.join("index"))).map_err(random)?;
+    let disk = RealDisk::open(folder, Backend::Auto)?;
+    let engine = Engine::open(Arc::new(disk), Access::Read, options)?;
+    report(&engine, engine.usage()?.bytes, figures);
+    Ok(())
+}
+
+/// Says what a repository has. Blocks.
+pub(super) fn report(engine: &Engine, used_bytes: u64, figures: &Figures) {
+    if let Ok(usage) = engine.usage() {
+        figures.stored(usage.objects, usage.bytes, used_bytes);
+    }
+    for (series, received) in engine.newest() {
+        figures.point(series.as_str(), received);
+    }
+}

@@ -1,0 +1,82 @@
+//! The observer of a server that runs, with all that goes with it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::Observer;
+use super::events::Event;
+use super::events::Journal;
+use super::events::Recorder;
+use super::notify::Notifier;
+use super::page;
+use crate::config::Config;
+
+/// The observer of a server that runs.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    pub(crate) observer: Arc<Observer>,
+    /// Where the pages are, if they are.
+    pub(crate) address: Option<SocketAddr>,
+    answering: Option<JoinHandle<()>>,
+    telling: Option<JoinHandle<()>>,
+    config: Arc<Config>,
+}
+
+impl Watching {
+    /// Begins to write events down, and to answer for the pages. Backups matter more than the pages: a port that
+    /// somebody else has is logged, and no reason not to serve.
+    ///
+    /// # Errors
+    /// If events cannot be written down.
+    pub(crate) async fn start(folder: &Path, config: Arc<Config>) -> io::Result<Self> {
+        let (recorder, notes) = Recorder::new();
+        let (notifier, telling) = match config.notify.is_empty() {
+            true => (None, None),
+            false => {
+                let limit = config.deadlines.notify;
+                let (notifier, telling) = Notifier::start(config.notify.clone(), limit, recorder.lost());
+                (Some(notifier), Some(telling))
+            }
+        };
+        Journal::open(folder)?.record(&recorder, notes, notifier)?;
+        let observer = Arc::new(Observer::new(recorder));
+        let (mut address, mut answering) = (None, None);
+        match TcpListener::bind(config.observe).await {
+            Ok(listener) => {
+                address = listener.local_addr().ok();
+                let answer = page::watch(listener, Arc::clone(&observer), config.deadlines.step);
+                answering = Some(tokio::spawn(answer));
+            }
+            Err(error) => {
+                tracing::error!(address = %config.observe, %error, "the server runs, and nobody can watch it");
+            }
+        }
+        Ok(Self { observer, address, answering, telling, config })
+    }
+
+    /// The server takes connections.
+    pub(crate) fn started(&self, address: SocketAddr) {
+        self.observer.recorder.raise(Event::Started { address, observe: self.address });
+    }
+
+    /// The server has ended: all events are written down, and the pages are gone.
+    pub(crate) async fn stop(self) {
+        self.observer.recorder.finish().await;
+        if let Some(mut telling) = self.telling {
+            let last = timeout(self.config.deadlines.notify, &mut telling).await;
+            if last.is_err() {
+                tracing::error!("the command was not told of the last events");
+                telling.abort();
+            }
+        }
+        if let Some(answering) = self.answering {
+            answering.abort();
+        }
+    }
+}
