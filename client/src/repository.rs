@@ -3,6 +3,7 @@
 //! A repository is opened in two steps. [`Locked::open`] opens the store; [`Locked::unlock`] reads the key slots and
 //! turns the passphrase into keys on a thread of its own, so that what needs no key can begin meanwhile.
 
+mod access;
 mod content;
 mod create;
 mod error;
@@ -47,6 +48,7 @@ use crate::config::Location;
 use self::fetch::Opener;
 use self::store::Store;
 
+pub use self::access::Access;
 pub use self::content::Piece;
 pub use self::create::Created;
 pub use self::create::Plan;
@@ -63,7 +65,6 @@ pub use self::remote::RemoteError;
 pub use self::remote::enroll;
 pub use self::slots::KeySlot;
 pub use self::store::Stored;
-pub use self::unlock::Access;
 pub use self::unlock::Locked;
 pub use self::unlock::Unlocking;
 

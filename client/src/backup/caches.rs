@@ -24,7 +24,6 @@ use super::catalogue::Leftovers;
 use super::catalogue::Previous;
 use super::catalogue::Trailer;
 use super::healed;
-use super::objects::Shared;
 use super::witness::Witness;
 use crate::repository::Repository;
 
@@ -150,9 +149,8 @@ impl Caches {
     pub(super) fn begin(
         &self,
         previous: &Previous,
-        shared: &Shared<'_>,
+        repository: &Repository,
     ) -> Result<(CatalogueWriter, Bundles, Bundler), BackupError> {
-        let repository = shared.repository;
         let mut bundles = previous.bundles().clone();
         if previous.was_cut() {
             bundles.retain(|ids| repository.probe(ids))?;

@@ -43,7 +43,7 @@ pub(super) fn run(
             scope.spawn(move || pool::work(shared, &jobs, &chunks, &done));
         }
         drop((job_queue, done));
-        let begun = caches.begin(&previous, &shared)?;
+        let begun = caches.begin(&previous, repository)?;
         let mut line = Line::new(&shared, (jobs, done_queue), begun, Accounts::read()?, capture.rest());
         let outcome = Scan::new(&mut line, previous.rows())
             .run(walker)

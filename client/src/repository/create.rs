@@ -18,13 +18,13 @@ use farkeep_engine::SlotId;
 use farkeep_engine::SystemClock;
 
 use super::RepositoryError;
+use super::access::Access;
 use super::local::LocalStore;
 use super::remote::Line;
 use super::remote::New;
 use super::remote::RemoteError;
 use super::remote::RemoteStore;
 use super::store::Store;
-use super::unlock::Access;
 use crate::config::Address;
 use crate::config::Location;
 use crate::config::enrolment::Enrolment;

@@ -30,12 +30,12 @@ use farkeep_engine::disk::DiskError;
 use farkeep_engine::disk::RealDisk;
 
 use super::RepositoryError;
+use super::access::Access;
 use super::store::Damage;
 use super::store::Place;
 use super::store::Report;
 use super::store::Store;
 use super::store::Stored;
-use super::unlock::Access;
 
 /// An engine with what it was asked to store counted.
 pub(super) struct LocalStore {

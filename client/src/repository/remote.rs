@@ -59,11 +59,11 @@ use self::shared::Shared;
 use self::wire::Command;
 use self::wire::Reach;
 use super::RepositoryError;
+use super::access::Access;
 use super::store::Place;
 use super::store::Report;
 use super::store::Store;
 use super::store::Stored;
-use super::unlock::Access;
 use crate::config::Address;
 use crate::config::enrolment::Enrolment;
 

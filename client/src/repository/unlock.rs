@@ -20,6 +20,7 @@ use farkeep_engine::SlotId;
 
 use super::Repository;
 use super::RepositoryError;
+use super::access::Access;
 use super::local::LocalStore;
 use super::remote::Line;
 use super::remote::RemoteStore;
@@ -31,17 +32,6 @@ use crate::config::passphrase::Passphrase;
 
 /// What a recovery code begins with, and hardly a passphrase does.
 const CODE_PREFIX: &str = "FKR1-";
-
-/// What a repository is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// To read, beside whoever writes.
-    Read,
-    /// To read, and to ask what is there as a writer does.
-    Ask,
-    /// To read and write, alone.
-    Write,
-}
 
 /// A repository whose store is open, and whose keys are not there.
 pub struct Locked {

@@ -13,7 +13,7 @@ use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::PathKey;
 
 use super::Verify;
-use super::report::Fault;
+use super::missed::Fault;
 use super::report::Report;
 use super::report::count;
 use crate::progress::Progress;

@@ -24,7 +24,7 @@ use super::files::Existing;
 use super::files::LargeFile;
 use super::files::Writing;
 use super::make_way;
-use super::report::Fault;
+use super::missed::Fault;
 use super::report::count;
 use super::view::View;
 use crate::repository::Place;

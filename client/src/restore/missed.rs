@@ -8,10 +8,19 @@ use std::collections::HashMap;
 use farkeep_codec::tree::Gap;
 use farkeep_codec::tree::PathKey;
 
-use super::report::Fault;
-
 /// Paths and gaps that are remembered. Behind so many nothing is believed to be restored.
 const MISSED_MAX: usize = 1 << 16;
+
+/// Who is at fault when something could not be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The repository: an object is missing or damaged.
+    Repository,
+    /// The target, or the system.
+    Target,
+    /// This user may not make it: that is counted, and is no problem.
+    User,
+}
 
 /// Paths that were not restored.
 #[derive(Debug, Default)]

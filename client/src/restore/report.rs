@@ -12,6 +12,7 @@ use farkeep_codec::tree::PathKey;
 
 use super::Problem;
 use super::Summary;
+use super::missed::Fault;
 use super::missed::Missed;
 use crate::repository::Extent;
 use crate::repository::RepositoryError;
@@ -38,17 +39,6 @@ pub(super) struct Report {
     problems: Mutex<Vec<Problem>>,
     gone: Mutex<Vec<PathKey>>,
     missed: Mutex<Missed>,
-}
-
-/// Who is at fault when something could not be restored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The repository: an object is missing or damaged.
-    Repository,
-    /// The target, or the system.
-    Target,
-    /// This user may not make it: that is counted, and is no problem.
-    User,
 }
 
 impl Report {

@@ -15,7 +15,7 @@ use super::Intent;
 use super::Overwrite;
 use super::Pass;
 use super::make_way;
-use super::report::Fault;
+use super::missed::Fault;
 use super::report::Report;
 use super::report::count;
 use super::view::View;

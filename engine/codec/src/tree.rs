@@ -6,7 +6,6 @@
 //! a function of the entries alone, never of the history by which they came, so unchanged parts of two snapshots
 //! are equal objects. FORMAT.md, "Tree".
 
-pub use builder::BuildError;
 pub use builder::Builder;
 pub use builder::Root;
 pub use cursor::Gap;
@@ -21,6 +20,7 @@ pub use entry::Flags;
 pub use entry::Hole;
 pub use entry::InvalidEntry;
 pub use entry::Owner;
+pub use error::BuildError;
 pub use list::ListBuilder;
 pub use list::ListWalk;
 pub use node::Child;
@@ -32,6 +32,7 @@ pub use walk::Walk;
 
 mod path;
 mod entry;
+mod error;
 mod border;
 mod table;
 mod names;
@@ -39,6 +40,7 @@ mod node;
 mod leaf;
 mod inner;
 mod list;
+mod decode;
 mod builder;
 mod cursor;
 mod walk;

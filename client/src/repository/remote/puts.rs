@@ -15,6 +15,7 @@ use farkeep_protocol::fault::Code;
 use farkeep_protocol::limits::PROBE_IDS_MAX;
 
 use super::error::RemoteError;
+use super::request::BatchNumber;
 use super::request::Reply;
 use super::request::Request;
 use super::shared::Shared;
@@ -25,10 +26,6 @@ const PROBED_BYTES: usize = 1 << 20;
 const ITEM_BYTES: usize = 128;
 /// How often the server may give up what was put, one time after the other, before it is given up itself.
 const LOSSES_MAX: u32 = 16;
-
-/// Number of a batch of things that are asked for together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct BatchNumber(u64);
 
 /// Something in the lane.
 #[derive(Debug)]

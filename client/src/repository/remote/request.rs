@@ -34,7 +34,6 @@ use farkeep_protocol::message::Usage as AskUsage;
 use farkeep_protocol::message::Verify;
 
 use super::error::RemoteError;
-use super::puts::BatchNumber;
 use crate::repository::store::Report;
 
 /// Whoever waits for one answer.
@@ -47,6 +46,10 @@ pub(super) struct ListedRecord {
     pub(super) received_ns: i64,
     pub(super) record: Vec<u8>,
 }
+
+/// Number of a batch of things that are asked for together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BatchNumber(pub(super) u64);
 
 /// A request that is or will be under way.
 #[derive(Debug)]

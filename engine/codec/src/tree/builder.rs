@@ -1,14 +1,12 @@
 //! Builds a tree from entries in path order.
 
-use thiserror::Error;
-
 use crate::id::ObjectId;
 use crate::key::DomainKeys;
 use crate::layout::Writer;
 use crate::object::Pointer;
 use crate::tree::border;
 use crate::tree::entry::Entry;
-use crate::tree::entry::InvalidEntry;
+use crate::tree::error::BuildError;
 use crate::tree::inner;
 use crate::tree::leaf;
 use crate::tree::leaf::LeafWriter;
@@ -28,32 +26,6 @@ pub struct Root {
     pub entries: u64,
     /// Bytes of all files, holes included; `u64::MAX` if they are more.
     pub bytes: u64,
-}
-
-/// Why a tree or a list could not be built further.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BuildError<E> {
-    /// The format cannot hold the entry.
-    #[error("cannot put an entry into the tree")]
-    Invalid(#[from] InvalidEntry),
-    /// The entry does not come behind the one before it.
-    #[error("entry {path} comes after {last}")]
-    Order {
-        /// The entry that went in before.
-        last: PathKey,
-        /// The entry that was to go in.
-        path: PathKey,
-    },
-    /// A pointer that no object can have was to go into a content list.
-    #[error("cannot put a pointer into a content list: {what}")]
-    Pointer {
-        /// The rule that it breaks.
-        what: &'static str,
-    },
-    /// The sink did not take a node.
-    #[error("cannot store a node of the tree")]
-    Sink(#[source] E),
 }
 
 /// Takes entries in path order and hands out nodes as they are full, leaves first.

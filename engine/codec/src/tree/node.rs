@@ -1,16 +1,9 @@
 //! One node of a tree or of a content list: what all of them have in common, and which there are.
 
 use crate::id::ObjectId;
-use crate::id::Seed;
-use crate::layout::Malformed;
-use crate::layout::Reader;
 use crate::layout::Writer;
 use crate::object::Pointer;
 use crate::tree::entry::Entry;
-use crate::tree::entry::pointer_fault;
-use crate::tree::inner;
-use crate::tree::leaf;
-use crate::tree::list;
 use crate::tree::path::PathKey;
 
 #[cfg(test)]
@@ -22,9 +15,6 @@ pub(crate) const LEAF: u8 = 1;
 pub(crate) const INNER: u8 = 2;
 /// First byte of a node of a content list.
 pub(crate) const LIST: u8 = 3;
-
-/// Bytes of a seed in the table at the end of a node.
-const SEED_BYTES: usize = 32;
 
 /// A node as bytes, ready to be sealed as an object of kind node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,32 +61,6 @@ pub struct Child {
     pub bytes: u64,
 }
 
-impl Node {
-    /// Reads a node from its plaintext and the references of its object.
-    ///
-    /// What is accepted encodes to the same bytes again. Memory stays in proportion to the bytes, within the weight
-    /// that [`limits`](crate::limits) gives to a leaf and an inner node.
-    ///
-    /// # Errors
-    /// [`Malformed`] when a rule of FORMAT.md, "Tree", is broken.
-    pub fn decode(plain: &[u8], references: &[ObjectId]) -> Result<Self, Malformed> {
-        let body_bytes =
-            SEED_BYTES.checked_mul(references.len()).and_then(|seeds| plain.len().checked_sub(seeds));
-        let (body, seeds) = body_bytes
-            .and_then(|bytes| plain.split_at_checked(bytes))
-            .ok_or(Malformed { what: "node seeds", offset: 0 })?;
-        let mut reader = Reader::new(body);
-        let tag = reader.u8("node tag")?;
-        let pointers = read_pointers(&mut reader, references, seeds)?;
-        match tag {
-            LEAF => leaf::read(reader, &pointers).map(Self::Leaf),
-            INNER => inner::read(reader, &pointers),
-            LIST => list::read(reader, &pointers),
-            _ => Err(Malformed { what: "node tag", offset: 0 }),
-        }
-    }
-}
-
 /// Writes the front that all nodes share: tag, and the lengths of what the node points to.
 pub(crate) fn write_front(writer: &mut Writer, tag: u8, pointers: &[Pointer]) {
     writer.u8(tag);
@@ -110,22 +74,4 @@ pub(crate) fn write_seeds(writer: &mut Writer, pointers: &[Pointer]) {
     for pointer in pointers {
         writer.bytes(pointer.seed.as_bytes());
     }
-}
-
-fn read_pointers(
-    reader: &mut Reader<'_>,
-    references: &[ObjectId],
-    seeds: &[u8],
-) -> Result<Vec<Pointer>, Malformed> {
-    let (seeds, _) = seeds.as_chunks::<SEED_BYTES>();
-    let mut pointers = Vec::with_capacity(references.len());
-    for (id, seed) in references.iter().zip(seeds) {
-        let plain_bytes = reader.varint_u32("node plaintext length")?;
-        let pointer = Pointer { id: *id, seed: Seed::from_bytes(*seed), plain_bytes };
-        if pointer_fault(&pointer).is_some() {
-            return Err(reader.malformed("node plaintext length"));
-        }
-        pointers.push(pointer);
-    }
-    Ok(pointers)
 }
