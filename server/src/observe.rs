@@ -38,6 +38,8 @@ mod notify;
 mod page;
 mod text;
 mod watching;
+#[cfg(test)]
+mod tests;
 
 /// The variable that says how much is logged, as `tracing` has it: `debug`, or `farkeep_server=trace,info`.
 pub const LOG: &str = "FARKEEPD_LOG";
