@@ -12,3 +12,4 @@ mod golden;
 mod server;
 mod remote;
 mod hostile;
+mod chaos;
