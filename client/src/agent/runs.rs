@@ -30,11 +30,11 @@ pub struct Runs {
 /// What is remembered of one job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
-    /// The due time that the last run was for.
+    /// When the last run began that came to its end: times since then were missed.
     pub due: Option<Timestamp>,
     /// When the last run began.
     pub begun: Option<Timestamp>,
-    /// When it ended; before `begun` or absent while it goes on.
+    /// When it ended; absent while it goes on.
     pub ended: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Outcome>,

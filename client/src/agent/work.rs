@@ -1,6 +1,5 @@
 //! The work of an agent: waits until a job is due, runs it with its hooks, and remembers how it went.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +9,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use farkeep_protocol::hello::Role;
-use jiff::SignedDuration;
 use jiff::Timestamp;
 use thiserror::Error;
 
@@ -50,7 +48,7 @@ use crate::source::Roots;
 use crate::source::RuleError;
 use crate::source::Rules;
 
-/// How long the agent sleeps at most before it looks at the clock again, which somebody may have set.
+/// How long the agent sleeps at most before it looks whether it is told to end, and at the clock, which somebody may set.
 const LOOK: Duration = Duration::from_millis(500);
 /// First and longest wait before all servers are tried again.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
@@ -119,7 +117,6 @@ pub struct Agent<'a> {
     config: &'a Config,
     place: &'a Place,
     runs: Runs,
-    next: HashMap<String, Timestamp>,
 }
 
 impl<'a> Agent<'a> {
@@ -127,7 +124,9 @@ impl<'a> Agent<'a> {
     pub fn new(config: &'a Config, place: &'a Place) -> Self {
         let mut runs = Runs::read(&config.state);
         runs.jobs.retain(|name, _| config.jobs.iter().any(|job| job.name == *name));
-        Self { config, place, runs, next: HashMap::new() }
+        // The schedule may be another since.
+        runs.jobs.values_mut().for_each(|remembered| remembered.next = None);
+        Self { config, place, runs }
     }
 
     /// Runs jobs as they come due until it is told to end, and tells `ended` of each.
@@ -139,9 +138,9 @@ impl<'a> Agent<'a> {
         while !self.is_cancelled() {
             let now = Timestamp::now();
             match self.first_due(now)? {
-                Some((job, at)) if at <= now => ended(&self.take(job, at)?),
-                Some((_, at)) => self.sleep_until(at),
-                None => self.sleep_until(now.checked_add(SignedDuration::from_hours(1)).unwrap_or(now)),
+                Some((job, at)) if at <= now => ended(&self.take(job)?),
+                Some((_, at)) => self.sleep(at.duration_since(now).try_into().unwrap_or(LOOK).min(LOOK)),
+                None => self.sleep(LOOK),
             }
         }
         Ok(())
@@ -156,7 +155,7 @@ impl<'a> Agent<'a> {
         let config = self.config;
         for job in &config.jobs {
             if !self.is_cancelled() {
-                ended(&self.take(job, Timestamp::now())?);
+                ended(&self.take(job)?);
             }
         }
         Ok(())
@@ -166,40 +165,40 @@ impl<'a> Agent<'a> {
     fn first_due(&mut self, now: Timestamp) -> io::Result<Option<(&'a Job, Timestamp)>> {
         let mut is_new = false;
         for job in &self.config.jobs {
-            if self.next.contains_key(&job.name) {
+            let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
+            if remembered.next.is_some() {
                 continue;
             }
-            let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
             let spread = spread(&self.place.host, &job.name, job.jitter);
-            let next = match due(&job.schedule, remembered.due, now, spread, job.catch_up) {
+            remembered.next = match due(&job.schedule, remembered.due, now, spread, job.catch_up) {
                 Due::Now => Some(now),
                 Due::At(time) => Some(time),
                 Due::Never => None,
             };
-            is_new |= remembered.next != next;
-            remembered.next = next;
-            if let Some(next) = next {
-                self.next.insert(job.name.clone(), next);
-            }
+            is_new |= remembered.next.is_some();
         }
         if is_new {
             self.runs.write(&self.config.state)?;
         }
-        let times = self.config.jobs.iter().filter_map(|job| Some((job, *self.next.get(&job.name)?)));
+        let next = |job: &Job| self.runs.jobs.get(&job.name)?.next;
+        let times = self.config.jobs.iter().filter_map(|job| Some((job, next(job)?)));
         Ok(times.min_by_key(|(_, time)| *time))
     }
 
-    /// Runs one job, and remembers how it went.
-    fn take(&mut self, job: &'a Job, at: Timestamp) -> io::Result<Ended> {
+    /// Runs one job, and remembers how it went. A run that is killed or told to end was none: its time is made up for.
+    fn take(&mut self, job: &'a Job) -> io::Result<Ended> {
         let begun = Timestamp::now();
         let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
-        remembered.due = Some(begun.max(at));
         remembered.begun = Some(begun);
         remembered.ended = None;
         self.runs.write(&self.config.state)?;
         let outcome = self.with_hooks(job);
         let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
         remembered.ended = Some(Timestamp::now());
+        remembered.next = None;
+        if !self.place.cancel.load(Ordering::Relaxed) {
+            remembered.due = Some(begun);
+        }
         match outcome {
             Ok((summary, message)) => {
                 let missing = summary.unreadable_count + summary.inconsistent_count;
@@ -216,7 +215,6 @@ impl<'a> Agent<'a> {
                 remembered.message = Some(chain(&error));
             }
         }
-        self.next.remove(&job.name);
         let ended = Ended { job: job.name.clone(), remembered: remembered.clone() };
         self.runs.write(&self.config.state)?;
         Ok(ended)
@@ -264,7 +262,7 @@ impl<'a> Agent<'a> {
             if self.is_cancelled() || begun.elapsed() + wait > self.config.reach {
                 return Err(JobError::Unreached(last));
             }
-            std::thread::sleep(wait);
+            self.sleep(wait);
             wait = (wait * 2).min(WAIT_MAX);
         }
     }
@@ -306,10 +304,16 @@ impl<'a> Agent<'a> {
         })
     }
 
-    fn sleep_until(&self, time: Timestamp) {
-        let left = time.duration_since(Timestamp::now());
-        let left = Duration::try_from(left).unwrap_or_default();
-        std::thread::sleep(left.min(LOOK));
+    /// Sleeps, and looks now and then whether the agent is told to end.
+    fn sleep(&self, duration: Duration) {
+        let begun = Instant::now();
+        while !self.is_cancelled() {
+            let left = duration.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
     }
 
     fn is_cancelled(&self) -> bool {

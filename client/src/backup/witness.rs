@@ -23,11 +23,9 @@ pub(super) struct Witness {
     path: PathBuf,
 }
 
-/// What became of the history that this host saw.
+/// What is missing of the history that this host saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Testimony {
-    /// It goes on, or was never seen.
-    Continues,
     /// It ends before what was seen.
     RolledBack {
         /// Number of the last record that was seen.
@@ -42,7 +40,6 @@ enum Testimony {
 impl fmt::Display for Testimony {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Continues => write!(f, "the repository's history goes on"),
             Self::RolledBack { seen, found } => write!(
                 f,
                 "the repository was put back to an earlier state, or is an older copy: this host saw {seen} records of \
@@ -63,27 +60,26 @@ impl Witness {
         Self { path: folder.join(NAME) }
     }
 
-    /// Compares what was seen with what is there.
-    fn ask(&self, head: &Position) -> Testimony {
+    /// Compares what was seen with what is there; nothing where the history goes on, or was never seen.
+    fn ask(&self, head: &Position) -> Option<Testimony> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         let mut words = text.split_ascii_whitespace();
-        let (Some(sequence), Some(chain)) = (words.next(), words.next()) else { return Testimony::Continues };
-        let Ok(seen) = sequence.parse::<u64>() else { return Testimony::Continues };
+        let (sequence, chain) = (words.next()?, words.next()?);
+        let seen = sequence.parse::<u64>().ok()?;
         // What was acknowledged behind the record whose hash is known.
         let acknowledged = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(seen).max(seen);
         if head.sequence < acknowledged {
-            Testimony::RolledBack { seen: acknowledged, found: head.sequence }
+            Some(Testimony::RolledBack { seen: acknowledged, found: head.sequence })
         } else if head.sequence == seen && head.chain.to_string() != chain {
-            Testimony::Replaced
+            Some(Testimony::Replaced)
         } else {
-            Testimony::Continues
+            None
         }
     }
 
     /// Says it when something is missing.
     pub(super) fn warn(&self, repository: &Repository) {
-        let testimony = self.ask(&repository.head());
-        if testimony != Testimony::Continues {
+        if let Some(testimony) = self.ask(&repository.head()) {
             tracing::warn!("{testimony}");
         }
     }

@@ -387,7 +387,14 @@ fn listed(record: &ListedRecord) -> Result<Listed, RemoteError> {
 
 /// A share from 0 to 1 as the protocol has it, rounded up.
 fn parts_of_a_million(part: f64) -> u32 {
-    (0..SHARE_WHOLE).find(|parts| f64::from(*parts) >= part * f64::from(SHARE_WHOLE)).unwrap_or(SHARE_WHOLE)
+    let parts = (part.clamp(0.0, 1.0) * f64::from(SHARE_WHOLE)).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 0 to a million, and whole"
+    )]
+    let parts = parts as u32;
+    parts
 }
 
 /// Makes this host known to a server by an enrolment string, under this name.
