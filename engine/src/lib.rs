@@ -206,6 +206,14 @@ impl Engine {
         snapshot::list(&self.store)
     }
 
+    /// Of these, the newest one of each series whose name begins with `prefix`. Reads one record for each.
+    ///
+    /// # Errors
+    /// As [`snapshots`](Self::snapshots).
+    pub fn newest_snapshots(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        snapshot::newest_listed(&self.store, prefix)
+    }
+
     /// Takes a snapshot off the list. Once more changes nothing.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ const END_BYTES: usize = 120;
 /// The harmed connection ends, the next one does the work, and nothing wrong is stored.
 async fn expect_noticed(harm: impl Fn(&mut Random) -> Harm) {
     for recorded in recorded().await {
-        let offsets = recorded.offsets(97, 0).into_iter().filter(|at| recorded.is_looked_at(*at));
+        let offsets = recorded.offsets(97).into_iter().filter(|at| recorded.is_looked_at(*at));
         let offsets: Vec<usize> = offsets.collect();
         let plan = |at: &usize| vec![Plan::with(recorded.way, *at, harm(&mut Random::new(*at as u64)))];
         let plans: Vec<_> = offsets.iter().map(plan).collect();
@@ -57,7 +57,7 @@ async fn a_connection_that_is_half_open_is_ended_by_the_server() {
     let host = Host::new(impatient()).await;
     let mut runs = tokio::task::JoinSet::new();
     for recorded in recorded().await {
-        for at in recorded.offsets(401, 0) {
+        for at in recorded.offsets(401) {
             let (address, key, way) = (host.address(), host.key(), recorded.way);
             let name = format!("{way:?} {at}:/");
             let number = at as u64 * 2 + u64::from(way == Way::Up);

@@ -51,10 +51,9 @@ impl Recorded {
         Self { way, length: bytes.len(), borders, ignored }
     }
 
-    /// Every so many bytes, and every byte that is so near to the end of a record.
-    pub(super) fn offsets(&self, step: usize, near: usize) -> Vec<usize> {
-        let is_near = |at: usize| self.borders.iter().any(|border| border.abs_diff(at) <= near);
-        (0..=self.length).filter(|at| at.is_multiple_of(step) || is_near(*at)).collect()
+    /// Every so many bytes, and every end of a record.
+    pub(super) fn offsets(&self, step: usize) -> Vec<usize> {
+        (0..=self.length).filter(|at| at.is_multiple_of(step) || self.borders.contains(at)).collect()
     }
 
     /// Whether TLS looks at a byte.

@@ -103,6 +103,50 @@ fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
     assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1);
 }
 
+/// What the agent remembers of its one job.
+fn remembered(agent: &Program) -> Value {
+    let text = fs::read_to_string(agent.path("state/runs.json")).expect("it is there");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+#[test]
+fn a_run_that_was_killed_is_made_up_for() {
+    let site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    let begun = agent.path("begun");
+    // The first run waits for somebody who never comes; the test ends it.
+    let hook = format!("before = \"echo $$ > {0}; test -e {0}.go || exec cat {0}\"", begun.display());
+    configure(&agent, &site, &job(&agent, "daily", "every 1d", &hook));
+    fs::create_dir(agent.path("state")).expect("it is new");
+    let before = r#"{"version":1,"jobs":{"daily":{"due":"2020-01-01T00:00:00Z"}}}"#;
+    fs::write(agent.path("state/runs.json"), before).expect("there is room");
+    rustix::fs::mknodat(rustix::fs::CWD, &begun, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .expect("it is new");
+    let start = || {
+        let mut command = agent.command("agent");
+        command.env_remove("FARKEEP_PASSWORD_FILE").args(["run", "--json", "--config"]);
+        command.arg(agent.path("agent.toml")).stdout(Stdio::piped()).spawn().expect("the program was built")
+    };
+    let mut killed = start();
+    let hook = fs::read_to_string(&begun).expect("the hook says who it is");
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    // The hook outlives the agent, as what a crash leaves behind does.
+    let hook = hook.trim().parse().ok().and_then(Pid::from_raw).expect("a process");
+    rustix::process::kill_process(hook, Signal::KILL).expect("it runs");
+    assert_eq!(remembered(&agent)["jobs"]["daily"]["due"], "2020-01-01T00:00:00Z");
+
+    fs::write(agent.path("begun.go"), "").expect("there is room");
+    let mut again = start();
+    fs::read(&begun).expect("the hook says that it runs");
+    let mut line = String::new();
+    BufReader::new(again.stdout.take().expect("a pipe")).read_line(&mut line).expect("the job ends");
+    again.kill().expect("it runs");
+    again.wait().expect("it ends");
+    assert!(line.contains("complete"), "{line}");
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1);
+}
+
 #[test]
 fn what_is_no_configuration_is_refused() {
     let site = Site::new();

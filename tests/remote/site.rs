@@ -32,8 +32,16 @@ impl Site {
         let mut site = Self { data, port, process: None };
         let listen = format!("127.0.0.1:{port}");
         Ran::of(site.command("init").args(["--listen", &listen, "--host", "127.0.0.1"]).output()).expect(0);
+        site.watch_nowhere_else();
         site.start();
         site
+    }
+
+    /// Has the server show its metrics on a port that nobody else asks for.
+    fn watch_nowhere_else(&self) {
+        let path = self.data.path().join("farkeepd.toml");
+        let config = std::fs::read_to_string(&path).expect("init wrote it");
+        std::fs::write(path, format!("{config}observe = \"127.0.0.1:0\"\n")).expect("there is room");
     }
 
     /// Starts the server, and waits until it listens.

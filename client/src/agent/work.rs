@@ -41,6 +41,7 @@ use crate::repository::Locked;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::Caches;
+use crate::source::FileId;
 use crate::source::Missing;
 use crate::source::Mounts;
 use crate::source::RootError;
@@ -284,6 +285,9 @@ impl<'a> Agent<'a> {
         let mut rules = Rules::new(&job.exclude, &[])?;
         rules.caches = if job.exclude_caches { Caches::Leave } else { Caches::Take };
         rules.mounts = if job.one_file_system { Mounts::Stay } else { Mounts::Enter };
+        if let Ok(state) = FileId::of(&self.config.state) {
+            rules.avoid(state);
+        }
         let sources = match &job.what {
             What::Paths(paths) => Sources::Paths(Roots::new(paths, Missing::Report)?),
             What::Command(line) => Sources::Command { line: line.clone(), name: job.name.clone() },

@@ -49,6 +49,7 @@ use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::Effort;
+use crate::source::FileId;
 use crate::source::RootError;
 use crate::source::Roots;
 use crate::source::Rules;
@@ -252,10 +253,23 @@ pub struct Begun<'a> {
 pub fn begin(request: &Request) -> Begun<'_> {
     let moment = Moment::now();
     let walker = match &request.sources {
-        Sources::Paths(roots) => Some(Walker::new(roots, request.rules.clone(), Effort::default())),
+        Sources::Paths(roots) => Some(Walker::new(roots, rules(request), Effort::default())),
         Sources::Stdin { .. } | Sources::Command { .. } | Sources::Images(_) => None,
     };
     Begun { request, moment, walker }
+}
+
+/// What is left out: also the caches. Every run writes them, so with them no run would find that nothing changed.
+fn rules(request: &Request) -> Rules {
+    let mut rules = request.rules.clone();
+    if request.intent == Intent::Store {
+        // Whoever writes a cache says why it cannot.
+        let _ = std::fs::create_dir_all(&request.cache_folder);
+    }
+    if let Ok(caches) = FileId::of(&request.cache_folder) {
+        rules.avoid(caches);
+    }
+    rules
 }
 
 impl Begun<'_> {

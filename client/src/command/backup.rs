@@ -134,7 +134,7 @@ impl Backup {
             tags: self.tag.clone(),
             rules: self.rules(session)?,
             cache: if self.no_cache { CacheUse::Ignore } else { CacheUse::Use },
-            cache_folder: self.cache_folder(),
+            cache_folder: self.cache.clone().unwrap_or_else(|| cache_folder(|name| env::var_os(name))),
             intent: if self.dry_run { Intent::DryRun } else { Intent::Store },
             host: self.host.clone().unwrap_or_else(host),
             user: user(),
@@ -173,14 +173,6 @@ impl Backup {
             self.refuse_inside(repository)?;
             rules.avoid(repository);
         }
-        // And with the caches, which every run writes, no run would find that nothing changed.
-        if !self.dry_run && self.paths_are_walked() {
-            // Whoever writes a cache says why it cannot.
-            let _ = fs::create_dir_all(self.cache_folder());
-        }
-        if let Ok(caches) = FileId::of(&self.cache_folder()) {
-            rules.avoid(caches);
-        }
         Ok(rules)
     }
 
@@ -196,14 +188,6 @@ impl Backup {
             Some(path) => Err(Failure::InRepository { path: path.clone() }),
             None => Ok(()),
         }
-    }
-
-    fn paths_are_walked(&self) -> bool {
-        self.stdin.is_none() && self.command.is_none() && !self.image
-    }
-
-    fn cache_folder(&self) -> PathBuf {
-        self.cache.clone().unwrap_or_else(|| cache_folder(|name| env::var_os(name)))
     }
 
     fn report(&self, session: &Session, summary: &Summary) -> Result<Exit, Failure> {

@@ -162,8 +162,8 @@ impl Store for LocalStore {
     }
 
     fn newest(&self, series: &Series) -> Result<Option<Listed>, RepositoryError> {
-        let of_series = self.engine.snapshots()?.into_iter().filter(|listed| listed.record.series == *series);
-        Ok(of_series.max_by_key(|listed| listed.record.sequence))
+        let newest = self.engine.newest_snapshots(series.as_str())?;
+        Ok(newest.into_iter().find(|listed| listed.record.series == *series))
     }
 
     fn locate(&self, ids: &[ObjectId]) -> Result<Vec<Option<Place>>, RepositoryError> {

@@ -172,6 +172,33 @@ fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitE
 /// All snapshots that are not forgotten, in the order in which they were received.
 pub(crate) fn list(store: &Store) -> Result<Vec<Listed>, StoreError> {
     let known: Vec<SnapshotAt> = store.catalogue().snapshots().to_vec();
+    read(store, known)
+}
+
+/// The newest snapshot of each series whose name begins so, in the order in which they were received. Reads one record for
+/// each, however many there are; all of them only where the newest one of such a series was forgotten.
+pub(crate) fn newest_listed(store: &Store, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    let mut known: Vec<SnapshotAt> = {
+        let catalogue = store.catalogue();
+        let of_prefix = catalogue.newest_of_all().filter(|(series, _)| series.as_str().starts_with(prefix));
+        of_prefix.filter_map(|(_, newest)| catalogue.snapshot(&newest.id).cloned()).collect()
+    };
+    if known.iter().all(|at| !at.forgotten) {
+        known.sort_unstable_by_key(|at| at.sequence);
+        return read(store, known);
+    }
+    let mut newest: HashMap<Series, Listed> = HashMap::new();
+    for listed in list(store)?.into_iter().filter(|listed| listed.record.series.as_str().starts_with(prefix))
+    {
+        newest.insert(listed.record.series.clone(), listed);
+    }
+    let mut newest: Vec<Listed> = newest.into_values().collect();
+    newest.sort_unstable_by_key(|listed| listed.sequence);
+    Ok(newest)
+}
+
+/// Reads the records of those that are not forgotten.
+fn read(store: &Store, known: Vec<SnapshotAt>) -> Result<Vec<Listed>, StoreError> {
     let mut payloads = Payloads::new(store.disk());
     let mut listed = Vec::new();
     for at in known.into_iter().filter(|at| !at.forgotten) {

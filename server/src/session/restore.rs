@@ -148,7 +148,9 @@ impl Worker {
         let (lease, rights, key) = (self.lease.clone(), self.rights, self.key);
         let listed = self.pool.run(move || {
             let may_all = rights.include(Rights::ALL_SERIES);
-            let mut listed = lease.engine().snapshots()?;
+            let engine = lease.engine();
+            let mut listed =
+                if newest == 1 { engine.newest_snapshots(&prefix)? } else { engine.snapshots()? };
             listed.retain(|one| {
                 let is_own = one.record.agent().as_bytes() == key.as_bytes();
                 (may_all || is_own) && one.record.series.as_str().starts_with(&prefix)

@@ -189,6 +189,36 @@ fn a_crash_leaves_a_group_or_nothing_of_it() {
     assert_eq!(seen, BTreeSet::from([0, 3]));
 }
 
+#[test]
+fn the_newest_of_each_series_are_those_that_a_list_ends_with() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let root = put_tree(&engine, 0..2);
+    let mut recorders = ["a:/", "a:/b", "b:/"].map(Recorder::new);
+    for at in [0, 1, 0, 2, 1, 2, 0] {
+        let record = recorders[at].record(root);
+        engine.commit(&record).expect("committed");
+        recorders[at].taken(&record);
+    }
+    // First as they are, then with the newest of one series forgotten, then with all of it.
+    for _ in 0..4 {
+        let all = engine.snapshots().expect("listed");
+        for prefix in ["", "a:/", "a:/b", "c"] {
+            let is_newest = |at: usize| {
+                let series = &all[at].record.series;
+                series.as_str().starts_with(prefix)
+                    && all[at + 1..].iter().all(|later| later.record.series != *series)
+            };
+            let newest: Vec<_> =
+                (0..all.len()).filter(|at| is_newest(*at)).map(|at| all[at].clone()).collect();
+            assert_eq!(engine.newest_snapshots(prefix).expect("listed"), newest, "{prefix:?}");
+        }
+        if let Some(last) = all.iter().rfind(|listed| listed.record.series.as_str() == "a:/") {
+            engine.forget(&last.id, "a test").expect("it is listed");
+        }
+    }
+}
+
 fn draft(series: &str, root: ObjectId) -> Draft {
     Draft {
         repository: super::REPOSITORY,
@@ -215,17 +245,7 @@ fn records_that_break_a_rule_are_refused() {
     let refused = engine.commit(&recorder.record(unknown));
     assert!(matches!(refused, Err(CommitError::MissingRoot { root, .. }) if root == unknown));
     assert!(matches!(engine.commit(&record[..record.len() - 1]), Err(CommitError::Malformed { .. })));
-    let draft = Draft {
-        repository: REPOSITORY_ELSEWHERE,
-        series: Series::new("host:/a").expect("good"),
-        sequence: 0,
-        previous: None,
-        captured: Time::from_nanoseconds(0),
-        status: Status::Complete,
-        root,
-        entries: 0,
-        bytes: 0,
-    };
+    let draft = Draft { repository: REPOSITORY_ELSEWHERE, ..draft("host:/a", root) };
     assert!(matches!(engine.commit(&sign(draft.clone())), Err(CommitError::Foreign { .. })));
     let late = Draft { repository: super::REPOSITORY, sequence: 1, ..draft.clone() };
     assert!(matches!(engine.commit(&sign(late)), Err(CommitError::OutOfOrder { newest: None, .. })));
