@@ -13,6 +13,7 @@ mod local;
 mod point;
 mod remote;
 mod slots;
+mod spool;
 mod store;
 #[cfg(test)]
 pub(crate) mod trial;
@@ -30,6 +31,10 @@ use farkeep_codec::key::Secrets;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::seal::Sealer;
+use farkeep_codec::snapshot::Draft;
+use farkeep_codec::snapshot::Private;
+use farkeep_codec::snapshot::Snapshot;
+use farkeep_codec::snapshot::TooLong;
 use farkeep_codec::tree;
 use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::Node;
@@ -45,6 +50,7 @@ use farkeep_engine::Usage;
 
 use crate::config::Location;
 
+use self::create::fill_random;
 use self::fetch::Opener;
 use self::store::Store;
 
@@ -64,6 +70,8 @@ pub use self::remote::Line;
 pub use self::remote::RemoteError;
 pub use self::remote::enroll;
 pub use self::slots::KeySlot;
+pub use self::spool::Depth;
+pub use self::spool::Spool;
 pub use self::store::Stored;
 pub use self::unlock::Locked;
 pub use self::unlock::Unlocking;
@@ -118,6 +126,11 @@ impl Repository {
     /// A sealer for one thread.
     pub fn sealer(&self) -> Sealer {
         Sealer::new(&self.keys, &self.parameters().compression)
+    }
+
+    /// Whether this is a spool: it holds what is to be brought to the repository, and cannot say what is there already.
+    pub(crate) fn is_spool(&self) -> bool {
+        self.store.is_spool()
     }
 
     /// The end of the repository's history, as it was told when the repository was opened or last changed.
@@ -265,6 +278,14 @@ impl Repository {
     /// When the store cannot say.
     pub fn usage(&self) -> Result<Usage, RepositoryError> {
         self.store.usage()
+    }
+
+    /// A snapshot's record: the private part sealed to the repository's reader, the whole signed by whoever opened it.
+    ///
+    /// # Errors
+    /// [`TooLong`] when a part of `private` exceeds the limits of the format.
+    pub(crate) fn sign(&self, draft: Draft, private: &Private) -> Result<Snapshot, TooLong> {
+        Snapshot::sign(draft, private, &self.parameters().reader_public, &self.secrets.agent, fill_random)
     }
 
     /// Opens objects with contexts and buffers of its own: one for each thread.

@@ -41,6 +41,7 @@ pub use store::Presence;
 pub use store::Put;
 pub use store::PutError;
 pub use store::Recovery;
+pub use store::References;
 pub use store::StoreError;
 pub use store::SystemClock;
 pub use store::Usage;

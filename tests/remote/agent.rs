@@ -5,6 +5,7 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::process::Stdio;
 
+use jiff::Timestamp;
 use rustix::process::Pid;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -48,7 +49,7 @@ fn run(agent: &Program, arguments: &[&str]) -> Ran {
 
 #[test]
 fn jobs_run_with_their_hooks_and_status_tells_how_they_went() {
-    let mut site = Site::new();
+    let site = Site::new();
     let (keeper, agent) = agent_of(&site);
     let told = agent.path("told");
     let hooks = format!(
@@ -75,11 +76,84 @@ fn jobs_run_with_their_hooks_and_status_tells_how_they_went() {
     let status = run(&agent, &["status"]).expect(14).lines();
     assert_eq!((&status[0]["is_well"], &status[1]["is_well"]), (&true.into(), &false.into()));
     assert!(status[1]["message"].as_str().is_some_and(|why| why.contains("exit 1")), "{status:?}");
+}
 
+#[test]
+fn points_that_no_server_took_are_brought_there_in_order_with_their_times() {
+    let mut site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "etc", "every 1d", ""));
+    let first = run(&agent, &["run", "--once"]).expect(0).lines();
     site.stop();
+    let mut lines = vec![first[0].clone()];
+    for round in 1..3_u64 {
+        fs::write(agent.path("source/file"), format!("text {round}")).expect("there is room");
+        let ran = run(&agent, &["run", "--once"]).expect(14).lines();
+        assert_eq!((&ran[0]["outcome"], &ran[0]["snapshot"]), (&"spooled".into(), &first[0]["snapshot"]));
+        assert!(
+            ran[0]["message"].as_str().is_some_and(|why| why.contains("no server was reached")),
+            "{ran:?}"
+        );
+        lines.push(ran[0].clone());
+        let status = run(&agent, &["status"]).expect(0).lines();
+        assert_eq!((&status[1]["type"], &status[1]["points"]), (&"spool".into(), &round.into()));
+    }
+    site.start();
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1);
+
+    fs::write(agent.path("source/file"), "text 3").expect("there is room");
+    let ran = run(&agent, &["run", "--once"]).expect(0).lines();
+    lines.push(ran[0].clone());
+    assert_eq!(run(&agent, &["status"]).expect(0).lines().len(), 1, "nothing waits");
+    let points = keeper.json("snapshots", [""; 0]);
+    assert_eq!(points.len(), lines.len());
+    let time =
+        |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok()).expect("a time");
+    for (point, line) in points.iter().zip(&lines) {
+        assert!(
+            (time(&line["begun"])..=time(&line["ended"])).contains(&time(&point["captured"])),
+            "{point} {line}"
+        );
+    }
+    for (round, point) in points.iter().enumerate() {
+        let snapshot = point["snapshot"].as_str().expect("an id");
+        let path = format!("{snapshot}:{}", agent.path("source/file").display());
+        let text = if round == 0 { "text".to_owned() } else { format!("text {round}") };
+        assert_eq!(keeper.run("dump", [path]).expect(0).results, text);
+    }
+}
+
+#[test]
+fn a_spool_that_is_full_refuses_loudly_and_keeps_what_it_has() {
+    let mut site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "etc", "every 1d", ""));
+    let path = agent.path("agent.toml");
+    let text = fs::read_to_string(&path).expect("it was written");
+    fs::write(&path, format!("spool = \"64K\"\n{text}")).expect("there is room");
+    run(&agent, &["run", "--once"]).expect(0);
+    site.stop();
+    fs::write(agent.path("source/small"), "small").expect("there is room");
+    run(&agent, &["run", "--once"]).expect(14);
+    let noise: Vec<u8> = (0..40_000_u32).flat_map(|at| at.wrapping_mul(0x9E37_79B1).to_le_bytes()).collect();
+    fs::write(agent.path("source/large"), noise).expect("there is room");
     let ran = run(&agent, &["run", "--once"]).expect(14).lines();
-    assert!(ran[0]["message"].as_str().is_some_and(|why| why.contains("no server was reached")), "{ran:?}");
-    assert_eq!(ran[0]["snapshot"], status[0]["snapshot"], "the newest point is still the one before");
+    assert_eq!(ran[0]["outcome"], "failed");
+    assert!(ran[0]["message"].as_str().is_some_and(|why| why.contains("the spool is full")), "{ran:?}");
+    let status = run(&agent, &["status"]).expect(14).lines();
+    assert_eq!((&status[0]["is_well"], &status[1]["points"]), (&false.into(), &1.into()));
+
+    // An agent that runs finds the server by itself.
+    let mut running = agent.command("agent");
+    running.env_remove("FARKEEP_PASSWORD_FILE").args(["run", "--quiet", "--config"]);
+    let mut running = running.arg(&path).spawn().expect("the program was built");
+    site.start();
+    while run(&agent, &["status"]).lines().len() > 1 {
+        assert!(running.try_wait().expect("it is ours").is_none(), "it runs until it is told to end");
+    }
+    running.kill().expect("it runs");
+    running.wait().expect("it ends");
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 2);
 }
 
 #[test]

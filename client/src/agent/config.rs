@@ -18,6 +18,7 @@ use super::schedule::NotASchedule;
 use super::schedule::Schedule;
 use crate::config::Address;
 use crate::config::Location;
+use crate::config::size::Size;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,10 @@ mod tests;
 const HOOK_LIMIT: Duration = Duration::from_secs(600);
 /// How long a run tries to reach a server: one minute.
 const REACH: Duration = Duration::from_secs(60);
+/// How long a run waits for a connection that was cut: ten minutes.
+const RESUME: Duration = Duration::from_secs(600);
+/// Bytes that the spool takes: 8 GiB.
+const SPOOL_BYTES: u64 = 8 << 30;
 /// Length of a job's name.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -38,6 +43,10 @@ pub struct Config {
     pub state: PathBuf,
     /// How long a run tries to reach a server.
     pub reach: Duration,
+    /// How long a run waits for a connection that was cut.
+    pub resume: Duration,
+    /// Bytes that the spool takes; 0 for no spool.
+    pub spool_bytes: u64,
     /// Age of the newest acknowledged point of a job that `farkeep agent status` calls too old.
     pub alarm_age: Option<Duration>,
     /// What is to be done, and when.
@@ -147,6 +156,10 @@ struct ConfigFile {
     #[serde(default)]
     reach: Option<String>,
     #[serde(default)]
+    resume: Option<String>,
+    #[serde(default)]
+    spool: Option<String>,
+    #[serde(default)]
     alarm_age: Option<String>,
     #[serde(default, rename = "job")]
     jobs: Vec<JobTable>,
@@ -224,6 +237,8 @@ impl ConfigFile {
             servers,
             state: self.state,
             reach: self.reach.map_or(Ok(REACH), |text| length("reach", &text))?,
+            resume: self.resume.map_or(Ok(RESUME), |text| length("resume", &text))?,
+            spool_bytes: self.spool.map_or(Ok(SPOOL_BYTES), |text| size("spool", &text))?,
             alarm_age: self.alarm_age.map(|text| length("alarm-age", &text)).transpose()?,
             jobs,
         })
@@ -293,4 +308,8 @@ fn server(text: &str) -> Result<Address, String> {
 fn length(key: &str, text: &str) -> Result<Duration, String> {
     schedule::length(text)
         .ok_or_else(|| format!("{key}: {text:?} is no length of time: write 30s, 15m, 6h or 1d"))
+}
+
+fn size(key: &str, text: &str) -> Result<u64, String> {
+    text.parse::<Size>().map(|size| size.bytes).map_err(|error| format!("{key}: {error}"))
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::fs::File;
 use std::io;
-use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+
+use super::files::write_durably;
 
 #[cfg(test)]
 mod tests;
@@ -23,8 +23,23 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs {
     version: u32,
+    /// What waits in the spool; absent when nothing does.
+    pub spool: Option<Waiting>,
     /// By name.
     pub jobs: BTreeMap<String, Remembered>,
+}
+
+/// Points that wait in the spool until a server takes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// How many.
+    pub points: u64,
+    /// Bytes that the spool takes.
+    pub bytes: u64,
+    /// When the oldest was captured.
+    pub oldest: Option<Timestamp>,
+    /// Why some cannot be brought to the server that was reached last, or the spool cannot be used at all.
+    pub trouble: Option<String>,
 }
 
 /// What is remembered of one job.
@@ -56,6 +71,8 @@ pub enum Outcome {
     Complete,
     /// The server acknowledged a point, and some files are missing from it.
     Partial,
+    /// No server was reached: the point waits in the spool.
+    Spooled,
     /// There is no point.
     Failed,
 }
@@ -64,7 +81,7 @@ impl Runs {
     /// Reads what lies in `folder`. What cannot be read is nothing: the file says when to run, and not what.
     pub fn read(folder: &Path) -> Self {
         let path = folder.join(NAME);
-        let nothing = Self { version: VERSION, jobs: BTreeMap::new() };
+        let nothing = Self { version: VERSION, spool: None, jobs: BTreeMap::new() };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return nothing,
@@ -91,15 +108,6 @@ impl Runs {
     /// # Errors
     /// When the folder takes no file.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let (draft, path) = (folder.join(format!("{NAME}.new")), folder.join(NAME));
-        write_durably(&draft, &serde_json::to_vec_pretty(self).map_err(io::Error::from)?)?;
-        fs::rename(&draft, &path)?;
-        File::open(folder)?.sync_all()
+        write_durably(folder, NAME, &serde_json::to_vec_pretty(self).map_err(io::Error::from)?)
     }
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

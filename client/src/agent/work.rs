@@ -1,14 +1,13 @@
 //! The work of an agent: waits until a job is due, runs it with its hooks, and remembers how it went.
 
+use std::fs::DirBuilder;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use farkeep_protocol::hello::Role;
+use farkeep_codec::snapshot::Status;
 use jiff::Timestamp;
 use thiserror::Error;
 
@@ -17,12 +16,20 @@ use super::config::Job;
 use super::config::What;
 use super::hooks::Hook;
 use super::hooks::HookError;
+use super::place::LOOK;
+use super::place::Place;
 use super::runs::Outcome;
 use super::runs::Remembered;
 use super::runs::Runs;
 use super::schedule::Due;
 use super::schedule::due;
 use super::schedule::spread;
+use super::servers::ReachError;
+use super::servers::Servers;
+use super::servers::jittered;
+use super::spooling::SpoolError;
+use super::spooling::Spooling;
+use super::spooling::timestamp;
 use crate::backup;
 use crate::backup::BackupError;
 use crate::backup::CacheUse;
@@ -30,16 +37,9 @@ use crate::backup::Intent;
 use crate::backup::Request;
 use crate::backup::Sources;
 use crate::backup::Summary;
-use crate::config::Address;
-use crate::config::enrolment::Enrolment;
-use crate::config::enrolment::EnrolmentError;
 use crate::output::chain;
 use crate::progress::Progress;
-use crate::repository::Access;
-use crate::repository::Line;
-use crate::repository::Locked;
 use crate::repository::Repository;
-use crate::repository::RepositoryError;
 use crate::source::Caches;
 use crate::source::FileId;
 use crate::source::Missing;
@@ -49,26 +49,9 @@ use crate::source::Roots;
 use crate::source::RuleError;
 use crate::source::Rules;
 
-/// How long the agent sleeps at most before it looks whether it is told to end, and at the clock, which somebody may set.
-const LOOK: Duration = Duration::from_millis(500);
-/// First and longest wait before all servers are tried again.
-const WAIT_FIRST: Duration = Duration::from_millis(500);
-const WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// Where an agent runs, and what it was told besides its configuration.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Folder of enrolments.
-    pub enrolments: PathBuf,
-    /// Folder of the caches.
-    pub caches: PathBuf,
-    /// Name of this host.
-    pub host: String,
-    /// Name of the user who runs it.
-    pub user: String,
-    /// Set from outside to end the agent.
-    pub cancel: Arc<AtomicBool>,
-}
+/// First and longest wait before points that wait in the spool are brought to a server.
+const DRAIN_FIRST: Duration = Duration::from_secs(1);
+const DRAIN_MAX: Duration = Duration::from_secs(300);
 
 /// A run of a job that ended.
 #[derive(Debug, Clone)]
@@ -92,32 +75,38 @@ pub enum JobError {
     /// What is to be backed up cannot be found.
     #[error(transparent)]
     Roots(#[from] RootError),
-    /// No server was reached.
-    #[error("no server was reached; the last one: {0}")]
-    Unreached(String),
+    /// No server was reached, and the spool took nothing.
+    #[error("{unreached}, and the point was not spooled")]
+    NotSpooled {
+        /// Why no server has it.
+        unreached: String,
+        /// Why the spool has not.
+        source: Box<SpoolError>,
+    },
+    /// No server takes it.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     /// The backup failed.
     #[error(transparent)]
     Backup(#[from] BackupError),
 }
 
-/// Why a server was not reached.
-#[derive(Debug, Error)]
-enum ReachError {
-    #[error(transparent)]
-    Enrolment(#[from] EnrolmentError),
-    #[error("this host is enrolled at {0} as a {1}, which an agent is not")]
-    Role(String, &'static str),
-    #[error("no agent code is there for {0}: `farkeep enroll farkeep://{0}` asks for it")]
-    Code(String),
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
+/// A point that was made.
+enum Made {
+    /// A server has it.
+    Acknowledged(Box<Summary>),
+    /// It waits in the spool, for this reason.
+    Spooled(String),
 }
 
 /// An agent at work.
 pub struct Agent<'a> {
     config: &'a Config,
     place: &'a Place,
+    spooling: Spooling<'a>,
     runs: Runs,
+    /// When the spool is drained next, and the wait before.
+    drain: (Instant, Duration),
 }
 
 impl<'a> Agent<'a> {
@@ -127,7 +116,8 @@ impl<'a> Agent<'a> {
         runs.jobs.retain(|name, _| config.jobs.iter().any(|job| job.name == *name));
         // The schedule may be another since.
         runs.jobs.values_mut().for_each(|remembered| remembered.next = None);
-        Self { config, place, runs }
+        let spooling = Spooling { servers: Servers { config, place } };
+        Self { config, place, spooling, runs, drain: (Instant::now(), DRAIN_FIRST) }
     }
 
     /// Runs jobs as they come due until it is told to end, and tells `ended` of each.
@@ -135,16 +125,24 @@ impl<'a> Agent<'a> {
     /// # Errors
     /// When what it remembers cannot be written.
     pub fn run(&mut self, ended: &mut dyn FnMut(&Ended)) -> io::Result<()> {
-        std::fs::create_dir_all(&self.config.state)?;
-        while !self.is_cancelled() {
+        self.begin()?;
+        while !self.place.is_cancelled() {
             let now = Timestamp::now();
             match self.first_due(now)? {
                 Some((job, at)) if at <= now => ended(&self.take(job)?),
-                Some((_, at)) => self.sleep(at.duration_since(now).try_into().unwrap_or(LOOK).min(LOOK)),
-                None => self.sleep(LOOK),
+                _ if self.drain_is_due() => self.drain_idle()?,
+                Some((_, at)) => {
+                    self.place.sleep(at.duration_since(now).try_into().unwrap_or(LOOK).min(LOOK));
+                }
+                None => self.place.sleep(LOOK),
             }
         }
         Ok(())
+    }
+
+    /// Makes the agent's folder, for itself alone: a spool holds what was backed up.
+    fn begin(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.config.state)
     }
 
     /// Runs every job once, now, whatever its schedule says.
@@ -152,10 +150,10 @@ impl<'a> Agent<'a> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_once(&mut self, ended: &mut dyn FnMut(&Ended)) -> io::Result<()> {
-        std::fs::create_dir_all(&self.config.state)?;
+        self.begin()?;
         let config = self.config;
         for job in &config.jobs {
-            if !self.is_cancelled() {
+            if !self.place.is_cancelled() {
                 ended(&self.take(job)?);
             }
         }
@@ -197,19 +195,20 @@ impl<'a> Agent<'a> {
         let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
         remembered.ended = Some(Timestamp::now());
         remembered.next = None;
-        if !self.place.cancel.load(Ordering::Relaxed) {
+        if !self.place.is_cancelled() {
             remembered.due = Some(begun);
         }
         match outcome {
-            Ok((summary, message)) => {
+            Ok((Made::Acknowledged(summary), message)) => {
                 let missing = summary.unreadable_count + summary.inconsistent_count;
                 remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
-                remembered.message = message.or_else(|| {
-                    (missing > 0)
-                        .then(|| format!("{missing} files could not be read or changed while they were"))
-                });
+                remembered.message = message.or_else(|| missed(missing));
                 remembered.acknowledged = Some(begun);
                 remembered.snapshot = summary.snapshot.map(|id| id.to_string());
+            }
+            Ok((Made::Spooled(why), message)) => {
+                remembered.outcome = Some(Outcome::Spooled);
+                remembered.message = Some(message.map_or(why.clone(), |message| format!("{why}; {message}")));
             }
             Err(error) => {
                 remembered.outcome = Some(Outcome::Failed);
@@ -222,7 +221,7 @@ impl<'a> Agent<'a> {
     }
 
     /// The job between its hooks. A failure behind the backup is a message: the point is there.
-    fn with_hooks(&self, job: &Job) -> Result<(Summary, Option<String>), JobError> {
+    fn with_hooks(&mut self, job: &Job) -> Result<(Made, Option<String>), JobError> {
         let run = |hook: &Option<Hook>, outcome: &str| match hook {
             Some(hook) => hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_OUTCOME", outcome)]),
             None => Ok(()),
@@ -238,47 +237,78 @@ impl<'a> Agent<'a> {
         for complaint in &complaints {
             tracing::warn!("job {}: {complaint}", job.name);
         }
-        made.map(|summary| (summary, (!complaints.is_empty()).then(|| complaints.join("; "))))
+        made.map(|made| (made, (!complaints.is_empty()).then(|| complaints.join("; "))))
     }
 
-    fn back_up(&self, job: &Job) -> Result<Summary, JobError> {
+    /// Makes a point at the first server that answers, behind those that wait; where none does, in the spool.
+    fn back_up(&mut self, job: &Job) -> Result<Made, JobError> {
         let request = self.request(job)?;
-        let repository = self.reach()?;
-        Ok(backup::begin(&request).store(&repository, &Progress::new())?)
-    }
-
-    /// The repository at the first server that answers. All are tried again until the time for it is over.
-    fn reach(&self) -> Result<Repository, JobError> {
-        let begun = Instant::now();
-        let mut wait = WAIT_FIRST;
-        loop {
-            let mut last = String::new();
-            for address in &self.config.servers {
-                match self.open(address) {
-                    Ok(repository) => return Ok(repository),
-                    Err(error) => last = format!("{}: {}", address.host, chain(&error)),
+        let unreached = match self.spooling.servers.reach() {
+            Ok(repository) => {
+                self.drain_to(&repository);
+                match backup::begin(&request).store(&repository, &Progress::new()) {
+                    Ok(summary) => return Ok(Made::Acknowledged(Box::new(summary))),
+                    Err(BackupError::Repository(error)) if error.is_out_of_reach() => chain(&error),
+                    Err(error) => return Err(error.into()),
                 }
-                tracing::debug!("{last}");
             }
-            if self.is_cancelled() || begun.elapsed() + wait > self.config.reach {
-                return Err(JobError::Unreached(last));
+            Err(ReachError::Refused(why)) => return Err(ReachError::Refused(why).into()),
+            Err(error) => error.to_string(),
+        };
+        if self.place.is_cancelled() {
+            return Err(ReachError::Unreached(unreached).into());
+        }
+        match self.spooling.store(&request) {
+            Ok((summary, waiting)) => {
+                self.runs.spool = waiting;
+                tracing::warn!("job {}: the point is spooled: {unreached}", job.name);
+                let missing = missed(summary.unreadable_count + summary.inconsistent_count);
+                Ok(Made::Spooled(
+                    missing.map_or(unreached.clone(), |missing| format!("{unreached}; {missing}")),
+                ))
             }
-            self.sleep(wait);
-            wait = (wait * 2).min(WAIT_MAX);
+            Err(source) => Err(JobError::NotSpooled { unreached, source: Box::new(source) }),
         }
     }
 
-    fn open(&self, address: &Address) -> Result<Repository, ReachError> {
-        let enrolment = Enrolment::read(&self.place.enrolments, &address.host, address.port)?;
-        if enrolment.role != Role::Agent {
-            return Err(ReachError::Role(address.host.to_string(), enrolment.role.name()));
+    fn drain_is_due(&self) -> bool {
+        self.drain.0 <= Instant::now() && self.spooling.is_there()
+    }
+
+    /// Looks whether a server is there that takes what waits.
+    fn drain_idle(&mut self) -> io::Result<()> {
+        let (_, wait) = self.drain;
+        match self.spooling.servers.try_all() {
+            Ok(repository) => self.drain_to(&repository),
+            Err(error) => tracing::debug!("{error}"),
         }
-        let code = enrolment.codes.get(&address.repository).cloned();
-        let code =
-            code.ok_or_else(|| ReachError::Code(format!("{}/{}", address.host, address.repository)))?;
-        let line = Line { cancel: Arc::clone(&self.place.cancel), ..Line::default() };
-        let locked = Locked::connect(address, &enrolment, Access::Write, &line)?;
-        Ok(locked.unlock_as_agent(&code, enrolment.identity)?.finish()?)
+        self.drain = (Instant::now() + jittered(wait), (wait * 2).min(DRAIN_MAX));
+        self.runs.write(&self.config.state)
+    }
+
+    /// Brings what waits in the spool to a server.
+    fn drain_to(&mut self, repository: &Repository) {
+        let (jobs, runs) = (&self.config.jobs, &mut self.runs.jobs);
+        let host = &self.place.host;
+        self.runs.spool = self.spooling.drain(repository, &mut |draft, id| {
+            let captured = timestamp(draft.captured);
+            tracing::info!("the point of {} of {captured:.0} was brought to the server", draft.series);
+            let Some(job) = jobs.iter().find(|job| series(job, host) == draft.series.as_str()) else {
+                return;
+            };
+            let remembered = runs.entry(job.name.clone()).or_default();
+            remembered.acknowledged = remembered.acknowledged.max(Some(captured));
+            remembered.snapshot = Some(id.to_string());
+            if remembered.outcome == Some(Outcome::Spooled) {
+                let missing = match draft.status {
+                    Status::Complete => 0,
+                    Status::Partial { unreadable } => unreadable,
+                };
+                remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
+                remembered.message = missed(missing);
+            }
+        });
+        self.drain = (Instant::now(), DRAIN_FIRST);
     }
 
     fn request(&self, job: &Job) -> Result<Request, JobError> {
@@ -293,10 +323,9 @@ impl<'a> Agent<'a> {
             What::Command(line) => Sources::Command { line: line.clone(), name: job.name.clone() },
             What::Images(paths) => Sources::Images(paths.clone()),
         };
-        let series = job.series.clone().unwrap_or_else(|| format!("{}:{}", self.place.host, job.name));
         Ok(Request {
             sources,
-            series: Some(series),
+            series: Some(series(job, &self.place.host)),
             tags: job.tags.clone(),
             rules,
             cache: CacheUse::Use,
@@ -307,20 +336,14 @@ impl<'a> Agent<'a> {
             cancel: Arc::clone(&self.place.cancel),
         })
     }
+}
 
-    /// Sleeps, and looks now and then whether the agent is told to end.
-    fn sleep(&self, duration: Duration) {
-        let begun = Instant::now();
-        while !self.is_cancelled() {
-            let left = duration.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return;
-            }
-            std::thread::sleep(left.min(LOOK));
-        }
-    }
+/// The series of a job.
+fn series(job: &Job, host: &str) -> String {
+    job.series.clone().unwrap_or_else(|| format!("{host}:{}", job.name))
+}
 
-    fn is_cancelled(&self) -> bool {
-        self.place.cancel.load(Ordering::Relaxed)
-    }
+/// What is said of files that are missing from a point.
+fn missed(count: u64) -> Option<String> {
+    (count > 0).then(|| format!("{count} files could not be read or changed while they were"))
 }

@@ -154,7 +154,7 @@ impl Bundler {
                     value[..16].copy_from_slice(&prefix(stored));
                     value[16..].copy_from_slice(&offset.to_le_bytes());
                     self.numbers.insert(prefix(stored), bundle);
-                    self.slices.insert(*hash.as_bytes(), value)?;
+                    self.slices.insert(*hash.as_bytes(), value);
                 }
                 None => {
                     self.fresh.insert(hash, (bundle, offset));

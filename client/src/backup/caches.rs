@@ -93,6 +93,7 @@ impl Caches {
     /// When there is no room for what a run needs for itself either.
     pub(super) fn of(request: &Request, repository: &Repository, series: &str) -> Result<Self, BackupError> {
         let hash: ContentHash = repository.keys().file_hash(series.as_bytes());
+        let is_spool = repository.is_spool();
         let folder = request.cache_folder.join(repository.parameters().repository.to_string());
         let held = hold(&folder, request.intent).map_err(|source| BackupError::Io {
             doing: format!("make a folder for this run in {}", folder.display()),
@@ -101,7 +102,11 @@ impl Caches {
         let aside = held.aside.as_ref().map(|aside| aside.folder.path().to_owned());
         let cache = if held.lock.is_some() { request.cache } else { CacheUse::Ignore };
         let repository = if held.lock.is_some() { folder } else { aside.clone().unwrap_or(folder) };
-        let leftovers = if aside.is_none() { Leftovers::TakeOver } else { Leftovers::LeaveAlone };
+        let leftovers = match &aside {
+            _ if is_spool => Leftovers::Ignore,
+            None => Leftovers::TakeOver,
+            Some(_) => Leftovers::LeaveAlone,
+        };
         let caches = Self {
             cache,
             series: repository.join(hash.to_string()),
@@ -129,7 +134,8 @@ impl Caches {
         }
         let previous = Previous::open(&self.series, repository.keys(), self.leftovers);
         match previous.trailer() {
-            Some(trailer) if !repository.has(&trailer.root.id)? => {
+            // A catalogue is completed once its snapshot is acknowledged: a spool takes its word.
+            Some(trailer) if !repository.is_spool() && !repository.has(&trailer.root.id)? => {
                 tracing::debug!("the catalogue is of a snapshot that the repository does not have");
                 Ok(nothing)
             }

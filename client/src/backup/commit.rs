@@ -170,21 +170,7 @@ impl<'a> Capture<'a> {
             bytes: figures.source_bytes,
         };
         let private = self.private(trailer, figures.counts);
-        let (reader, agent) = (&self.repository.parameters().reader_public, &self.repository.secrets().agent);
-        let mut failed = None;
-        let random = |bytes: &mut [u8]| {
-            if let Err(error) = getrandom::fill(bytes) {
-                failed = Some(error);
-            }
-        };
-        let record = Snapshot::sign(draft, &private, reader, agent, random)?;
-        match failed {
-            None => Ok(record),
-            Some(error) => Err(BackupError::Io {
-                doing: "draw random numbers".to_owned(),
-                source: std::io::Error::other(error),
-            }),
-        }
+        Ok(self.repository.sign(draft, &private)?)
     }
 }
 

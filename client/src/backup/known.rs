@@ -69,10 +69,19 @@ impl<const V: usize> Known<V> {
         self.runs.iter().rev().find_map(|run| run.find(key, &self.keys).ok().flatten())
     }
 
-    /// Remembers a value.
-    pub(crate) fn insert(&mut self, key: [u8; KEY_BYTES], value: [u8; V]) -> io::Result<()> {
+    /// Remembers a value, in memory until it is [saved](Self::save).
+    pub(crate) fn insert(&mut self, key: [u8; KEY_BYTES], value: [u8; V]) {
         self.memory.insert(key, value);
-        if self.memory.len() >= MEMORY_ENTRIES_MAX { self.save() } else { Ok(()) }
+    }
+
+    /// Whether so much is in memory that it should be saved.
+    pub(crate) fn is_full(&self) -> bool {
+        self.memory.len() >= MEMORY_ENTRIES_MAX
+    }
+
+    /// Forgets what is in memory.
+    pub(crate) fn forget(&mut self) {
+        self.memory.clear();
     }
 
     /// Writes what is in memory as a run, and merges the runs when there are many.

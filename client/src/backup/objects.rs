@@ -76,7 +76,8 @@ impl<'a> Shared<'a> {
         self.repository.keys()
     }
 
-    /// Remembers for the next run what this one learned. A cache that cannot be written costs time only.
+    /// Remembers for the next run what this one learned, all of which is acknowledged. A cache that cannot be written
+    /// costs time only.
     pub(super) fn save(&self) {
         if self.intent == Intent::Store
             && let Err(error) = self.seeds().save()
@@ -85,15 +86,28 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// The same in a run that has no snapshot yet, or none. What is not acknowledged is not remembered: whoever writes to
+    /// a spool takes the table's word. A spool acknowledges whole points only.
+    pub(super) fn save_durable(&self) {
+        let is_durable = !self.repository.is_spool() && self.repository.flush().is_ok();
+        if is_durable { self.save() } else { self.seeds().forget() }
+    }
+
     /// The object of a seed, when it is known and the repository still has it.
     fn known(&self, seed: &Seed) -> Result<Option<ObjectId>, BackupError> {
         let Some(id) = self.seeds().find(seed.as_bytes()).map(ObjectId::from_bytes) else { return Ok(None) };
         Ok(self.repository.assume(&id)?.then_some(id))
     }
 
+    /// Remembers an object. A table that is full is written, once everything in it is durable.
     fn learn(&self, seed: Seed, id: ObjectId) {
-        if let Err(error) = self.seeds().insert(*seed.as_bytes(), *id.as_bytes()) {
-            tracing::warn!("cannot write the cache of known chunks: {error}");
+        let is_full = {
+            let mut seeds = self.seeds();
+            seeds.insert(*seed.as_bytes(), *id.as_bytes());
+            seeds.is_full()
+        };
+        if is_full {
+            self.save_durable();
         }
     }
 

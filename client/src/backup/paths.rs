@@ -94,13 +94,10 @@ fn remember(mut line: Line<'_>, trailer: &Trailer, caches: &Caches) {
 
 /// What a run that ends early has stored stays stored, and the next one goes on from there.
 fn keep(line: &mut Line<'_>, previous: &Previous) {
-    let kept = line
-        .leave_bundles()
-        .and_then(|()| Ok(line.writer.written(previous).map(|_| ())?))
-        .and_then(|()| Ok(line.shared.repository.flush()?));
+    let kept = line.leave_bundles().and_then(|()| Ok(line.writer.written(previous).map(|_| ())?));
     if let Err(error) = kept {
         tracing::warn!("what was stored may have to be stored again: {}", crate::output::chain(&error));
     }
     line.spill();
-    line.shared.save();
+    line.shared.save_durable();
 }

@@ -109,10 +109,10 @@ pub(super) fn run(
             captured: Time::from_nanoseconds(capture.begun_ns()),
         };
         let outcome = stream.add_sources(&paths).and_then(|()| stream.finish(&capture));
-        if outcome.is_err() {
-            repository.flush()?;
+        match &outcome {
+            Ok(_) => shared.save(),
+            Err(_) => shared.save_durable(),
         }
-        shared.save();
         witness.remember(repository);
         drop(jobs);
         outcome

@@ -79,14 +79,18 @@ impl Witness {
 
     /// Says it when something is missing.
     pub(super) fn warn(&self, repository: &Repository) {
-        if let Some(testimony) = self.ask(&repository.head()) {
+        if !repository.is_spool()
+            && let Some(testimony) = self.ask(&repository.head())
+        {
             tracing::warn!("{testimony}");
         }
     }
 
     /// Remembers the end of the history. Where that cannot be written, it was said before that the cache cannot be used.
     pub(super) fn remember(&self, repository: &Repository) {
-        if let Err(error) = self.write(&repository.head(), repository.acknowledged()) {
+        if !repository.is_spool()
+            && let Err(error) = self.write(&repository.head(), repository.acknowledged())
+        {
             tracing::debug!("cannot write {}: {error}", self.path.display());
         }
     }

@@ -15,11 +15,11 @@ use super::failure::Failure;
 use super::interrupt;
 use super::session::Session;
 use crate::agent::config::Config;
+use crate::agent::place::Place;
 use crate::agent::runs::Outcome;
 use crate::agent::runs::Remembered;
 use crate::agent::runs::Runs;
 use crate::agent::work::Agent;
-use crate::agent::work::Place;
 use crate::config::cache_folder;
 use crate::output::exit::Exit;
 use crate::output::line;
@@ -31,7 +31,9 @@ A configuration, /etc/farkeep/agent.toml:
 
   servers = [\"farkeep://backup.example/main\", \"farkeep://backup2.example/main\"]   # tried in this order
   state = \"/var/lib/farkeep-agent\"
-  reach = \"1m\"             # how long servers are tried before a run fails
+  reach = \"1m\"             # how long servers are tried before a point is spooled
+  resume = \"10m\"           # how long a run waits for a connection that was cut
+  spool = \"8GiB\"           # what points may take that wait for a server; \"0\" for no spool
   alarm-age = \"2h\"         # status fails when a job's newest point is older
 
   [[job]]
@@ -141,6 +143,18 @@ fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
         }
         session.output.line(&row)?;
     }
+    if let Some(waiting) = &runs.spool {
+        if waiting.trouble.is_some() {
+            exit = Exit::Attention;
+        }
+        session.output.line(&line::Spool {
+            points: waiting.points,
+            bytes: waiting.bytes,
+            oldest: waiting.oldest,
+            age_seconds: waiting.oldest.map(|time| now.duration_since(time).as_secs().max(0)),
+            message: waiting.trouble.clone(),
+        })?;
+    }
     Ok(exit)
 }
 
@@ -155,9 +169,16 @@ fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Du
             None => "never ran",
             Some(Outcome::Complete) => "complete",
             Some(Outcome::Partial) => "partial",
+            Some(Outcome::Spooled) => "spooled",
             Some(Outcome::Failed) => "failed",
         },
-        is_well: !is_too_old && !matches!(remembered.outcome, Some(Outcome::Failed)),
+        // Whether a point that waits is old enough to be looked at, the alarm age says where there is one.
+        is_well: !is_too_old
+            && match remembered.outcome {
+                Some(Outcome::Failed) => false,
+                Some(Outcome::Spooled) => alarm_age.is_some(),
+                None | Some(Outcome::Complete | Outcome::Partial) => true,
+            },
         begun: remembered.begun,
         ended: remembered.ended,
         next: remembered.next,

@@ -14,6 +14,7 @@ mod restore;
 mod snapshot;
 
 pub use self::agent::Job;
+pub use self::agent::Spool;
 pub use self::backup::Backup;
 pub use self::backup::Inconsistent;
 pub use self::backup::LostPacks;

@@ -1,5 +1,7 @@
 //! Why a repository did not do what it was asked.
 
+use std::path::PathBuf;
+
 use farkeep_codec::envelope::EnvelopeError;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
@@ -12,10 +14,12 @@ use farkeep_engine::ObjectError;
 use farkeep_engine::PutError;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
+use farkeep_protocol::fault::Retry;
 use thiserror::Error;
 
 use super::remote::RemoteError;
 use crate::config::Location;
+use crate::output::size;
 
 /// Why a repository did not do what it was asked.
 #[derive(Debug, Error)]
@@ -91,6 +95,20 @@ pub enum RepositoryError {
         id: ObjectId,
         /// How many were, by then.
         objects: u64,
+    },
+    /// The spool has come to its bound.
+    #[error("the spool is full: it takes {} and no more; what it holds waits for a server", size(*bytes_max))]
+    SpoolFull {
+        /// Bytes that it takes.
+        bytes_max: u64,
+    },
+    /// The spool cannot be used.
+    #[error("the spool in {}: {why}", folder.display())]
+    Spool {
+        /// Its folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// A repository at a server is opened as an enrolled host.
     #[error("a repository at a server is opened by a host that is enrolled there")]
@@ -182,6 +200,21 @@ impl RepositoryError {
             | Self::Object(ObjectError::Missing { .. } | ObjectError::Tampered { .. }) => true,
             Self::Remote(error) => error.is_damage(),
             _ => matches!(self.store(), Some(StoreError::Damaged { .. })),
+        }
+    }
+
+    /// Whether nobody was there to take what was to be stored, or not now: it may pass, and says nothing of what was to be
+    /// stored.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.is_out_of_reach())
+    }
+
+    /// Whether it concerns the point in time that was to be stored, and another one could be.
+    pub(crate) fn is_of_one_point(&self) -> bool {
+        match self {
+            Self::Remote(RemoteError::Refused { code, .. }) => code.retry() == Retry::Never,
+            Self::Remote(_) => false,
+            _ => true,
         }
     }
 

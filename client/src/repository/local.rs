@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Series;
 use farkeep_engine::Access as EngineAccess;
 use farkeep_engine::Committed;
 use farkeep_engine::Engine;
+use farkeep_engine::ForgetError;
 use farkeep_engine::IndexKind;
 use farkeep_engine::Listed;
 use farkeep_engine::Lost;
@@ -21,6 +23,7 @@ use farkeep_engine::Position;
 use farkeep_engine::Presence;
 use farkeep_engine::Progress;
 use farkeep_engine::Put;
+use farkeep_engine::References;
 use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
@@ -37,11 +40,23 @@ use super::store::Report;
 use super::store::Store;
 use super::store::Stored;
 
+/// Free bytes of the file system that a spool leaves to the host: 1 GiB.
+const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
+
 /// An engine with what it was asked to store counted.
 pub(super) struct LocalStore {
     engine: Engine,
     stored_bytes: AtomicU64,
     stored_objects: AtomicU64,
+    /// That of a spool.
+    bound: Option<Bound>,
+}
+
+/// How much a store may take.
+struct Bound {
+    bytes_max: u64,
+    /// What it took before it was opened.
+    bytes_before: u64,
 }
 
 impl LocalStore {
@@ -58,6 +73,22 @@ impl LocalStore {
         Engine::open(Arc::new(disk), access, options(folder)).map(Self::over)
     }
 
+    /// Opens the spool in a folder, which takes so many bytes and not more.
+    pub(super) fn open_spool(folder: &Path, bytes_max: u64) -> Result<Self, StoreError> {
+        let disk = RealDisk::open(folder, Backend::Auto).map_err(|error| match error {
+            DiskError::NotFound { .. } => StoreError::NotThere,
+            other => other.into(),
+        })?;
+        let options = Options {
+            references: References::Elsewhere,
+            reserve_bytes: SPOOL_RESERVE_BYTES,
+            ..options(folder)
+        };
+        let engine = Engine::open(Arc::new(disk), EngineAccess::Write { holder: holder() }, options)?;
+        let bytes_before = engine.usage()?.bytes;
+        Ok(Self { bound: Some(Bound { bytes_max, bytes_before }), ..Self::over(engine) })
+    }
+
     /// Makes a repository in an empty folder, or in one that is not there yet.
     pub(super) fn create(
         folder: &Path,
@@ -70,7 +101,18 @@ impl LocalStore {
 
     /// An engine that somebody else has opened.
     pub(super) fn over(engine: Engine) -> Self {
-        Self { engine, stored_bytes: AtomicU64::new(0), stored_objects: AtomicU64::new(0) }
+        Self { engine, stored_bytes: AtomicU64::new(0), stored_objects: AtomicU64::new(0), bound: None }
+    }
+
+    /// Takes a snapshot off the list.
+    pub(super) fn forget(&self, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
+        self.engine.forget(id, reason)
+    }
+
+    /// Bytes that a spool takes.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        let before = self.bound.as_ref().map_or(0, |bound| bound.bytes_before);
+        before + self.stored_bytes.load(Ordering::Relaxed)
     }
 
     fn add(&self, bytes: u64) {
@@ -82,6 +124,10 @@ impl LocalStore {
 impl Store for LocalStore {
     fn parameters(&self) -> &Parameters {
         self.engine.parameters()
+    }
+
+    fn is_spool(&self) -> bool {
+        self.bound.is_some()
     }
 
     fn head(&self) -> Position {
@@ -114,6 +160,9 @@ impl Store for LocalStore {
     }
 
     fn assume(&self, id: &ObjectId) -> Result<bool, RepositoryError> {
+        if self.bound.is_some() {
+            return Ok(true);
+        }
         let presence = self.engine.probe(std::slice::from_ref(id))?;
         Ok(presence.first() == Some(&Presence::Known))
     }
@@ -125,6 +174,11 @@ impl Store for LocalStore {
     fn begin_anew(&self) {}
 
     fn put(&self, id: &ObjectId, object: &[u8]) -> Result<(), RepositoryError> {
+        if let Some(bound) = &self.bound
+            && self.taken_bytes() + object.len() as u64 > bound.bytes_max
+        {
+            return Err(RepositoryError::SpoolFull { bytes_max: bound.bytes_max });
+        }
         if self.engine.put(id, object)? == Put::New {
             self.add(object.len() as u64);
         }

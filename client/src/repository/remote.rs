@@ -209,6 +209,10 @@ impl Store for RemoteStore {
         &self.parameters
     }
 
+    fn is_spool(&self) -> bool {
+        false
+    }
+
     fn head(&self) -> Position {
         self.shared.head()
     }

@@ -77,6 +77,10 @@ pub(crate) trait Store: Send + Sync {
     /// What every writer of the repository does alike.
     fn parameters(&self) -> &Parameters;
 
+    /// Whether this is a spool: it holds what is to be brought to the repository, and cannot say what is there already. It
+    /// takes the word of whoever [assumes](Self::assume) something.
+    fn is_spool(&self) -> bool;
+
     /// The end of the acknowledged history, as far as the store told it.
     fn head(&self) -> Position;
 

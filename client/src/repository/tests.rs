@@ -150,7 +150,7 @@ fn a_recovery_code_opens_wherever_a_passphrase_does() {
     let last = wrong.pop().expect("it has letters");
     wrong.push(if last == '7' { '8' } else { '7' });
     assert!(matches!(trial.open_with(Access::Read, &wrong), Err(RepositoryError::Mistyped { .. })));
-    let other = farkeep_codec::key::RecoveryCode::generate(create::fill_random).to_text().to_string();
+    let other = farkeep_codec::key::RecoveryCode::generate(fill_random).to_text().to_string();
     assert!(matches!(trial.open_with(Access::Read, &other), Err(RepositoryError::WrongSecret { .. })));
 }
 

@@ -20,6 +20,7 @@ use crate::limits::JOURNAL_PAYLOAD_BYTES_MAX;
 use crate::limits::JOURNAL_TEXT_BYTES_MAX;
 use crate::store::Catalogue;
 use crate::store::Name;
+use crate::store::References;
 use crate::store::SnapshotAt;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -162,7 +163,7 @@ fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitE
         if snapshot.repository != store.parameters().repository {
             return Err(CommitError::Foreign { id, repository: snapshot.repository });
         }
-        if !store.has(&snapshot.root)? {
+        if store.references() == References::Here && !store.has(&snapshot.root)? {
             return Err(CommitError::MissingRoot { id, root: snapshot.root });
         }
     }

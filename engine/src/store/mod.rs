@@ -48,6 +48,7 @@ pub use lost::Lost;
 pub use options::Access;
 pub use options::IndexKind;
 pub use options::Options;
+pub use options::References;
 pub(crate) use persist::Moment;
 pub use put::Presence;
 pub use put::Put;
@@ -147,6 +148,11 @@ impl Store {
         };
         let (catalogue, readers) = (RwLock::new(catalogue), read::PackReaders::default());
         Ok(Self { disk, options, parameters, catalogue, lookup, readers, losses, recovery, writer })
+    }
+
+    /// Where everything must be that an object or a snapshot refers to.
+    pub(crate) fn references(&self) -> References {
+        self.options.references
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {

@@ -33,11 +33,23 @@ pub enum IndexKind {
     Memory,
 }
 
+/// Where everything must be that an object or a snapshot refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum References {
+    /// Here, before it: whoever finds an object finds all that it reaches.
+    Here,
+    /// Here or in another store of the same repository, to which this one's contents are brought later. What is taken in
+    /// is not compared with what is here.
+    Elsewhere,
+}
+
 /// What a caller decides about an open repository.
 #[derive(Clone)]
 pub struct Options {
     /// Where the index is kept.
     pub index: IndexKind,
+    /// Where everything must be that is referred to.
+    pub references: References,
     /// What stamps the time of receipt.
     pub clock: Arc<dyn Clock>,
     /// Where the names of packs come from. Never the same for two openings.
@@ -69,6 +81,7 @@ impl Options {
     pub fn seeded(index: IndexKind, clock: Arc<dyn Clock>, seed: [u8; 32]) -> Self {
         Self {
             index,
+            references: References::Here,
             clock,
             seed,
             pack_bytes: PACK_BYTES_MAX,

@@ -14,6 +14,7 @@ use super::error::StoreError;
 use super::intake;
 use super::intake::Added;
 use super::intake::Intake;
+use super::options::References;
 use super::persist::Moment;
 use super::recover;
 use crate::limits::REPORT_LINES_MAX;
@@ -50,8 +51,8 @@ impl Store {
 
     /// Stores an object, if it is not there yet. It is durable after the next flush or commit.
     ///
-    /// Everything that an object refers to must be there before it. So whoever finds an object finds everything
-    /// that can be reached from it, unless a pack was lost since.
+    /// Everything that an object refers to must be there before it ([`References::Here`]). So whoever finds an object
+    /// finds everything that can be reached from it, unless a pack was lost since.
     pub(crate) fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
         let store_error = |source| PutError::Store { id: *id, source };
         let writer = self.writer().map_err(store_error)?;
@@ -66,7 +67,9 @@ impl Store {
             if self.has(id).map_err(store_error)? {
                 return Ok(Put::Known);
             }
-            self.expect_references(id, &view)?;
+            if self.references() == References::Here {
+                self.expect_references(id, &view)?;
+            }
             let taken = self.take_in(writer, checked, view.kind(), id, object).map_err(store_error)?;
             if let Some(put) = taken {
                 return Ok(put);

@@ -36,6 +36,8 @@ pub(crate) enum Leftovers {
     TakeOver,
     /// They stay as they are, for a run that writes.
     LeaveAlone,
+    /// They are not looked at, and written over: nobody can say whether what they name was ever acknowledged.
+    Ignore,
 }
 
 /// What earlier runs left of one series.
@@ -63,7 +65,9 @@ impl Previous {
         if leftovers == Leftovers::TakeOver {
             set_cut_aside(folder);
         }
-        if let Err(error) = previous.open_cut(folder) {
+        if leftovers != Leftovers::Ignore
+            && let Err(error) = previous.open_cut(folder)
+        {
             tracing::debug!("{error}");
         }
         previous

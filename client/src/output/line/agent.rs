@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::Line;
+use super::super::size;
 
 /// A job, and how it goes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Job {
     /// Its name.
     pub job: String,
-    /// How its last run ended: `complete`, `partial`, `failed`, or `never ran`.
+    /// How its last run ended: `complete`, `partial`, `spooled`, `failed`, or `never ran`.
     pub outcome: &'static str,
     /// Whether the last run did not fail and the newest point is not too old.
     pub is_well: bool,
@@ -48,6 +49,37 @@ impl Line for Job {
         }
         if let Some(message) = &self.message {
             write!(out, "  {message}")?;
+        }
+        writeln!(out)
+    }
+}
+
+/// Points that wait in an agent's spool until a server takes them.
+#[derive(Debug, Clone, Serialize)]
+pub struct Spool {
+    /// How many.
+    pub points: u64,
+    /// Bytes that the spool takes.
+    pub bytes: u64,
+    /// When the oldest was captured.
+    pub oldest: Option<Timestamp>,
+    /// Its age in seconds.
+    pub age_seconds: Option<i64>,
+    /// Why some of them cannot be brought to the server.
+    pub message: Option<String>,
+}
+
+impl Line for Spool {
+    const TYPE: &'static str = "spool";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mark = if self.message.is_none() { "ok  " } else { "LOOK" };
+        write!(out, "{mark} spool: {} points in {} wait for a server", self.points, size(self.bytes))?;
+        if let Some(age) = self.age_seconds {
+            write!(out, ", the oldest {}", lasting(age))?;
+        }
+        if let Some(message) = &self.message {
+            write!(out, "; {message}")?;
         }
         writeln!(out)
     }

@@ -14,6 +14,7 @@ use farkeep_codec::tree::Content;
 use farkeep_codec::tree::Flags;
 use farkeep_codec::tree::Owner;
 use farkeep_codec::tree::PathKey;
+use jiff::Timestamp;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -333,4 +334,31 @@ fn the_other_lines_have_these_fields() {
 fn a_dump_says_nothing_to_people() {
     let dump = Dump { snapshot: SnapshotId::from_bytes(ID), path: Named::of_bytes(b"/a"), bytes: 1 };
     assert_eq!(human(&dump), "");
+}
+
+#[test]
+fn an_agent_s_jobs_and_spool() {
+    let time = |seconds| Timestamp::from_second(seconds).ok();
+    let job = Job {
+        job: "etc".to_owned(),
+        outcome: "partial",
+        is_well: true,
+        begun: time(100),
+        ended: time(160),
+        next: time(1_000),
+        acknowledged: time(100),
+        age_seconds: Some(7_100),
+        snapshot: Some("ab".to_owned()),
+        message: Some("2 files could not be read".to_owned()),
+    };
+    assert_fields(&job, "job outcome is_well begun ended next acknowledged age_seconds snapshot message");
+    let said = "ok   etc              partial    newest point 118 min old  next 1970-01-01T00:16:40Z  2 files could not \
+                be read\n";
+    assert_eq!(human(&job), said);
+    let spool =
+        Spool { points: 3, bytes: 4_200_000, oldest: time(0), age_seconds: Some(200_000), message: None };
+    assert_fields(&spool, "points bytes oldest age_seconds message");
+    assert_eq!(human(&spool), "ok   spool: 3 points in 4.20 MB wait for a server, the oldest 2 d old\n");
+    let spool = Spool { message: Some("it is kept back".to_owned()), ..spool };
+    assert!(human(&spool).starts_with("LOOK ") && human(&spool).ends_with("; it is kept back\n"));
 }

@@ -2,6 +2,7 @@
 
 use farkeep_codec::id::ObjectId;
 use farkeep_protocol::fault::Code;
+use farkeep_protocol::fault::Retry;
 use thiserror::Error;
 
 /// Why a server did not do what it was asked, or is not believed.
@@ -103,6 +104,18 @@ impl RemoteError {
                 true
             }
             Self::Refused { code, .. } => *code == Code::DAMAGED_OBJECT,
+            _ => false,
+        }
+    }
+
+    /// Whether nobody was there to do it, or not now.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Ended => true,
+            // Whoever has used up what it may store is told so, and a broken group is no group.
+            Self::Refused { code, .. } => {
+                code.retry() != Retry::Never && ![Code::QUOTA_EXCEEDED, Code::GROUP_BROKEN].contains(code)
+            }
             _ => false,
         }
     }
