@@ -1,7 +1,8 @@
 //! The agent: backs up by itself, on schedules.
 //!
 //! One file says what and when ([`config`]); [`schedule`] says when next, [`work`] does it and remembers ([`runs`]) how it
-//! went. A point goes to the first of the [`servers`] that answers, or [waits](spooling) for one.
+//! went. A point goes to the first of the [`servers`] that answers, or [waits](spooling) for one; those of a consistency
+//! group are made [together].
 
 mod files;
 pub mod place;
@@ -11,4 +12,7 @@ pub mod config;
 pub mod runs;
 pub mod servers;
 pub mod spooling;
+pub mod error;
+mod job;
+mod together;
 pub mod work;

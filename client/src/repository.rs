@@ -9,6 +9,7 @@ mod create;
 mod error;
 mod extent;
 mod fetch;
+mod group;
 mod local;
 mod point;
 mod remote;
@@ -63,6 +64,8 @@ pub use self::create::create_at;
 pub use self::error::RepositoryError;
 pub use self::extent::Extent;
 pub use self::fetch::Fetcher;
+pub use self::group::Group;
+pub use self::group::Stage;
 pub use self::point::Listing;
 pub use self::point::Point;
 pub use self::point::Refused;
@@ -227,6 +230,22 @@ impl Repository {
     /// When the snapshot is not acknowledged.
     pub fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
         self.store.commit(record)
+    }
+
+    /// The same as a member of a group, once all others bring their records: all of them are committed, or none.
+    ///
+    /// # Errors
+    /// When the snapshot is not acknowledged, or another member's is not.
+    pub(crate) fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
+        self.store.commit_with(group, record)
+    }
+
+    /// Waits until all members of a group are as far.
+    ///
+    /// # Errors
+    /// When they are not in time, or one has gone away; [`RepositoryError::NoGroups`] if there is no server to wait at.
+    pub(crate) fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {
+        self.store.gather(group, stage)
     }
 
     /// Where objects lie.

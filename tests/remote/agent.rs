@@ -226,6 +226,6 @@ fn what_is_no_configuration_is_refused() {
     let site = Site::new();
     let agent = Program::at(site.location());
     run(&agent, &["run"]).expect(1).says(&["agent.toml"]);
-    configure(&agent, &site, "[[job]]\nname = \"etc\"\n");
+    configure(&agent, &site, "[[job]]\nname = \"etc\"\npaths = [\"/etc\"]\n");
     run(&agent, &["check"]).expect(2).says(&["agent.toml", "schedule"]);
 }

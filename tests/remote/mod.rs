@@ -4,4 +4,5 @@ mod agent;
 mod site;
 
 mod story;
+mod together;
 mod trips;

@@ -166,6 +166,7 @@ impl Job {
             host: "host".to_owned(),
             user: "user".to_owned(),
             cancel: Arc::clone(&self.cancel),
+            together: None,
         };
         let summary = backup::run(repository, &request, &Progress::new())?;
         assert_eq!((summary.unreadable.as_slice(), summary.inconsistent_count), (&[][..], 0));

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use farkeep_protocol::limits::GROUP_DEADLINE_MS_MAX;
+use farkeep_protocol::limits::GROUP_MEMBERS_MAX;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use thiserror::Error;
@@ -14,7 +16,6 @@ use thiserror::Error;
 use super::hooks::Hook;
 use super::schedule;
 use super::schedule::CatchUp;
-use super::schedule::NotASchedule;
 use super::schedule::Schedule;
 use crate::config::Address;
 use crate::config::Location;
@@ -31,8 +32,9 @@ const REACH: Duration = Duration::from_secs(60);
 const RESUME: Duration = Duration::from_secs(600);
 /// Bytes that the spool takes: 8 GiB.
 const SPOOL_BYTES: u64 = 8 << 30;
-/// Length of a job's name.
+/// Length of a name.
 const NAME_BYTES_MAX: usize = 64;
+const NOT_A_NAME: &str = "a name has 1 to 64 letters, digits, dots, dashes and underscores";
 
 /// An agent's configuration.
 #[derive(Debug, Clone)]
@@ -70,6 +72,8 @@ pub struct Job {
     pub exclude_caches: bool,
     /// Whether other file systems are left out.
     pub one_file_system: bool,
+    /// The consistency group to which it belongs.
+    pub member: Option<Member>,
     /// When it is due.
     pub schedule: Schedule,
     /// The due time is moved by a part of this.
@@ -91,11 +95,28 @@ pub enum What {
     Images(Vec<PathBuf>),
 }
 
+/// What a job has to do with its consistency group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Name of the group.
+    pub group: String,
+    /// How many jobs it has, on all hosts.
+    pub members: u32,
+    /// How long they stand still at most.
+    pub limit: Duration,
+}
+
 /// Commands around a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hooks {
     /// Before it; its failure is the job's.
     pub before: Option<Hook>,
+    /// Has a member of a group stand still.
+    pub freeze: Option<Hook>,
+    /// Leaves a picture of what stands still, which is backed up when it does not any more.
+    pub capture: Option<Hook>,
+    /// Ends the standstill: once, whatever happened since the freeze.
+    pub thaw: Option<Hook>,
     /// After it succeeded.
     pub after: Option<Hook>,
     /// After it failed.
@@ -161,8 +182,19 @@ struct ConfigFile {
     spool: Option<String>,
     #[serde(default)]
     alarm_age: Option<String>,
+    #[serde(default, rename = "group")]
+    groups: Vec<GroupTable>,
     #[serde(default, rename = "job")]
     jobs: Vec<JobTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct GroupTable {
+    name: String,
+    members: u32,
+    schedule: String,
+    limit: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,13 +217,22 @@ struct JobTable {
     exclude_caches: bool,
     #[serde(default)]
     one_file_system: bool,
-    schedule: String,
+    #[serde(default)]
+    group: Option<String>,
+    #[serde(default)]
+    schedule: Option<String>,
     #[serde(default)]
     jitter: Option<String>,
-    #[serde(default = "yes")]
-    catch_up: bool,
+    #[serde(default)]
+    catch_up: Option<bool>,
     #[serde(default)]
     before: Option<HookTable>,
+    #[serde(default)]
+    freeze: Option<HookTable>,
+    #[serde(default)]
+    capture: Option<HookTable>,
+    #[serde(default)]
+    thaw: Option<HookTable>,
     #[serde(default)]
     after: Option<HookTable>,
     #[serde(default)]
@@ -215,17 +256,15 @@ struct LimitedHook {
     limit: String,
 }
 
-fn yes() -> bool {
-    true
-}
-
 impl ConfigFile {
     fn check(self, zone: &TimeZone) -> Result<Config, String> {
         let servers = self.servers.iter().map(|text| server(text)).collect::<Result<Vec<_>, _>>()?;
         if servers.is_empty() {
             return Err("servers: name at least one, as in \"farkeep://backup.example:7717/main\"".to_owned());
         }
-        let jobs = self.jobs.into_iter().map(|job| job.check(zone)).collect::<Result<Vec<_>, _>>()?;
+        let groups = self.groups.into_iter().map(|group| group.check(zone)).collect::<Result<Vec<_>, _>>()?;
+        let jobs =
+            self.jobs.into_iter().map(|job| job.check(&groups, zone)).collect::<Result<Vec<_>, _>>()?;
         let names: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
         if names.len() < jobs.len() {
             return Err("two jobs have the same name".to_owned());
@@ -245,15 +284,56 @@ impl ConfigFile {
     }
 }
 
+impl GroupTable {
+    fn check(self, zone: &TimeZone) -> Result<(Member, Schedule), String> {
+        let group = |what: String| format!("group {:?}: {what}", self.name);
+        if !is_name(&self.name) {
+            return Err(group(NOT_A_NAME.to_owned()));
+        }
+        if !(1..=GROUP_MEMBERS_MAX).contains(&self.members) {
+            return Err(group(format!("it has 1 to {GROUP_MEMBERS_MAX} members")));
+        }
+        let limit = length("limit", &self.limit).map_err(group)?;
+        if limit.is_zero() || limit.as_millis() > u128::from(GROUP_DEADLINE_MS_MAX) {
+            return Err(group("limit: its members stand still for 1s to 10m".to_owned()));
+        }
+        let schedule =
+            Schedule::parse(&self.schedule, zone).map_err(|error| group(format!("schedule: {error}")))?;
+        Ok((Member { members: self.members, limit, group: self.name }, schedule))
+    }
+}
+
 impl JobTable {
-    fn check(self, zone: &TimeZone) -> Result<Job, String> {
+    /// When it is due, and the group to which it belongs.
+    fn due(
+        &self,
+        groups: &[(Member, Schedule)],
+        zone: &TimeZone,
+    ) -> Result<(Schedule, Option<Member>), String> {
+        let Some(name) = &self.group else {
+            if self.freeze.is_some() || self.capture.is_some() || self.thaw.is_some() {
+                return Err("freeze, capture and thaw are for members of a group".to_owned());
+            }
+            let schedule = self.schedule.as_ref().ok_or("schedule: there is none")?;
+            return match Schedule::parse(schedule, zone) {
+                Ok(schedule) => Ok((schedule, None)),
+                Err(error) => Err(format!("schedule: {error}")),
+            };
+        };
+        if self.schedule.is_some() || self.jitter.is_some() || self.catch_up.is_some() {
+            return Err("schedule, jitter and catch-up: the group says when its members are due".to_owned());
+        }
+        let group = groups.iter().find(|(member, _)| member.group == *name);
+        let (member, schedule) = group.ok_or(format!("group: there is no [[group]] {name:?}"))?;
+        Ok((schedule.clone(), Some(member.clone())))
+    }
+
+    fn check(self, groups: &[(Member, Schedule)], zone: &TimeZone) -> Result<Job, String> {
+        let due = self.due(groups, zone);
         let name = self.name;
         let job = |what: String| format!("job {name:?}: {what}");
-        let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_plain) {
-            return Err(job(format!(
-                "a name has 1 to {NAME_BYTES_MAX} letters, digits, dots, dashes and underscores"
-            )));
+        if !is_name(&name) {
+            return Err(job(NOT_A_NAME.to_owned()));
         }
         let what = match (self.paths.is_empty(), self.command, self.images.is_empty()) {
             (false, None, true) => What::Paths(self.paths),
@@ -261,12 +341,14 @@ impl JobTable {
             (true, None, false) => What::Images(self.images),
             _ => return Err(job("name either paths, or a command, or images".to_owned())),
         };
-        let schedule = Schedule::parse(&self.schedule, zone);
-        let schedule = schedule.map_err(|error: NotASchedule| job(format!("schedule: {error}")))?;
+        let (schedule, member) = due.map_err(&job)?;
         let hook =
             |key: &str, hook: Option<HookTable>| hook.map(|hook| hook.check(key)).transpose().map_err(&job);
         let hooks = Hooks {
             before: hook("before", self.before)?,
+            freeze: hook("freeze", self.freeze)?,
+            capture: hook("capture", self.capture)?,
+            thaw: hook("thaw", self.thaw)?,
             after: hook("after", self.after)?,
             on_failure: hook("on-failure", self.on_failure)?,
             finally: hook("finally", self.finally)?,
@@ -281,7 +363,13 @@ impl JobTable {
             one_file_system: self.one_file_system,
             schedule,
             jitter,
-            catch_up: if self.catch_up { CatchUp::Once } else { CatchUp::Skip },
+            // The other members of a group would not be there.
+            catch_up: if member.is_none() && self.catch_up != Some(false) {
+                CatchUp::Once
+            } else {
+                CatchUp::Skip
+            },
+            member,
             hooks,
             name,
         })
@@ -295,6 +383,12 @@ impl HookTable {
             Self::Table(LimitedHook { run, limit }) => Ok(Hook { line: run, limit: length(key, &limit)? }),
         }
     }
+}
+
+/// Whether a job or a group can be called so.
+fn is_name(name: &str) -> bool {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain)
 }
 
 fn server(text: &str) -> Result<Address, String> {

@@ -73,6 +73,16 @@ impl Schedule {
         }
     }
 
+    /// The last time until `now` at which the job was due; `None` if there was none within four years.
+    pub fn last(&self, now: Timestamp) -> Option<Timestamp> {
+        let days = [0, 1, 31, 366, 4 * 366].map(|days| SignedDuration::from_hours(24 * days));
+        let spans = [SignedDuration::from_mins(1), SignedDuration::from_hours(1)].into_iter().chain(days);
+        let since = |span| self.next(now.checked_sub(span).ok()?).filter(|due| *due <= now);
+        let first = spans.filter(|span| !span.is_zero()).find_map(since)?;
+        let following = |due: &Timestamp| self.next(*due).filter(|due| *due <= now);
+        std::iter::successors(Some(first), following).last()
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -3,19 +3,18 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use farkeep_codec::snapshot::Status;
 use jiff::Timestamp;
-use thiserror::Error;
 
 use super::config::Config;
 use super::config::Job;
-use super::config::What;
-use super::hooks::Hook;
-use super::hooks::HookError;
+use super::config::Member;
+use super::error::JobError;
+use super::job;
+use super::job::Made;
 use super::place::LOOK;
 use super::place::Place;
 use super::runs::Outcome;
@@ -27,27 +26,14 @@ use super::schedule::spread;
 use super::servers::ReachError;
 use super::servers::Servers;
 use super::servers::jittered;
-use super::spooling::SpoolError;
 use super::spooling::Spooling;
 use super::spooling::timestamp;
+use super::together;
 use crate::backup;
 use crate::backup::BackupError;
-use crate::backup::CacheUse;
-use crate::backup::Intent;
-use crate::backup::Request;
-use crate::backup::Sources;
-use crate::backup::Summary;
 use crate::output::chain;
 use crate::progress::Progress;
 use crate::repository::Repository;
-use crate::source::Caches;
-use crate::source::FileId;
-use crate::source::Missing;
-use crate::source::Mounts;
-use crate::source::RootError;
-use crate::source::Roots;
-use crate::source::RuleError;
-use crate::source::Rules;
 
 /// First and longest wait before points that wait in the spool are brought to a server.
 const DRAIN_FIRST: Duration = Duration::from_secs(1);
@@ -60,43 +46,6 @@ pub struct Ended {
     pub job: String,
     /// How it went.
     pub remembered: Remembered,
-}
-
-/// Why a job made no point.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum JobError {
-    /// A hook in front of it failed.
-    #[error(transparent)]
-    Hook(#[from] HookError),
-    /// What is to be left out is not understood.
-    #[error(transparent)]
-    Rules(#[from] RuleError),
-    /// What is to be backed up cannot be found.
-    #[error(transparent)]
-    Roots(#[from] RootError),
-    /// No server was reached, and the spool took nothing.
-    #[error("{unreached}, and the point was not spooled")]
-    NotSpooled {
-        /// Why no server has it.
-        unreached: String,
-        /// Why the spool has not.
-        source: Box<SpoolError>,
-    },
-    /// No server takes it.
-    #[error(transparent)]
-    Reach(#[from] ReachError),
-    /// The backup failed.
-    #[error(transparent)]
-    Backup(#[from] BackupError),
-}
-
-/// A point that was made.
-enum Made {
-    /// A server has it.
-    Acknowledged(Box<Summary>),
-    /// It waits in the spool, for this reason.
-    Spooled(String),
 }
 
 /// An agent at work.
@@ -129,7 +78,7 @@ impl<'a> Agent<'a> {
         while !self.place.is_cancelled() {
             let now = Timestamp::now();
             match self.first_due(now)? {
-                Some((job, at)) if at <= now => ended(&self.take(job)?),
+                Some((job, at)) if at <= now => self.take(job)?.iter().for_each(&mut *ended),
                 _ if self.drain_is_due() => self.drain_idle()?,
                 Some((_, at)) => {
                     self.place.sleep(at.duration_since(now).try_into().unwrap_or(LOOK).min(LOOK));
@@ -140,9 +89,18 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
-    /// Makes the agent's folder, for itself alone: a spool holds what was backed up.
+    /// Makes the agent's folder, for itself alone: a spool holds what was backed up. What an agent before left standing
+    /// still is thawed.
     fn begin(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.config.state)
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.config.state)?;
+        for job in &self.config.jobs {
+            let was_cut = |run: &Remembered| run.begun.is_some() && run.ended.is_none();
+            if job.member.is_some() && self.runs.jobs.get(&job.name).is_some_and(was_cut) {
+                tracing::warn!("job {}: it was cut short, and is thawed", job.name);
+                together::thaw(job);
+            }
+        }
+        Ok(())
     }
 
     /// Runs every job once, now, whatever its schedule says.
@@ -152,9 +110,12 @@ impl<'a> Agent<'a> {
     pub fn run_once(&mut self, ended: &mut dyn FnMut(&Ended)) -> io::Result<()> {
         self.begin()?;
         let config = self.config;
+        let mut taken: Vec<&str> = Vec::new();
         for job in &config.jobs {
-            if !self.place.is_cancelled() {
-                ended(&self.take(job)?);
+            if !self.place.is_cancelled() && !taken.contains(&job.name.as_str()) {
+                let all = self.take(job)?;
+                all.iter().for_each(&mut *ended);
+                taken.extend(self.companions(job).iter().map(|job| job.name.as_str()));
             }
         }
         Ok(())
@@ -184,65 +145,77 @@ impl<'a> Agent<'a> {
         Ok(times.min_by_key(|(_, time)| *time))
     }
 
-    /// Runs one job, and remembers how it went. A run that is killed or told to end was none: its time is made up for.
-    fn take(&mut self, job: &'a Job) -> io::Result<Ended> {
+    /// Runs one job, with the others of its group on this host, and remembers how they went. A run that is killed or told to
+    /// end was none: its time is made up for.
+    fn take(&mut self, job: &'a Job) -> io::Result<Vec<Ended>> {
         let begun = Timestamp::now();
-        let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
-        remembered.begun = Some(begun);
-        remembered.ended = None;
+        let jobs = self.companions(job);
+        for job in &jobs {
+            let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
+            remembered.begun = Some(begun);
+            remembered.ended = None;
+        }
         self.runs.write(&self.config.state)?;
-        let outcome = self.with_hooks(job);
-        let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
-        remembered.ended = Some(Timestamp::now());
-        remembered.next = None;
-        if !self.place.is_cancelled() {
-            remembered.due = Some(begun);
+        let outcomes = match &job.member {
+            None => vec![job::between_hooks(job, || self.back_up(job))],
+            Some(member) => self.back_up_together(&jobs, member, begun),
+        };
+        let is_cancelled = self.place.is_cancelled();
+        let mut ended = Vec::new();
+        for (job, outcome) in jobs.iter().zip(outcomes) {
+            let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
+            remembered.ended = Some(Timestamp::now());
+            remembered.next = None;
+            if !is_cancelled {
+                remembered.due = Some(begun);
+            }
+            remember(remembered, begun, outcome);
+            ended.push(Ended { job: job.name.clone(), remembered: remembered.clone() });
         }
-        match outcome {
-            Ok((Made::Acknowledged(summary), message)) => {
-                let missing = summary.unreadable_count + summary.inconsistent_count;
-                remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
-                remembered.message = message.or_else(|| missed(missing));
-                remembered.acknowledged = Some(begun);
-                remembered.snapshot = summary.snapshot.map(|id| id.to_string());
-            }
-            Ok((Made::Spooled(why), message)) => {
-                remembered.outcome = Some(Outcome::Spooled);
-                remembered.message = Some(message.map_or(why.clone(), |message| format!("{why}; {message}")));
-            }
-            Err(error) => {
-                remembered.outcome = Some(Outcome::Failed);
-                remembered.message = Some(chain(&error));
-            }
-        }
-        let ended = Ended { job: job.name.clone(), remembered: remembered.clone() };
         self.runs.write(&self.config.state)?;
         Ok(ended)
     }
 
-    /// The job between its hooks. A failure behind the backup is a message: the point is there.
-    fn with_hooks(&mut self, job: &Job) -> Result<(Made, Option<String>), JobError> {
-        let run = |hook: &Option<Hook>, outcome: &str| match hook {
-            Some(hook) => hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_OUTCOME", outcome)]),
-            None => Ok(()),
-        };
-        let made = run(&job.hooks.before, "none").map_err(JobError::from).and_then(|()| self.back_up(job));
-        let (outcome, behind) = match &made {
-            Ok(_) => ("done", &job.hooks.after),
-            Err(_) => ("failed", &job.hooks.on_failure),
-        };
-        let said = [run(behind, outcome), run(&job.hooks.finally, outcome)];
-        let complaints: Vec<String> =
-            said.into_iter().filter_map(Result::err).map(|error| chain(&error)).collect();
-        for complaint in &complaints {
-            tracing::warn!("job {}: {complaint}", job.name);
+    /// The job, and with it all of its group on this host.
+    fn companions(&self, job: &'a Job) -> Vec<&'a Job> {
+        let config = self.config;
+        match &job.member {
+            None => vec![job],
+            Some(member) => config.jobs.iter().filter(|job| job.member.as_ref() == Some(member)).collect(),
         }
-        made.map(|made| (made, (!complaints.is_empty()).then(|| complaints.join("; "))))
+    }
+
+    /// Makes the points of a group's jobs. Without a server there is nobody to gather them.
+    fn back_up_together(&mut self, jobs: &[&Job], member: &Member, begun: Timestamp) -> Vec<job::Outcome> {
+        if self.spooling.is_there()
+            && let Ok(repository) = self.spooling.servers.try_all()
+        {
+            self.drain_to(&repository);
+        }
+        let (config, place, servers) = (self.config, self.place, self.spooling.servers);
+        let due = jobs.first().and_then(|job| job.schedule.last(begun));
+        let id = together::id(member, due, jobs.len());
+        let make = |job: &Job| {
+            let mut request = job::request(job, config, place)?;
+            // Runs at the same time do not share a cache.
+            request.cache_folder.push(&job.name);
+            request.tags.push(together::tag(member, id));
+            together::run(servers, job, member, id, request)
+                .map(|summary| Made::Acknowledged(Box::new(summary)))
+        };
+        std::thread::scope(|scope| {
+            let run = |job| scope.spawn(move || job::between_hooks(job, || make(job)));
+            let running: Vec<_> = jobs.iter().map(|job| run(*job)).collect();
+            let ended = |handle: std::thread::ScopedJoinHandle<'_, job::Outcome>| {
+                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().map(ended).collect()
+        })
     }
 
     /// Makes a point at the first server that answers, behind those that wait; where none does, in the spool.
     fn back_up(&mut self, job: &Job) -> Result<Made, JobError> {
-        let request = self.request(job)?;
+        let request = job::request(job, self.config, self.place)?;
         let unreached = match self.spooling.servers.reach() {
             Ok(repository) => {
                 self.drain_to(&repository);
@@ -262,7 +235,7 @@ impl<'a> Agent<'a> {
             Ok((summary, waiting)) => {
                 self.runs.spool = waiting;
                 tracing::warn!("job {}: the point is spooled: {unreached}", job.name);
-                let missing = missed(summary.unreadable_count + summary.inconsistent_count);
+                let missing = job::missed(summary.unreadable_count + summary.inconsistent_count);
                 Ok(Made::Spooled(
                     missing.map_or(unreached.clone(), |missing| format!("{unreached}; {missing}")),
                 ))
@@ -293,7 +266,7 @@ impl<'a> Agent<'a> {
         self.runs.spool = self.spooling.drain(repository, &mut |draft, id| {
             let captured = timestamp(draft.captured);
             tracing::info!("the point of {} of {captured:.0} was brought to the server", draft.series);
-            let Some(job) = jobs.iter().find(|job| series(job, host) == draft.series.as_str()) else {
+            let Some(job) = jobs.iter().find(|job| job::series(job, host) == draft.series.as_str()) else {
                 return;
             };
             let remembered = runs.entry(job.name.clone()).or_default();
@@ -305,45 +278,30 @@ impl<'a> Agent<'a> {
                     Status::Partial { unreadable } => unreadable,
                 };
                 remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
-                remembered.message = missed(missing);
+                remembered.message = job::missed(missing);
             }
         });
         self.drain = (Instant::now(), DRAIN_FIRST);
     }
+}
 
-    fn request(&self, job: &Job) -> Result<Request, JobError> {
-        let mut rules = Rules::new(&job.exclude, &[])?;
-        rules.caches = if job.exclude_caches { Caches::Leave } else { Caches::Take };
-        rules.mounts = if job.one_file_system { Mounts::Stay } else { Mounts::Enter };
-        if let Ok(state) = FileId::of(&self.config.state) {
-            rules.avoid(state);
+/// Remembers how a run that began then has ended.
+fn remember(remembered: &mut Remembered, begun: Timestamp, outcome: job::Outcome) {
+    match outcome {
+        Ok((Made::Acknowledged(summary), message)) => {
+            let missing = summary.unreadable_count + summary.inconsistent_count;
+            remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
+            remembered.message = message.or_else(|| job::missed(missing));
+            remembered.acknowledged = Some(begun);
+            remembered.snapshot = summary.snapshot.map(|id| id.to_string());
         }
-        let sources = match &job.what {
-            What::Paths(paths) => Sources::Paths(Roots::new(paths, Missing::Report)?),
-            What::Command(line) => Sources::Command { line: line.clone(), name: job.name.clone() },
-            What::Images(paths) => Sources::Images(paths.clone()),
-        };
-        Ok(Request {
-            sources,
-            series: Some(series(job, &self.place.host)),
-            tags: job.tags.clone(),
-            rules,
-            cache: CacheUse::Use,
-            cache_folder: self.place.caches.clone(),
-            intent: Intent::Store,
-            host: self.place.host.clone(),
-            user: self.place.user.clone(),
-            cancel: Arc::clone(&self.place.cancel),
-        })
+        Ok((Made::Spooled(why), message)) => {
+            remembered.outcome = Some(Outcome::Spooled);
+            remembered.message = Some(message.map_or(why.clone(), |message| format!("{why}; {message}")));
+        }
+        Err(error) => {
+            remembered.outcome = Some(Outcome::Failed);
+            remembered.message = Some(chain(&error));
+        }
     }
-}
-
-/// The series of a job.
-fn series(job: &Job, host: &str) -> String {
-    job.series.clone().unwrap_or_else(|| format!("{host}:{}", job.name))
-}
-
-/// What is said of files that are missing from a point.
-fn missed(count: u64) -> Option<String> {
-    (count > 0).then(|| format!("{count} files could not be read or changed while they were"))
 }

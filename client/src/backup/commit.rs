@@ -18,11 +18,13 @@ use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::snapshot::Status;
 use farkeep_codec::time::Time;
 use farkeep_codec::tree::PathKey;
+use farkeep_engine::Committed;
 
 use super::BackupError;
 use super::Intent;
 use super::Request;
 use super::Summary;
+use super::Together;
 use super::catalogue::Trailer;
 use super::line::Figures;
 use super::objects::Shared;
@@ -110,7 +112,7 @@ impl<'a> Capture<'a> {
             }
             Intent::Store => {
                 let record = self.sign(trailer, figures, status)?;
-                let id = self.repository.commit(&record.encode())?.id;
+                let id = self.store(&record)?.id;
                 tracing::debug!("committed snapshot {id}");
                 Some(id)
             }
@@ -140,6 +142,18 @@ impl<'a> Capture<'a> {
             inconsistent_count: figures.inconsistent.count,
             elapsed: self.moment.begun.elapsed(),
         })
+    }
+
+    /// Commits the record. A member of a group says before that it has read everything: by then nothing may turn out that
+    /// would have it read once more.
+    fn store(&self, record: &Snapshot) -> Result<Committed, BackupError> {
+        let record = record.encode();
+        let Some(Together { group, captured }) = &self.request.together else {
+            return Ok(self.repository.commit(&record)?);
+        };
+        self.repository.settle()?;
+        captured(self.repository)?;
+        Ok(self.repository.commit_with(group, &record)?)
     }
 
     fn private(&self, trailer: &Trailer, counts: Counts) -> Private {

@@ -29,6 +29,7 @@ mod commit;
 mod paths;
 mod stream;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,6 +47,7 @@ use thiserror::Error;
 
 use crate::output::size;
 use crate::progress::Progress;
+use crate::repository::Group;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::source::Effort;
@@ -120,6 +122,23 @@ pub struct Request {
     pub user: String,
     /// Set from outside to end the run early.
     pub cancel: Arc<AtomicBool>,
+    /// The consistency group that the run takes part in.
+    pub together: Option<Together>,
+}
+
+/// What a run does as a member of a consistency group.
+#[derive(Clone)]
+pub struct Together {
+    /// The group.
+    pub group: Group,
+    /// Called once when everything has been read, before the snapshot is committed.
+    pub captured: Arc<dyn Fn(&Repository) -> Result<(), BackupError> + Send + Sync>,
+}
+
+impl fmt::Debug for Together {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Together").field("group", &self.group).finish_non_exhaustive()
+    }
 }
 
 /// A file that could not be read, or not as it was at one moment.

@@ -62,6 +62,7 @@ impl Story {
             host: "host".to_owned(),
             user: "user".to_owned(),
             cancel: Arc::default(),
+            together: None,
         };
         backup::run(&self.trial.open(Access::Write), &request, &Progress::new())
             .expect("everything can be read");

@@ -139,6 +139,7 @@ impl Backup {
             host: self.host.clone().unwrap_or_else(host),
             user: user(),
             cancel: interrupt::cancel_flag(),
+            together: None,
         })
     }
 

@@ -110,6 +110,9 @@ pub enum RepositoryError {
         /// What is wrong with it.
         why: String,
     },
+    /// Only a server gathers the members of a consistency group.
+    #[error("a consistency group is committed by a server")]
+    NoGroups,
     /// A repository at a server is opened as an enrolled host.
     #[error("a repository at a server is opened by a host that is enrolled there")]
     NotEnrolled,

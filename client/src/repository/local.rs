@@ -34,6 +34,8 @@ use farkeep_engine::disk::RealDisk;
 
 use super::RepositoryError;
 use super::access::Access;
+use super::group::Group;
+use super::group::Stage;
 use super::store::Damage;
 use super::store::Place;
 use super::store::Report;
@@ -209,6 +211,14 @@ impl Store for LocalStore {
 
     fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
         Ok(self.engine.commit(record)?)
+    }
+
+    fn commit_with(&self, _: &Group, _: &[u8]) -> Result<Committed, RepositoryError> {
+        Err(RepositoryError::NoGroups)
+    }
+
+    fn gather(&self, _: &Group, _: Stage) -> Result<(), RepositoryError> {
+        Err(RepositoryError::NoGroups)
     }
 
     fn snapshots(&self) -> Result<Vec<Listed>, RepositoryError> {

@@ -60,6 +60,8 @@ use self::wire::Command;
 use self::wire::Reach;
 use super::RepositoryError;
 use super::access::Access;
+use super::group::Group;
+use super::group::Stage;
 use super::store::Place;
 use super::store::Report;
 use super::store::Store;
@@ -282,7 +284,17 @@ impl Store for RemoteStore {
 
     fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
         let record = Arc::new(record.to_vec());
-        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, reply }))?)
+        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, group: None, reply }))?)
+    }
+
+    fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
+        let (record, group) = (Arc::new(record.to_vec()), Some(group.id));
+        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, group, reply }))?)
+    }
+
+    fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {
+        let group = *group;
+        Ok(self.ask(|reply| Command::Ask(Request::Barrier { group, stage, reply }))?)
     }
 
     fn snapshots(&self) -> Result<Vec<Listed>, RepositoryError> {

@@ -19,6 +19,8 @@ use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
 
 use super::RepositoryError;
+use super::group::Group;
+use super::group::Stage;
 
 /// Objects that are asked for together where a list of any length is worked through.
 pub(crate) const TOGETHER: usize = 4096;
@@ -130,6 +132,12 @@ pub(crate) trait Store: Send + Sync {
 
     /// Makes durable what was put, and the record of a snapshot. Returns once everything that was counted is certain.
     fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError>;
+
+    /// The same as a member of a group, once the other members commit too.
+    fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError>;
+
+    /// Waits until all members of a group are as far.
+    fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError>;
 
     /// All snapshots that are not forgotten, in the order in which they were received.
     fn snapshots(&self) -> Result<Vec<Listed>, RepositoryError>;

@@ -64,6 +64,7 @@ impl Story {
             host: "host".to_owned(),
             user: "user".to_owned(),
             cancel: Arc::default(),
+            together: None,
         };
         backup::run(&story.trial.open(Access::Write), &request, &Progress::new()).expect("it can be read");
         story

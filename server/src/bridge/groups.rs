@@ -1,7 +1,7 @@
 //! Consistency groups: members that stand still together, are captured together, and are committed all or none.
 //!
-//! A group lives from the first Barrier that names it to its deadline, or until its answers are forgotten. One task
-//! owns all groups of the server; what becomes of a group is decided in [`group`].
+//! A group lives from the first Barrier that names it to its deadline, once all have captured for a day, or until its
+//! answers are forgotten. One task owns all groups of the server; what becomes of a group is decided in [`group`].
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::Config;
+use super::Member;
 use super::What;
 use crate::agent::hooks::Hook;
 use crate::agent::schedule::CatchUp;
@@ -34,6 +35,29 @@ fn a_whole_configuration_is_understood() {
     assert_eq!((&etc.hooks.before, &etc.hooks.finally), (&Some(before), &Some(finally)));
     assert_eq!(shop.what, What::Command("pg_dump shop".to_owned()));
     assert_eq!(shop.catch_up, CatchUp::Once);
+}
+
+#[test]
+fn a_group_says_when_its_jobs_are_due() {
+    let group = "[[group]]\nname = \"shop\"\nmembers = 3\nschedule = \"0 3 * * *\"\nlimit = \"30s\"\n";
+    let job = "[[job]]\nname = \"db\"\npaths = [\"/db\"]\ngroup = \"shop\"\nfreeze = \"f\"\nthaw = \"t\"\n";
+    let config = read(&format!("{HEAD}{group}{job}")).expect("it is whole");
+    let [db] = config.jobs.as_slice() else { panic!("one job") };
+    let member = Member { group: "shop".to_owned(), members: 3, limit: Duration::from_secs(30) };
+    assert_eq!((db.schedule.as_str(), &db.member, db.catch_up), ("0 3 * * *", &Some(member), CatchUp::Skip));
+    for (text, said) in [
+        (format!("{HEAD}{job}"), "no [[group]]"),
+        (format!("{HEAD}{group}{job}schedule = \"every 1d\"\n"), "the group says"),
+        (format!("{HEAD}{group}{job}").replace("members = 3", "members = 0"), "1 to 1024"),
+        (format!("{HEAD}{group}{job}").replace("30s", "11m"), "10m"),
+        (
+            format!("{HEAD}{}", job.replace("group = \"shop\"", "schedule = \"every 1d\"")),
+            "members of a group",
+        ),
+    ] {
+        let refused = read(&text).expect_err(&text);
+        assert!(refused.contains(said), "{said:?}: {refused}");
+    }
 }
 
 #[test]

@@ -92,3 +92,16 @@ proptest! {
         prop_assert_eq!(once, spread(&host, &job, jitter), "the same each time");
     }
 }
+
+proptest! {
+    #[test]
+    fn the_last_time_is_the_one_that_no_other_follows(seconds in 1_600_000_000_i64..2_000_000_000, which in 0..5_usize) {
+        let texts = ["every 15m", "every 7d", "* * * * *", "30 3 * * 1-5", "0 0 29 2 *"];
+        let (schedule, now) = (schedule(texts[which]), Timestamp::from_second(seconds)?);
+        let last = schedule.last(now).expect("there was one");
+        prop_assert!(last <= now);
+        prop_assert!(schedule.next(last).is_none_or(|next| next > now), "{last} {now}");
+        prop_assert_eq!(schedule.next(last - Duration::from_secs(1)), Some(last));
+        prop_assert_eq!(schedule.last(last), Some(last));
+    }
+}

@@ -105,6 +105,7 @@ fn request(cache_folder: &Path) -> Request {
         host: "host".to_owned(),
         user: "user".to_owned(),
         cancel: Arc::default(),
+        together: None,
     }
 }
 

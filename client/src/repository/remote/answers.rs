@@ -82,6 +82,18 @@ pub(super) fn take(
                 other => Err(put_back(under_way, sequence, other, "it tells a usage that was not asked for")),
             }
         }
+        FromServer::Gathered(gathered) => {
+            let sequence = gathered.sequence.number();
+            match under_way.remove(&sequence) {
+                Some(Request::Barrier { stage, reply, .. }) if stage == gathered.stage => {
+                    let _ = reply.send(Ok(()));
+                    Ok(())
+                }
+                other => {
+                    Err(put_back(under_way, sequence, other, "it gathers a group that did not ask for it"))
+                }
+            }
+        }
         FromServer::Verified(verified) => take_verified(under_way, &verified),
         other => {
             Err(RemoteError::broken(format!("it sends {}, which was not asked for", other.kind().name())))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use farkeep_codec::id::ObjectId;
 use farkeep_engine::Committed;
 use farkeep_protocol::fault::Code;
+use farkeep_protocol::field::GroupId;
 use farkeep_protocol::limits::PROBE_IDS_MAX;
 
 use super::error::RemoteError;
@@ -39,7 +40,7 @@ pub(super) enum Item {
     /// Make durable what stands before it.
     Flush { reply: Reply<()> },
     /// Commit once everything before it is stored.
-    Commit { record: Arc<Vec<u8>>, reply: Reply<Committed> },
+    Commit { record: Arc<Vec<u8>>, group: Option<GroupId>, reply: Reply<Committed> },
     /// Answer once all before it is known to be there or not.
     Settle { reply: Reply<()> },
 }
@@ -299,10 +300,10 @@ impl Puts {
                 }
                 self.shared.release(cost);
             }
-            Item::Commit { record, reply } => {
+            Item::Commit { record, group, reply } => {
                 match self.shared.stale() {
                     Some(stale) => drop(reply.send(Err(stale))),
-                    None => self.ready.push_back(Request::Commit { record, reply }),
+                    None => self.ready.push_back(Request::Commit { record, group, reply }),
                 }
                 self.shared.release(cost);
             }

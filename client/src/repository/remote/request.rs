@@ -12,6 +12,7 @@ use farkeep_engine::Progress;
 use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
 use farkeep_protocol::field;
+use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::List as Ids;
 use farkeep_protocol::field::Place;
 use farkeep_protocol::field::Sequence;
@@ -21,6 +22,7 @@ use farkeep_protocol::field::Within;
 use farkeep_protocol::kind::Body;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::message::AddSlot;
+use farkeep_protocol::message::Barrier;
 use farkeep_protocol::message::Commit;
 use farkeep_protocol::message::Flush;
 use farkeep_protocol::message::Get;
@@ -34,6 +36,8 @@ use farkeep_protocol::message::Usage as AskUsage;
 use farkeep_protocol::message::Verify;
 
 use super::error::RemoteError;
+use crate::repository::group::Group;
+use crate::repository::group::Stage;
 use crate::repository::store::Report;
 
 /// Whoever waits for one answer.
@@ -61,7 +65,9 @@ pub(super) enum Request {
     /// Make durable what was put.
     Flush { reply: Reply<()> },
     /// Commit a snapshot.
-    Commit { record: Arc<Vec<u8>>, reply: Reply<Committed> },
+    Commit { record: Arc<Vec<u8>>, group: Option<GroupId>, reply: Reply<Committed> },
+    /// Wait until all members of a group are as far.
+    Barrier { group: Group, stage: Stage, reply: Reply<()> },
     /// Which objects are there, for somebody who waits.
     Ask { ids: Vec<ObjectId>, reply: Reply<Vec<bool>> },
     /// Send objects. Those that were answered are taken off `missing`, which holds indices in `ids`.
@@ -154,9 +160,16 @@ impl Request {
                 Outgoing::carrying(&Put { sequence, id: *id, object: object.as_slice() }, object)
             }
             Self::Flush { .. } => Outgoing::new(&Flush { sequence }),
-            Self::Commit { record, .. } => {
-                Outgoing::carrying(&Commit { sequence, group: None, record: record.as_slice() }, record)
+            Self::Commit { record, group, .. } => {
+                Outgoing::carrying(&Commit { sequence, group: *group, record: record.as_slice() }, record)
             }
+            Self::Barrier { group: Group { id, members, limit }, stage, .. } => Outgoing::new(&Barrier {
+                sequence,
+                group: *id,
+                members: Within::new(*members)?,
+                deadline_ms: Within::new(u32::try_from(limit.as_millis()).unwrap_or(u32::MAX))?,
+                stage: *stage,
+            }),
             Self::Get { ids, .. } => Outgoing::new(&Get { sequence, ids: Ids::new(ids.clone())? }),
             Self::Locate { ids, .. } => Outgoing::new(&Locate { sequence, ids: Ids::new(ids.clone())? }),
             Self::List { newest, prefix, .. } => {
@@ -185,6 +198,7 @@ impl Request {
                 let _ = reply.send(Err(error));
             }
             Self::Commit { reply, .. } => drop(reply.send(Err(error))),
+            Self::Barrier { reply, .. } => drop(reply.send(Err(error))),
             Self::Ask { reply, .. } => drop(reply.send(Err(error))),
             Self::Locate { reply, .. } => drop(reply.send(Err(error))),
             Self::List { reply, .. } => drop(reply.send(Err(error))),

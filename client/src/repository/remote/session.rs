@@ -351,7 +351,7 @@ impl Session {
     fn committed(&mut self, committed: &message::Committed) -> Result<(), RemoteError> {
         let sequence = committed.sequence.number();
         match self.under_way.remove(&sequence) {
-            Some(Request::Commit { record, reply })
+            Some(Request::Commit { record, reply, .. })
                 if committed.snapshot == SnapshotId::from_bytes(*blake3::hash(&record).as_bytes()) =>
             {
                 self.shared.acknowledge(committed.journal);

@@ -61,6 +61,7 @@ impl Story {
             host: "host".to_owned(),
             user: "user".to_owned(),
             cancel: Arc::default(),
+            together: None,
         };
         backup::run(to, &request, &Progress::new())
     }

@@ -115,6 +115,8 @@ choice! {
         Frozen = 1,
         /// It has captured it.
         Captured = 2,
+        /// It has failed, and with it the group.
+        Failed = 3,
     }
 }
 

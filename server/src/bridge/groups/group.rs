@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::message::Stage;
@@ -16,7 +17,9 @@ use crate::bridge::Lease;
 use crate::bridge::Reply;
 
 /// How long a group lives in which nobody has named a deadline yet.
-const UNNAMED: std::time::Duration = std::time::Duration::from_secs(600);
+const UNNAMED: Duration = Duration::from_secs(600);
+/// How long members that have captured, and stand still no more, may take to store it: one day.
+const STORING: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a step leads to.
 pub(super) enum Outcome {
@@ -41,6 +44,8 @@ pub(super) struct Group {
     frozen: Gathering,
     captured: Gathering,
     records: Records,
+    /// A member said that it has failed. Those who come later are told so.
+    is_broken: bool,
 }
 
 enum Records {
@@ -69,6 +74,10 @@ impl Gathering {
         }
         self.came.len() <= members
     }
+
+    fn is_complete(&self, members: usize) -> bool {
+        self.came.len() == members
+    }
 }
 
 impl Group {
@@ -79,6 +88,7 @@ impl Group {
             frozen: Gathering::default(),
             captured: Gathering::default(),
             records: Records::Gathered(HashMap::new()),
+            is_broken: false,
         }
     }
 
@@ -89,27 +99,45 @@ impl Group {
 
     /// Whether the group cannot come to its end without this member.
     pub(super) fn needs(&self, member: Member) -> bool {
-        let Records::Gathered(records) = &self.records else { return false };
+        let (Records::Gathered(records), false) = (&self.records, self.is_broken) else { return false };
         [&self.frozen, &self.captured].iter().any(|stage| stage.came.contains(&member))
             || records.contains_key(&member)
     }
 
     /// A member takes a step.
     pub(super) fn take(&mut self, member: Member, step: Step, now: Instant) -> Outcome {
+        if self.is_broken {
+            super::refuse(step);
+            return Outcome::GoesOn;
+        }
         match step {
+            Step::Barrier { deadline, stage: Stage::Failed, reply, .. } => {
+                reply.send(Err(broken()));
+                // What is being committed is not up to a member any more.
+                if matches!(self.records, Records::Gathered(_)) {
+                    self.ends = self.ends.min(now + deadline);
+                    self.break_up();
+                }
+                Outcome::GoesOn
+            }
             Step::Barrier { members, deadline, stage, reply } => {
                 if members as usize != self.members {
                     reply.send(Err(broken()));
                     return Outcome::Broken;
                 }
-                if matches!(self.records, Records::Gathered(_)) {
+                // The deadline is for those who stand still.
+                let stands_still = !self.captured.is_complete(self.members);
+                if stands_still {
                     self.ends = self.ends.min(now + deadline);
                 }
-                let stage = match stage {
-                    Stage::Frozen => &mut self.frozen,
-                    Stage::Captured => &mut self.captured,
-                };
-                if stage.come(member, self.members, reply) { Outcome::GoesOn } else { Outcome::Broken }
+                let stage = if stage == Stage::Frozen { &mut self.frozen } else { &mut self.captured };
+                if !stage.come(member, self.members, reply) {
+                    return Outcome::Broken;
+                }
+                if stands_still && self.captured.is_complete(self.members) {
+                    self.ends = now + STORING;
+                }
+                Outcome::GoesOn
             }
             Step::Commit { commit, lease, reply } => self.commit(member, Committing { commit, lease, reply }),
         }
@@ -153,10 +181,10 @@ impl Group {
             }
         }
     }
-}
 
-impl Drop for Group {
-    fn drop(&mut self) {
+    /// Tells everybody who waits that the group is broken.
+    fn break_up(&mut self) {
+        self.is_broken = true;
         for stage in [&mut self.frozen, &mut self.captured] {
             stage.waiting.drain().for_each(|(_, reply)| reply.send(Err(broken())));
         }
@@ -169,6 +197,12 @@ impl Drop for Group {
             }
             Records::Durable(_) => {}
         }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.break_up();
     }
 }
 

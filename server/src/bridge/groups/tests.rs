@@ -69,6 +69,18 @@ fn one_member_too_many_breaks_the_group() {
 }
 
 #[test]
+fn a_member_that_has_failed_breaks_the_group_for_those_who_come_later_too() {
+    let (now, heard) = (Instant::now(), Told::default());
+    let mut group = Group::new(3, now);
+    group.take(member(1), barrier(&heard, 1, 3, Stage::Frozen), now);
+    assert!(matches!(group.take(member(2), barrier(&heard, 2, 3, Stage::Failed), now), Outcome::GoesOn));
+    assert_eq!(told(&heard), [(1, BROKEN), (2, BROKEN)]);
+    assert!(!group.needs(member(1)));
+    assert!(matches!(group.take(member(3), barrier(&heard, 3, 3, Stage::Frozen), now), Outcome::GoesOn));
+    assert_eq!((told(&heard), group.ends()), (vec![(3, BROKEN)], now + Duration::from_secs(5)));
+}
+
+#[test]
 fn the_earliest_deadline_counts() {
     let (now, heard) = (Instant::now(), Told::default());
     let mut group = Group::new(2, now);
@@ -80,6 +92,18 @@ fn the_earliest_deadline_counts() {
     group.take(member(1), hasty, now);
     group.take(member(2), barrier(&heard, 2, 2, Stage::Captured), now);
     assert_eq!(group.ends(), now + soon);
+}
+
+#[test]
+fn the_deadline_is_for_those_who_stand_still() {
+    let (now, heard) = (Instant::now(), Told::default());
+    let mut group = Group::new(2, now);
+    group.take(member(1), barrier(&heard, 1, 2, Stage::Captured), now);
+    assert_eq!(group.ends(), now + Duration::from_secs(5));
+    group.take(member(2), barrier(&heard, 2, 2, Stage::Captured), now);
+    assert_eq!(group.ends(), now + Duration::from_secs(24 * 3_600), "what was captured takes long to store");
+    group.take(member(1), barrier(&heard, 1, 2, Stage::Captured), now);
+    assert_eq!(group.ends(), now + Duration::from_secs(24 * 3_600), "who asks again hurries nobody");
 }
 
 #[tokio::test(start_paused = true)]

@@ -291,7 +291,7 @@ fn messages_at_the_wrong_time_are_refused() {
             free_bytes: 0,
         }),
         say(&message::Done { sequence: Sequence::FIRST }),
-        say(&message::Gathered { sequence: Sequence::FIRST, stage: message::Stage::Frozen }),
+        say(&message::Gathered { sequence: Sequence::FIRST, stage: Stage::Frozen }),
     ];
     for unasked in unasked {
         broken(put_and_commit(&on(Kind::Put, move |said| said.push(unasked.clone()))));

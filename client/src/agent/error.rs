@@ -1,0 +1,47 @@
+//! Why a job made no point.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::hooks::HookError;
+use super::servers::ReachError;
+use super::spooling::SpoolError;
+use crate::backup::BackupError;
+use crate::source::RootError;
+use crate::source::RuleError;
+
+/// Why a job made no point.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// A hook in front of it failed.
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    /// What is to be left out is not understood.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// What is to be backed up cannot be found.
+    #[error(transparent)]
+    Roots(#[from] RootError),
+    /// No server was reached, and the spool took nothing.
+    #[error("{unreached}, and the point was not spooled")]
+    NotSpooled {
+        /// Why no server has it.
+        unreached: String,
+        /// Why the spool has not.
+        source: Box<SpoolError>,
+    },
+    /// What was to be captured stood still for too long.
+    #[error("it stood still for {limit:?}, and was thawed; the group has no points")]
+    Late {
+        /// For how long it may.
+        limit: Duration,
+    },
+    /// No server takes it.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// The backup failed.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+}

@@ -1,0 +1,91 @@
+//! A job as a backup that is asked for, between its hooks.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use super::config::Job;
+use super::config::What;
+use super::error::JobError;
+use super::hooks::Hook;
+use super::place::Place;
+use crate::backup::CacheUse;
+use crate::backup::Intent;
+use crate::backup::Request;
+use crate::backup::Sources;
+use crate::backup::Summary;
+use crate::output::chain;
+use crate::source::Caches;
+use crate::source::FileId;
+use crate::source::Missing;
+use crate::source::Mounts;
+use crate::source::Roots;
+use crate::source::Rules;
+
+/// A point that was made.
+pub(super) enum Made {
+    /// A server has it.
+    Acknowledged(Box<Summary>),
+    /// It waits in the spool, for this reason.
+    Spooled(String),
+}
+
+/// A point, and what went wrong behind it: or none.
+pub(super) type Outcome = Result<(Made, Option<String>), JobError>;
+
+/// Makes a job's point between its hooks. A failure behind the backup is a message: the point is there.
+pub(super) fn between_hooks(job: &Job, make: impl FnOnce() -> Result<Made, JobError>) -> Outcome {
+    let run = |hook: &Option<Hook>, outcome: &str| match hook {
+        Some(hook) => hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_OUTCOME", outcome)]),
+        None => Ok(()),
+    };
+    let made = run(&job.hooks.before, "none").map_err(JobError::from).and_then(|()| make());
+    let (outcome, behind) = match &made {
+        Ok(_) => ("done", &job.hooks.after),
+        Err(_) => ("failed", &job.hooks.on_failure),
+    };
+    let said = [run(behind, outcome), run(&job.hooks.finally, outcome)];
+    let complaints: Vec<String> =
+        said.into_iter().filter_map(Result::err).map(|error| chain(&error)).collect();
+    for complaint in &complaints {
+        tracing::warn!("job {}: {complaint}", job.name);
+    }
+    made.map(|made| (made, (!complaints.is_empty()).then(|| complaints.join("; "))))
+}
+
+/// The backup of a job.
+pub(super) fn request(job: &Job, config: &Config, place: &Place) -> Result<Request, JobError> {
+    let mut rules = Rules::new(&job.exclude, &[])?;
+    rules.caches = if job.exclude_caches { Caches::Leave } else { Caches::Take };
+    rules.mounts = if job.one_file_system { Mounts::Stay } else { Mounts::Enter };
+    if let Ok(state) = FileId::of(&config.state) {
+        rules.avoid(state);
+    }
+    let sources = match &job.what {
+        What::Paths(paths) => Sources::Paths(Roots::new(paths, Missing::Report)?),
+        What::Command(line) => Sources::Command { line: line.clone(), name: job.name.clone() },
+        What::Images(paths) => Sources::Images(paths.clone()),
+    };
+    Ok(Request {
+        sources,
+        series: Some(series(job, &place.host)),
+        tags: job.tags.clone(),
+        rules,
+        cache: CacheUse::Use,
+        cache_folder: place.caches.clone(),
+        intent: Intent::Store,
+        host: place.host.clone(),
+        user: place.user.clone(),
+        cancel: Arc::clone(&place.cancel),
+        together: None,
+    })
+}
+
+/// The series of a job.
+pub(super) fn series(job: &Job, host: &str) -> String {
+    job.series.clone().unwrap_or_else(|| format!("{host}:{}", job.name))
+}
+
+/// What is said of files that are missing from a point.
+pub(super) fn missed(count: u64) -> Option<String> {
+    (count > 0).then(|| format!("{count} files could not be read or changed while they were"))
+}

@@ -1,0 +1,243 @@
+//! Jobs of a consistency group: they freeze together, are captured together, and are committed all or none.
+//!
+//! Every job has a session of its own. It freezes what it captures and waits at the server until all members stand still;
+//! then it captures, by a hook that leaves a picture of the moment or by reading everything, and waits until all have;
+//! then it thaws. Whatever happens, nothing stands still for longer than the group's limit.
+
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::time::Instant;
+
+use farkeep_protocol::field::GroupId;
+use jiff::Timestamp;
+
+use super::config::Job;
+use super::config::Member;
+use super::error::JobError;
+use super::hooks::Hook;
+use super::hooks::HookError;
+use super::place::LOOK;
+use super::place::Place;
+use super::servers::Servers;
+use crate::backup;
+use crate::backup::BackupError;
+use crate::backup::Request;
+use crate::backup::Summary;
+use crate::backup::Together;
+use crate::output::chain;
+use crate::progress::Progress;
+use crate::repository::Group;
+use crate::repository::Repository;
+use crate::repository::Stage;
+
+#[cfg(test)]
+mod tests;
+
+/// What a group is called in the tags of its snapshots.
+pub(super) fn tag(member: &Member, id: GroupId) -> String {
+    let id: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("group={}/{id}", member.group)
+}
+
+/// The id of a group's run: the same on all hosts for one time of its schedule. Where all members are on this host, another
+/// one each time.
+pub(super) fn id(member: &Member, due: Option<Timestamp>, members_here: usize) -> GroupId {
+    let mut bytes = [0; 16];
+    if members_here == member.members as usize {
+        getrandom::fill(&mut bytes).expect("the system has random numbers");
+        return GroupId::from_bytes(bytes);
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("farkeep 2026-11 run of a consistency group");
+    hasher.update(&due.unwrap_or_default().as_second().to_le_bytes()).update(member.group.as_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    GroupId::from_bytes(bytes)
+}
+
+/// Runs a job as a member of its group.
+pub(super) fn run(
+    servers: Servers<'_>,
+    job: &Job,
+    member: &Member,
+    id: GroupId,
+    request: Request,
+) -> Result<Summary, JobError> {
+    let group = Group { id, members: member.members, limit: member.limit };
+    let repository = servers.reach()?;
+    let still = Arc::new(Standstill::begin(job, member, servers.place));
+    let hook = |hook: &Option<Hook>| match hook {
+        Some(Hook { line, limit }) => Hook { line: line.clone(), limit: member.limit.min(*limit) }
+            .run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_GROUP", &member.group)]),
+        None => Ok(()),
+    };
+    let outcome = (|| {
+        hook(&job.hooks.freeze)?;
+        repository.gather(&group, Stage::Frozen).map_err(BackupError::from)?;
+        let has_picture = job.hooks.capture.is_some();
+        if has_picture {
+            hook(&job.hooks.capture)?;
+            repository.gather(&group, Stage::Captured).map_err(BackupError::from)?;
+            still.thaw()?;
+        }
+        let thawing = Arc::clone(&still);
+        let captured = Arc::new(move |repository: &Repository| {
+            if has_picture {
+                return Ok(());
+            }
+            repository.gather(&group, Stage::Captured)?;
+            // A snapshot that was captured in time is not given up because a hook fails behind it.
+            match thawing.thaw() {
+                Err(JobError::Late { .. }) => Err(BackupError::Interrupted { stored_bytes: 0 }),
+                _ => Ok(()),
+            }
+        });
+        // With a picture nothing stands still any more, and there is all the time to read it.
+        let cancel = if has_picture { request.cancel } else { Arc::clone(&still.shared.cancel) };
+        let request = Request { cancel, together: Some(Together { group, captured }), ..request };
+        Ok(backup::begin(&request).store(&repository, &Progress::new())?)
+    })();
+    if let Err(JobError::Hook(_) | JobError::Backup(_)) = &outcome {
+        // The others need not wait for it. They hear of it by the broken session too, where they know of it.
+        let _ = repository.gather(&group, Stage::Failed);
+    }
+    match (outcome, still.end()) {
+        (_, Err(late @ JobError::Late { .. })) => Err(late),
+        (Ok(_), Err(failed)) => Err(failed),
+        (outcome, _) => outcome,
+    }
+}
+
+/// Thaws what a job may have frozen.
+pub(super) fn thaw(job: &Job) {
+    let group = job.member.as_ref().map_or("", |member| &member.group);
+    if let Some(hook) = &job.hooks.thaw
+        && let Err(error) = hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_GROUP", group)])
+    {
+        tracing::error!("job {}: it may stand still yet: {}", job.name, chain(&error));
+    }
+}
+
+/// Something that was frozen, until it is thawed: when it is asked to, when it is dropped, and at the latest when its time
+/// is over.
+struct Standstill {
+    shared: Arc<Shared>,
+    watch: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    job: String,
+    group: String,
+    thaw: Option<Hook>,
+    limit: Duration,
+    /// Ends the run: when its time is over, and when the agent is told to end.
+    cancel: Arc<AtomicBool>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// How it stands.
+enum State {
+    Frozen,
+    /// It was thawed, and the hook ended so.
+    Thawed(Option<HookError>),
+    /// Its time was over.
+    Late,
+}
+
+impl Standstill {
+    fn begin(job: &Job, member: &Member, place: &Place) -> Self {
+        let shared = Arc::new(Shared {
+            job: job.name.clone(),
+            group: member.group.clone(),
+            thaw: job.hooks.thaw.clone(),
+            limit: member.limit,
+            cancel: Arc::default(),
+            state: Mutex::new(State::Frozen),
+            changed: Condvar::new(),
+        });
+        let (watched, agent) = (Arc::clone(&shared), Arc::clone(&place.cancel));
+        let watch = std::thread::spawn(move || watched.watch(&agent));
+        Self { shared, watch: Mutex::new(Some(watch)) }
+    }
+
+    /// Thaws it, if that has not happened yet.
+    fn thaw(&self) -> Result<(), JobError> {
+        self.shared.thaw(|failed| State::Thawed(failed.map(|error| self.shared.complain(error))));
+        match &*self.shared.state() {
+            State::Late => Err(JobError::Late { limit: self.shared.limit }),
+            State::Frozen | State::Thawed(_) => Ok(()),
+        }
+    }
+
+    /// Thaws it, and says whether it stood still for too long, or does still.
+    fn end(&self) -> Result<(), JobError> {
+        self.thaw()?;
+        if let Some(watch) = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            watch.join().expect("nothing panics while it waits");
+        }
+        match std::mem::replace(&mut *self.shared.state(), State::Thawed(None)) {
+            State::Thawed(Some(failed)) => Err(failed.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Standstill {
+    fn drop(&mut self) {
+        // What goes wrong was said.
+        let _ = self.end();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the hook once, by whoever comes first; others wait until it has ended.
+    fn thaw(&self, becomes: impl FnOnce(Option<HookError>) -> State) {
+        let mut state = self.state();
+        if matches!(*state, State::Frozen) {
+            let variables = [("FARKEEP_JOB", self.job.as_str()), ("FARKEEP_GROUP", &self.group)];
+            let failed = self.thaw.as_ref().and_then(|hook| hook.run(&variables).err());
+            *state = becomes(failed);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until it is thawed, and sees to it when its time is over.
+    fn watch(&self, agent: &AtomicBool) {
+        let ends = Instant::now() + self.limit;
+        let mut state = self.state();
+        while matches!(*state, State::Frozen) {
+            let left = ends.saturating_duration_since(Instant::now());
+            if agent.load(Ordering::Relaxed) {
+                self.cancel.store(true, Ordering::Relaxed);
+            }
+            if left.is_zero() {
+                drop(state);
+                tracing::warn!("job {}: it is thawed, since it stood still for {:?}", self.job, self.limit);
+                self.cancel.store(true, Ordering::Relaxed);
+                return self.thaw(|failed| {
+                    if let Some(error) = failed {
+                        self.complain(error);
+                    }
+                    State::Late
+                });
+            }
+            let waited = self.changed.wait_timeout(state, left.min(LOOK));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn complain(&self, error: HookError) -> HookError {
+        tracing::error!("job {}: it may stand still yet: {}", self.job, chain(&error));
+        error
+    }
+}
