@@ -109,6 +109,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         !self.unread().is_empty()
     }
 
+    /// Bytes that have come and were not taken. While a frame comes, this grows with it.
+    pub fn held_bytes(&self) -> usize {
+        self.unread().len()
+    }
+
     /// What it reads from, without what was read already.
     pub fn into_source(self) -> R {
         self.source

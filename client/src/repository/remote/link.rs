@@ -36,6 +36,9 @@ use super::request::Outgoing;
 
 /// Frames that came and were not looked at. Each may be as large as an object.
 const EVENTS_MAX: usize = 4;
+/// How long the server may be silent, and how often that is looked at.
+const SILENCE: Duration = Duration::from_secs(SILENCE_SECONDS_MAX);
+const LOOK: Duration = Duration::from_secs(HEARTBEAT_SECONDS);
 /// How long the other side is given to hear the last word.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -135,11 +138,21 @@ async fn read(
     state: Arc<Mutex<ClientState>>,
     events: mpsc::Sender<Event>,
 ) {
+    let mut heard = Instant::now();
     let setback = loop {
         let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = timeout(Duration::from_secs(SILENCE_SECONDS_MAX), reader.next(|kind| lock().awaits(kind)));
-        let (kind, body) = match next.await {
-            Err(_) => break Setback::Passing("the server fell silent".to_owned()),
+        let held_bytes = reader.held_bytes();
+        let (kind, body) = match timeout(LOOK, reader.next(|kind| lock().awaits(kind))).await {
+            Err(_) => {
+                // A large frame may take its time, as long as it moves.
+                if reader.held_bytes() > held_bytes {
+                    heard = Instant::now();
+                }
+                if heard.elapsed() < SILENCE {
+                    continue;
+                }
+                break Setback::Passing("the server fell silent".to_owned());
+            }
             Ok(Err(error)) => break error.into(),
             Ok(Ok(frame)) => (frame.kind, frame.body.to_vec()),
         };
@@ -155,6 +168,7 @@ async fn read(
         if events.send(event).await.is_err() {
             return;
         }
+        heard = Instant::now();
     };
     // Whoever does not listen any more knows that it has ended.
     let _ = events.send(Event::Ended(setback)).await;
@@ -173,24 +187,25 @@ async fn write(
     number: usize,
     events: mpsc::Sender<Event>,
 ) {
-    let failed: StreamError = loop {
+    let failed: Option<StreamError> = loop {
         let written = match timeout(Duration::from_secs(HEARTBEAT_SECONDS), queue.recv()).await {
             Err(_) => beat(&mut writer).await,
-            Ok(None) => {
-                // What is not heard any more need not be said.
-                let _ = writer.finish().await;
-                return;
-            }
+            Ok(None) => break None,
             Ok(Some(frames)) => match send(&mut writer, &frames).await {
-                Ok(()) if events.send(Event::Idle(number)).await.is_err() => return,
+                Ok(()) if events.send(Event::Idle(number)).await.is_err() => break None,
                 sent => sent,
             },
         };
         if let Err(error) = written {
-            break error;
+            break Some(error);
         }
     };
-    let _ = events.send(Event::Ended(failed.into())).await;
+    match failed {
+        Some(error) => drop(events.send(Event::Ended(error.into())).await),
+        // Nobody wants more to be said: the other side is told, and need not wait either. What is not heard any more need
+        // not be said.
+        None => drop(writer.finish().await),
+    }
 }
 
 async fn beat(writer: &mut FrameWriter<WriteHalf<Box<dyn Io>>>) -> Result<(), StreamError> {

@@ -3,6 +3,7 @@
 mod cuts;
 mod fake;
 mod hostile;
+mod slow;
 
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -70,7 +70,7 @@ impl Said {
         self.kind == kind.number()
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let length = u32::try_from(self.body.len()).expect("short");
         let mut bytes = length.to_le_bytes().to_vec();
         bytes.extend(self.kind.to_le_bytes());
