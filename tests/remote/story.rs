@@ -141,3 +141,25 @@ fn refusals_say_what_to_do() {
     wrong.env_remove("FARKEEP_PASSWORD_FILE").env("FARKEEP_PASSWORD", "wrong");
     Ran::of(wrong.output()).expect(12).says(&["wrong passphrase"]);
 }
+
+/// A limit is for a line to a server. What is written is the same.
+#[test]
+fn a_limit_slows_a_line_and_is_none_of_a_folders_business() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    make(&sample(), &keeper.path("source"));
+    let before = Manifest::of(&keeper.path("source"));
+    keeper.json("backup", ["--limit-upload=8MiB".as_ref(), keeper.path("source").as_os_str()]);
+    let subject = format!("latest:{}", keeper.path("source").display());
+    let target = keeper.path("target");
+    let limit = ["--limit-download=8MiB/s", &subject, "--target"].map(AsRef::as_ref);
+    keeper.json("restore", limit.into_iter().chain([target.as_os_str()]));
+    Manifest::of(&target).expect(&before, &"restored");
+    let local = Program::new();
+    for limit in ["--limit-upload=1MiB", "--limit-download=1MiB"] {
+        local
+            .run("backup", [limit, "/"])
+            .expect(2)
+            .says(&["is a folder", "for what goes to and from a server"]);
+    }
+}

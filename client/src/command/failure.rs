@@ -96,6 +96,8 @@ pub(super) enum Failure {
     AgentCode { source: CodeError },
     #[error("this host is enrolled, and cannot write to {address} without its agent code")]
     NoAgentCode { address: Address, source: Box<Failure> },
+    #[error("{} is a folder, and a limit is for what goes to and from a server", folder.display())]
+    LimitOfFolder { folder: PathBuf },
     #[error("a repository is here already: {location}")]
     RepositoryThere { location: Location },
     #[error("object {node} is no node of a tree")]
@@ -118,6 +120,7 @@ impl Failure {
             | Self::NobodyToAskForNew { .. }
             | Self::EnrolmentString { .. }
             | Self::AgentCode { .. }
+            | Self::LimitOfFolder { .. }
             | Self::Passphrase(PassphraseError::NobodyToAsk { .. })
             | Self::Repository(RepositoryError::Setting { .. })
             | Self::Selector(
@@ -143,6 +146,9 @@ impl Failure {
             Self::EnrolmentString { .. } => "Give the string as `farkeepd enroll` printed it, in one piece.",
             Self::AgentCode { .. } | Self::NoAgentCode { .. } => {
                 "`farkeep key agent` prints the code; `farkeep enroll farkeep://HOST/NAME` takes it."
+            }
+            Self::LimitOfFolder { .. } => {
+                "Leave --limit-upload and --limit-download away: a folder is written as fast as its disk takes it."
             }
             Self::InRepository { .. } => {
                 "In folders above it the repository is left out; to copy a repository, copy its folder."

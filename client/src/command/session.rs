@@ -23,6 +23,7 @@ use crate::config::passphrase::Flags;
 use crate::config::passphrase::Passphrase;
 use crate::config::passphrase::Purpose;
 use crate::config::passphrase::Source;
+use crate::config::size::Rate;
 use crate::output::Output;
 use crate::repository::Access;
 use crate::repository::Line;
@@ -58,6 +59,12 @@ pub(super) struct Global {
         hide_env = true
     )]
     connections: u8,
+    /// Send no more than this per second to the server, over all connections: 2MiB, 500K. Not for folders
+    #[arg(long, global = true, value_name = "RATE")]
+    limit_upload: Option<Rate>,
+    /// Take no more than this per second from the server. Not for folders
+    #[arg(long, global = true, value_name = "RATE")]
+    limit_download: Option<Rate>,
     /// Print JSON, one object per line
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -103,7 +110,12 @@ impl Session {
 
     /// The repository that was named.
     pub(super) fn location(&self) -> Result<Location, Failure> {
-        Ok(Location::named(self.global.repo.clone())?)
+        let location = Location::named(self.global.repo.clone())?;
+        let has_limit = self.global.limit_upload.or(self.global.limit_download).is_some();
+        if has_limit && let Some(folder) = location.folder() {
+            return Err(Failure::LimitOfFolder { folder: folder.to_owned() });
+        }
+        Ok(location)
     }
 
     /// The folder of what this program is told once and keeps.
@@ -116,6 +128,8 @@ impl Session {
         Line {
             retry_for: Duration::from_secs(self.global.retry_for),
             connections: usize::from(self.global.connections),
+            upload: self.global.limit_upload,
+            download: self.global.limit_download,
             cancel: interrupt::flag(),
         }
     }

@@ -43,14 +43,20 @@ fn what_makes_no_sense_is_refused_by_its_own_code() {
         "farkeep check --read-data=0%",
         "farkeep check --read-data 10%",
         "farkeep init --bundle many",
+        "farkeep backup /a --limit-upload fast",
+        "farkeep backup /a --limit-upload 1K",
         "farkeep stats --log farkeep=loud",
     ];
     for line in lines {
         assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
     }
-    for line in
-        ["farkeep check --read-data", "farkeep check --read-data=2.5%", "farkeep backup --image /dev/x"]
-    {
+    for line in [
+        "farkeep check --read-data",
+        "farkeep check --read-data=2.5%",
+        "farkeep backup --image /dev/x",
+        "farkeep backup /a --limit-upload 500K",
+        "farkeep restore latest --target t --limit-download 2MiB/s",
+    ] {
         assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
     }
 }

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `512KiB`, `1MiB`, `4M`, `65536`.
+//! Sizes as people write them: `512KiB`, `1MiB`, `4M`, `65536`; rates, which are sizes per second, and shares.
 
 use std::str::FromStr;
 
@@ -47,6 +47,52 @@ impl FromStr for Size {
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refused)?;
         let bytes = number.checked_mul(*factor).ok_or_else(refused)?;
         Ok(Self { bytes })
+    }
+}
+
+/// So many bytes per second at most, written as a size with or without `/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    bytes_per_second: u64,
+}
+
+/// A text that is not a rate.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotARate {
+    /// It is not even a size.
+    #[error(transparent)]
+    Size(#[from] NotASize),
+    /// So little that it is as good as nothing.
+    #[error(
+        "{text:?} is too little: a server takes a connection that hardly moves for cut; 16KiB per second is the least"
+    )]
+    Little {
+        /// What was given.
+        text: String,
+    },
+}
+
+impl Rate {
+    /// The least: what a server asks for of each of eight connections, twice.
+    const BYTES_PER_SECOND_LEAST: u64 = 16 << 10;
+
+    /// Bytes per second.
+    pub fn bytes_per_second(self) -> u64 {
+        self.bytes_per_second
+    }
+}
+
+impl FromStr for Rate {
+    type Err = NotARate;
+
+    fn from_str(text: &str) -> Result<Self, NotARate> {
+        let trimmed = text.trim();
+        let Size { bytes } = trimmed.strip_suffix("/s").unwrap_or(trimmed).parse()?;
+        if bytes < Self::BYTES_PER_SECOND_LEAST {
+            return Err(NotARate::Little { text: text.to_owned() });
+        }
+        Ok(Self { bytes_per_second: bytes })
     }
 }
 

@@ -7,6 +7,7 @@
 mod answers;
 mod error;
 mod link;
+mod pace;
 mod preface;
 mod puts;
 mod reads;
@@ -50,6 +51,7 @@ use farkeep_protocol::limits::PROBE_IDS_MAX;
 use farkeep_protocol::limits::SHARE_WHOLE;
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::pace::Pace;
 use self::puts::Item;
 use self::reads::Outcome;
 use self::request::ListedRecord;
@@ -68,6 +70,7 @@ use super::store::Store;
 use super::store::Stored;
 use crate::config::Address;
 use crate::config::enrolment::Enrolment;
+use crate::config::size::Rate;
 
 pub use self::error::RemoteError;
 
@@ -78,13 +81,23 @@ pub struct Line {
     pub retry_for: Duration,
     /// Connections of a session. Over a long fat network several carry more than one.
     pub connections: usize,
+    /// No faster than this is sent, over all connections together.
+    pub upload: Option<Rate>,
+    /// Nor received.
+    pub download: Option<Rate>,
     /// Set from outside when the trying is to end.
     pub cancel: Arc<AtomicBool>,
 }
 
 impl Default for Line {
     fn default() -> Self {
-        Self { retry_for: Duration::from_secs(600), connections: 1, cancel: Arc::default() }
+        Self {
+            retry_for: Duration::from_secs(600),
+            connections: 1,
+            upload: None,
+            download: None,
+            cancel: Arc::default(),
+        }
     }
 }
 
@@ -112,7 +125,7 @@ impl RemoteStore {
         let dial = preface::dial(&address.host, address.port, &enrolment.identity, enrolment.server)?;
         Self::over(
             Reach {
-                dial,
+                dial: Pace::new(line.upload, line.download).hold(dial),
                 server: format!("{}:{}", address.host, address.port),
                 repository: address.repository.clone(),
                 access: match access {

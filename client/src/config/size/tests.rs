@@ -1,4 +1,4 @@
-//! Sizes and shares: what is taken, and what is refused.
+//! Sizes, rates and shares: what is taken, and what is refused.
 
 use proptest::prelude::*;
 
@@ -23,6 +23,17 @@ fn units_mean_what_they_say() {
 fn what_is_no_size_is_refused() {
     for text in ["", "K", "-1", "1.5M", "1TB2", "99999999999G", "1 M iB"] {
         assert!(text.parse::<Size>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn rates_are_sizes_per_second_and_not_next_to_nothing() {
+    for (text, bytes) in [("2MiB", 2_097_152), ("500K", 512_000), ("1MB/s", 1_000_000), ("16384 B/s", 16_384)]
+    {
+        assert_eq!(text.parse::<Rate>().map(Rate::bytes_per_second), Ok(bytes), "{text}");
+    }
+    for text in ["", "fast", "/s", "1MiB/h", "-1", "0", "16383"] {
+        assert!(text.parse::<Rate>().is_err(), "{text}");
     }
 }
 
