@@ -166,7 +166,7 @@ impl Engine {
     /// [`Snapshot::encode`](farkeep_codec::snapshot::Snapshot::encode). The same record again gets the same answer.
     ///
     /// # Errors
-    /// [`CommitError::MissingRoot`], [`CommitError::OutOfOrder`]; as [`flush`](Self::flush).
+    /// [`CommitError::MissingRoot`], [`CommitError::Incomplete`], [`CommitError::OutOfOrder`]; as [`flush`](Self::flush).
     pub fn commit(&self, record: &[u8]) -> Result<Committed, CommitError> {
         snapshot::commit(&self.store, record)
     }

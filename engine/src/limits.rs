@@ -84,6 +84,8 @@ pub const SCRUB_THREADS: usize = 2;
 
 /// Most ids, damages and notices that a report lists; beyond them it counts.
 pub const REPORT_LINES_MAX: usize = 10_000;
+/// Nodes that are remembered while a tree is walked, so that none is read twice: 32 bytes each.
+pub const CLOSURE_NODES_MAX: usize = 1 << 20;
 
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(SECTOR_BYTES), "a block is whole sectors");
 const _: () = assert!(APPEND_BUFFER_BYTES.is_multiple_of(BLOCK_BYTES), "a buffer is whole blocks");

@@ -1,8 +1,9 @@
 //! Both programs as people run them: `farkeepd`, and `farkeep` on a repository behind it.
 
 mod agent;
-mod site;
+pub(crate) mod site;
 
+mod lost;
 mod story;
 mod together;
 mod trips;

@@ -1,8 +1,11 @@
 //! A server that runs as a process of its own, and the hosts that are enrolled there.
 
+use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -25,6 +28,11 @@ pub(crate) struct Site {
 impl Site {
     /// A server that nobody has used, and that runs.
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with more in its configuration.
+    pub(crate) fn with(more: &str) -> Self {
         let data = TempDir::new().expect("a temporary folder can be made");
         // Some port that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
@@ -32,16 +40,16 @@ impl Site {
         let mut site = Self { data, port, process: None };
         let listen = format!("127.0.0.1:{port}");
         Ran::of(site.command("init").args(["--listen", &listen, "--host", "127.0.0.1"]).output()).expect(0);
-        site.watch_nowhere_else();
+        site.configure(more);
         site.start();
         site
     }
 
     /// Has the server show its metrics on a port that nobody else asks for.
-    fn watch_nowhere_else(&self) {
+    fn configure(&self, more: &str) {
         let path = self.data.path().join("farkeepd.toml");
-        let config = std::fs::read_to_string(&path).expect("init wrote it");
-        std::fs::write(path, format!("{config}observe = \"127.0.0.1:0\"\n")).expect("there is room");
+        let config = fs::read_to_string(&path).expect("init wrote it");
+        fs::write(path, format!("{config}observe = \"127.0.0.1:0\"\n{more}")).expect("there is room");
     }
 
     /// Starts the server, and waits until it listens.
@@ -88,6 +96,23 @@ impl Site {
     /// Where the repository is for clients.
     pub(crate) fn location(&self) -> String {
         format!("farkeep://127.0.0.1:{}/main", self.port)
+    }
+
+    /// Where the repository is for clients that reach the server by another port, and has the host know it.
+    pub(crate) fn lead(&self, host: &Program, port: u16) -> String {
+        let servers = host.path("home").join(".config/farkeep/servers");
+        let known = servers.join(format!("127.0.0.1_{}.toml", self.port));
+        let text = fs::read_to_string(known).expect("it is enrolled");
+        let path = servers.join(format!("127.0.0.1_{port}.toml"));
+        fs::write(&path, text.replace(&format!("port = {}", self.port), &format!("port = {port}")))
+            .expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        format!("farkeep://127.0.0.1:{port}/main")
+    }
+
+    /// The address on which the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// The port on which the server listens.

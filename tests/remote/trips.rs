@@ -1,18 +1,15 @@
 //! How often a client waits for the server: what counts where the server is far away.
 
-use std::fs;
 use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
 use std::net::TcpListener;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::Mutex;
 
 use super::site::Site;
 use crate::world::Item;
-use crate::world::Program;
 use crate::world::Tree;
 use crate::world::make;
 use crate::world::settle;
@@ -69,15 +66,6 @@ fn pass(mut from: TcpStream, mut to: TcpStream, side: Side, turns: &Mutex<Vec<Si
     let _ = to.shutdown(Shutdown::Write);
 }
 
-/// Has the host reach its server another way.
-fn lead(host: &Program, from: u16, to: u16) {
-    let servers = host.path("home").join(".config/farkeep/servers");
-    let text = fs::read_to_string(servers.join(format!("127.0.0.1_{from}.toml"))).expect("it is enrolled");
-    let path = servers.join(format!("127.0.0.1_{to}.toml"));
-    fs::write(&path, text.replace(&format!("port = {from}"), &format!("port = {to}"))).expect("written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
-}
-
 #[test]
 fn a_run_in_which_nothing_changed_takes_twelve_round_trips_at_most() {
     let site = Site::new();
@@ -85,10 +73,9 @@ fn a_run_in_which_nothing_changed_takes_twelve_round_trips_at_most() {
     let agent = site.agent(&keeper, "web-1");
     let way = Way::to(site.port());
     for host in [&keeper, &agent] {
-        lead(host, site.port(), way.port);
+        let location = site.lead(host, way.port);
         make(&Tree { root: sample(), links: Vec::new() }, &host.path("source"));
         settle();
-        let location = format!("farkeep://127.0.0.1:{}/main", way.port);
         let backup = || {
             let source = host.path("source");
             host.json("backup", ["--repo".as_ref(), location.as_ref(), source.as_os_str()]).remove(0)

@@ -12,6 +12,7 @@ use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Series;
 use farkeep_engine::Access as EngineAccess;
+use farkeep_engine::CommitError;
 use farkeep_engine::Committed;
 use farkeep_engine::Engine;
 use farkeep_engine::ForgetError;
@@ -210,7 +211,11 @@ impl Store for LocalStore {
     }
 
     fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
-        Ok(self.engine.commit(record)?)
+        self.engine.commit(record).map_err(|error| match error {
+            // Another run may have taken over what was lost since.
+            CommitError::Incomplete { missing, .. } => RepositoryError::Stale { id: missing, objects: 1 },
+            error => error.into(),
+        })
     }
 
     fn commit_with(&self, _: &Group, _: &[u8]) -> Result<Committed, RepositoryError> {

@@ -1,7 +1,9 @@
 //! Snapshots: committed once everything that they reach is stored, listed, forgotten.
 //!
 //! That everything is there needs no walk: an object is taken in only after those that it refers to, so a root that is
-//! there proves the rest.
+//! there proves the rest, as long as no pack was lost ([`closure`]).
+
+mod closure;
 
 use std::collections::HashMap;
 
@@ -83,6 +85,14 @@ pub enum CommitError {
         /// Root of its tree.
         root: ObjectId,
     },
+    /// Something that the snapshot needs lay in a pack that was lost.
+    #[error("snapshot {id} needs object {missing}, which was lost")]
+    Incomplete {
+        /// Name of the record.
+        id: SnapshotId,
+        /// What is not there any more.
+        missing: ObjectId,
+    },
     /// The record does not follow the newest one of its series: somebody else has added to the series meanwhile.
     #[error("snapshot {id} does not follow the newest of the series {series}")]
     OutOfOrder {
@@ -163,8 +173,14 @@ fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitE
         if snapshot.repository != store.parameters().repository {
             return Err(CommitError::Foreign { id, repository: snapshot.repository });
         }
-        if store.references() == References::Here && !store.has(&snapshot.root)? {
-            return Err(CommitError::MissingRoot { id, root: snapshot.root });
+        let missing = match store.references() {
+            References::Here => closure::missing(store, &snapshot.root)?,
+            References::Elsewhere => None,
+        };
+        match missing {
+            None => {}
+            Some(root) if root == snapshot.root => return Err(CommitError::MissingRoot { id, root }),
+            Some(missing) => return Err(CommitError::Incomplete { id, missing }),
         }
     }
     Ok(Candidate { id, snapshot, record })

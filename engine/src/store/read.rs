@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::PackId;
+use farkeep_codec::object::Kind;
 use farkeep_codec::object::object_id;
 
 use super::Store;
@@ -71,6 +72,12 @@ impl Store {
             (known, _) => known,
         };
         Ok(pack.map(|pack| Place { pack, offset, bytes }))
+    }
+
+    /// Of which kind the object is, where its pack says it already.
+    pub(crate) fn kind(&self, id: &ObjectId) -> Result<Option<Kind>, StoreError> {
+        let spot = self.find(id)?;
+        Ok(spot.and_then(|spot| self.catalogue().pack(spot.ordinal).map(|pack| pack.kind)))
     }
 
     /// Reads an object into `object`, whose former contents are lost.

@@ -98,7 +98,9 @@ impl From<CommitError> for Failure {
             CommitError::Malformed { .. } | CommitError::Forged { .. } | CommitError::Foreign { .. } => {
                 Self::of(Code::RECORD_REFUSED, &error)
             }
-            CommitError::MissingRoot { .. } => Self::of(Code::MISSING_REFERENCES, &error),
+            CommitError::MissingRoot { .. } | CommitError::Incomplete { .. } => {
+                Self::of(Code::MISSING_REFERENCES, &error)
+            }
             CommitError::OutOfOrder { .. } => Self::of(Code::SERIES_MOVED, &error),
             CommitError::Store(source) => source.into(),
             error => Self::of(Code::INTERNAL, &error),

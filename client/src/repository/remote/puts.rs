@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::snapshot::Snapshot;
 use farkeep_engine::Committed;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::GroupId;
@@ -215,7 +216,12 @@ impl Puts {
                 self.shared.add_stale(*id);
                 self.shared.stale().unwrap_or(error)
             }
-            (Some(Code::MISSING_REFERENCES), Request::Commit { .. }) => {
+            (Some(Code::MISSING_REFERENCES), Request::Commit { record, .. }) => {
+                // Else something was taken over from a run before that was lost since.
+                let root = Snapshot::parse(record).map(|snapshot| snapshot.root);
+                if let (None, None, Ok(root)) = (self.shared.failure(), self.shared.stale(), root) {
+                    self.shared.add_stale(root);
+                }
                 self.shared.failure().or_else(|| self.shared.stale()).unwrap_or(error)
             }
             _ => error,

@@ -151,9 +151,24 @@ fn expect_refusals(engine: &Engine, small: &Small, there: &[bool]) {
             other => panic!("{other:?}"),
         }
     }
-    if lost.iter().any(|((id, _), _)| *id == small.root()) {
-        let refused = engine.commit(&small.recorder.record(small.root()));
-        assert!(matches!(refused, Err(CommitError::MissingRoot { .. })), "{refused:?}");
+    let refused = engine.commit(&small.recorder.record(small.root()));
+    let needed: Vec<_> = small.objects.iter().zip(there).rev().take(4).collect();
+    let ((root, _), root_is_there) = needed[0];
+    assert_eq!(*root, small.root());
+    match needed.iter().rfind(|(_, there)| !**there) {
+        _ if !root_is_there => {
+            assert!(matches!(refused, Err(CommitError::MissingRoot { .. })), "{refused:?}");
+        }
+        Some(((first, _), _)) => match refused {
+            Err(CommitError::Incomplete { missing, .. }) => {
+                assert!(needed.iter().any(|((id, _), there)| *id == missing && !**there), "{first:?}");
+            }
+            other => panic!("{other:?}"),
+        },
+        None => {
+            // What others have lost does not hold up a tree that is whole.
+            refused.expect("everything that it needs is there");
+        }
     }
 }
 
