@@ -1,5 +1,6 @@
 //! A client against a server that does not keep to what it should: every abuse ends in a typed error or without effect.
 
+mod create;
 mod cuts;
 mod fake;
 mod hostile;

@@ -154,16 +154,31 @@ async fn first(
     let begun = Instant::now();
     let patience = reach.retry_for.min(Duration::from_secs(FIRST_SECONDS));
     let mut pause = reach.pause;
+    let mut was_cut = false;
     loop {
         let unreachable = |why: String| RemoteError::Unreachable { server: reach.server.clone(), why };
         let io = (reach.dial)().await.map_err(|setback| match setback {
             Setback::Final(error) => error,
             other => unreachable(other.why()),
         })?;
-        let setback = match begin(reach, new, io, super::session::RECEIVED_BYTES_MAX).await {
+        let credit = super::session::RECEIVED_BYTES_MAX;
+        let setback = match begin(reach, new, io, credit).await {
             Ok(begun) => return Ok(begun),
+            // It may be the one that was made before the answer was cut off.
+            Err(Setback::Fault(Code::EXISTS, text)) if was_cut => {
+                let exists = Setback::Fault(Code::EXISTS, text);
+                let io = (reach.dial)().await.map_err(|setback| unreachable(setback.why()))?;
+                match begin(reach, None, io, credit).await {
+                    Ok(begun) if new.is_some_and(|new| new.parameters == begun.2.parameters) => {
+                        return Ok(begun);
+                    }
+                    Ok(_) => exists,
+                    Err(setback) => setback,
+                }
+            }
             Err(setback) => setback,
         };
+        was_cut = true;
         match setback {
             Setback::Passing(why) if begun.elapsed() + pause > patience || reach.is_cancelled() => {
                 return Err(unreachable(why));

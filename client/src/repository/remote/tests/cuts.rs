@@ -26,7 +26,7 @@ fn session(world: &World) -> Result<(), RepositoryError> {
 }
 
 /// Tries each place, several at a time: most of the time is spent in waiting before a connection is made again.
-fn at_each(places: impl Iterator<Item = usize> + Send, attempt: impl Fn(usize) + Sync) {
+pub(super) fn at_each(places: impl Iterator<Item = usize> + Send, attempt: impl Fn(usize) + Sync) {
     let places = Mutex::new(places);
     let next = || places.lock().expect("no panic").next();
     std::thread::scope(|scope| {

@@ -12,6 +12,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Writer;
+use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::time::Time;
 use farkeep_protocol::fault::Code;
@@ -104,6 +105,8 @@ pub(super) struct Fake {
     /// Bytes said and heard on each connection.
     pub(super) said: Vec<usize>,
     acknowledged: u64,
+    /// Whether there is a repository before one is made.
+    pub(super) is_made: bool,
 }
 
 pub(super) const SESSION: SessionId = SessionId::from_bytes([7; 16]);
@@ -124,6 +127,7 @@ impl Fake {
             deaf: Vec::new(),
             said: Vec::new(),
             acknowledged: 0,
+            is_made: true,
         }
     }
 
@@ -158,8 +162,7 @@ impl Fake {
             }
             Purpose::Resume(SESSION) if self.remembers => vec![self.welcome(self.acknowledged)],
             _ => {
-                let text = Text::beginning("no such session");
-                vec![say(&Fault { code: Code::SESSION_UNKNOWN, sequence: None, text })]
+                vec![fault(Code::SESSION_UNKNOWN)]
             }
         }
     }
@@ -169,7 +172,17 @@ impl Fake {
         let credit = say(&message::Credit { bytes: 0, requests: 1 });
         match message {
             FromClient::Hello(hello) => self.hello(&hello),
-            FromClient::Open(_) | FromClient::Create(_) => vec![self.opened()],
+            FromClient::Create(_) if self.is_made => vec![fault(Code::EXISTS)],
+            FromClient::Create(create) => {
+                let made = Parameters::parse(create.parameters).expect("the client makes good ones");
+                self.repository = made.repository;
+                self.parameters = create.parameters.to_vec();
+                self.slots.push((*create.slot.as_bytes(), create.slot_bytes.as_bytes().to_vec()));
+                self.is_made = true;
+                vec![self.opened()]
+            }
+            FromClient::Open(_) if !self.is_made => vec![fault(Code::REPOSITORY_UNKNOWN)],
+            FromClient::Open(_) => vec![self.opened()],
             FromClient::Probe(probe) => {
                 let known: Vec<bool> = probe.ids.iter().map(|id| self.objects.contains_key(id)).collect();
                 let known = Bitmap::new(&known).expect("as many as were asked");
@@ -277,6 +290,10 @@ impl Fake {
         ]);
         said
     }
+}
+
+fn fault(code: Code) -> Said {
+    say(&Fault { code, sequence: None, text: Text::beginning("no") })
 }
 
 pub(super) fn refuse(sequence: Sequence, code: Code) -> Said {
