@@ -94,10 +94,8 @@ impl Worker {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_loses_nothing_that_it_acknowledged() {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
-    let seed = since.as_secs() * 1_000 + u64::from(since.subsec_millis());
-    let _seed = Seed(seed);
-    let mut random = Random::new(seed);
+    let seed = Seed::of_now();
+    let mut random = Random::new(seed.number());
     let host = Host::new(config()).await;
     let (repository, key) = (host.repository("main"), host.key());
     let data = host.stop().await;
@@ -131,7 +129,19 @@ async fn a_server_that_is_killed_loses_nothing_that_it_acknowledged() {
 }
 
 /// Says what decided the moments, if the test fails.
-struct Seed(u64);
+pub(super) struct Seed(u64);
+
+impl Seed {
+    /// Another one each time.
+    pub(super) fn of_now() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
+        Self(since.as_secs() * 1_000 + u64::from(since.subsec_millis()))
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Drop for Seed {
     #[expect(clippy::print_stderr, reason = "a failing test prints its seed")]

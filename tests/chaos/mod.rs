@@ -4,5 +4,8 @@ mod cuts;
 mod errand;
 mod harm;
 mod kill;
+mod program;
 mod proxy;
+mod rounds;
+mod stripes;
 mod trial;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -81,6 +83,7 @@ pub(crate) struct Proxy {
     accepting: JoinHandle<()>,
     seen: Seen,
     left: watch::Receiver<bool>,
+    connections: Arc<AtomicUsize>,
 }
 
 /// Bytes that are kept of each way.
@@ -108,8 +111,10 @@ impl Proxy {
         let address = listener.local_addr().expect("it is bound");
         let seen = Seen::default();
         let (leaving, left) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, target, plans, seen.clone(), leaving));
-        Self { address, accepting, seen, left }
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        let accepting = tokio::spawn(accept(listener, target, plans, seen.clone(), (leaving, counted)));
+        Self { address, accepting, seen, left, connections }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -119,6 +124,11 @@ impl Proxy {
     /// The first bytes that came up, and down, on all connections.
     pub(crate) fn seen(&self) -> (Vec<u8>, Vec<u8>) {
         self.seen.0.lock().expect("nothing panics while it keeps bytes").clone()
+    }
+
+    /// Connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Waits until the server has ended a connection.
@@ -138,13 +148,14 @@ async fn accept(
     target: SocketAddr,
     plans: Vec<Plan>,
     seen: Seen,
-    leaving: watch::Sender<bool>,
+    (leaving, connections): (watch::Sender<bool>, Arc<AtomicUsize>),
 ) {
     // They end with this task.
     let mut lines = tokio::task::JoinSet::new();
     let mut plans = plans.into_iter();
     loop {
         let (client, _) = listener.accept().await.expect("there are descriptors");
+        connections.fetch_add(1, Ordering::Relaxed);
         let plan = plans.next().unwrap_or_default();
         lines.spawn(carry(client, target, plan, seen.clone(), leaving.clone()));
     }
