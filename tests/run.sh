@@ -19,8 +19,13 @@ if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 
 fi
 before=$(tree_state)
 step cargo fmt --all --check
+step cargo fmt --manifest-path fuzz/Cargo.toml --check
 step cargo clippy --locked --workspace --all-targets -- -D warnings
 step cargo test --locked --workspace
+# The fuzz targets stand outside the workspace, and share what it has compiled.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+step cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+step cargo test --locked --manifest-path fuzz/Cargo.toml
 after=$(tree_state)
 if [[ $before != "$after" ]]; then
   printf 'the run changed the checkout:\n' >&2

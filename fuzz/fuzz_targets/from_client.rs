@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| farkeep_fuzz::from_client(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| farkeep_fuzz::hold(farkeep_fuzz::from_client, bytes));

@@ -35,6 +35,7 @@ const HOUSES: [House; 5] = [
             "chunk",
             "tree",
             "snapshot",
+            "fuzzing",
         ],
     },
     House {

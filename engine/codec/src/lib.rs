@@ -17,3 +17,5 @@ pub mod seal;
 pub mod chunk;
 pub mod tree;
 pub mod snapshot;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;

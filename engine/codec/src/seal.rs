@@ -198,14 +198,14 @@ impl fmt::Debug for Sealer {
 }
 
 /// What is inside the seal.
-struct Inner<'a> {
+pub(crate) struct Inner<'a> {
     codec: Codec,
     plain_bytes: u32,
     payload: &'a [u8],
 }
 
 impl<'a> Inner<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let unknown = reader.malformed("codec of an object");
         let codec = Codec::from_number(reader.u8("codec of an object")?).ok_or(unknown)?;
@@ -218,7 +218,7 @@ impl<'a> Inner<'a> {
         }
     }
 
-    fn plaintext(&self, context: &mut DCtx<'static>, plain: &mut Vec<u8>) -> Option<()> {
+    pub(crate) fn plaintext(&self, context: &mut DCtx<'static>, plain: &mut Vec<u8>) -> Option<()> {
         let plain_bytes = usize::try_from(self.plain_bytes).ok()?;
         decompress(context, self.codec, self.payload, plain_bytes, plain)
     }

@@ -30,6 +30,9 @@ pub use path::NotAPath;
 pub use path::PathKey;
 pub use walk::Walk;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use encode::encode;
+
 mod path;
 mod entry;
 mod error;
@@ -41,6 +44,8 @@ mod leaf;
 mod inner;
 mod list;
 mod decode;
+#[cfg(any(test, feature = "fuzzing"))]
+mod encode;
 mod builder;
 mod cursor;
 mod walk;

@@ -39,7 +39,7 @@ impl Secrets {
 
     /// The secrets in one piece, with the hash of the parameters that they belong to. That hash stands inside the
     /// seal: whoever swaps the parameters cannot adjust it, and a swap is told from a wrong passphrase.
-    pub(super) fn encode(&self, parameters: &[u8]) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn encode(&self, parameters: &[u8]) -> Zeroizing<Vec<u8>> {
         let reader = self.reader.as_ref().map(ReaderSecret::as_bytes);
         let made_for = blake3::hash(parameters);
         let parts = [
@@ -52,7 +52,7 @@ impl Secrets {
         Zeroizing::new(parts.concat())
     }
 
-    pub(super) fn decode(bytes: &[u8], parameters: &[u8]) -> Result<Self, SlotError> {
+    pub(crate) fn decode(bytes: &[u8], parameters: &[u8]) -> Result<Self, SlotError> {
         let mut reader = Reader::new(bytes);
         let made_for: [u8; 32] = reader.array("parameters of the secrets")?;
         let mut domain: [u8; KEY_BYTES] = reader.array("domain secret")?;

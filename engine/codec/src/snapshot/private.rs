@@ -91,7 +91,7 @@ pub struct TooLong {
 
 impl Private {
     /// The text that is sealed.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, TooLong> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, TooLong> {
         self.check()?;
         let mut text = Writer::new();
         text.u8(VERSION).bytes(self.root_seed.as_bytes()).u32(self.root_bytes);
@@ -117,7 +117,7 @@ impl Private {
         Ok(text)
     }
 
-    pub(super) fn decode(text: &[u8]) -> Result<Self, PrivateError> {
+    pub(crate) fn decode(text: &[u8]) -> Result<Self, PrivateError> {
         let mut reader = Reader::new(text);
         let unknown = reader.malformed("version of the private part");
         match reader.u8("version of the private part")? {

@@ -21,7 +21,6 @@ use crate::id::Seed;
 use crate::key::DomainKeys;
 use crate::key::DomainSecret;
 use crate::layout::Malformed;
-use crate::layout::Writer;
 use crate::limits::PLAIN_BYTES_MAX;
 use crate::object::Pointer;
 use crate::time::Time;
@@ -37,9 +36,6 @@ use crate::tree::NodePlain;
 use crate::tree::Owner;
 use crate::tree::PathKey;
 use crate::tree::Root;
-use crate::tree::inner;
-use crate::tree::leaf::LeafWriter;
-use crate::tree::list;
 
 pub(crate) fn keys() -> DomainKeys {
     DomainKeys::derive(&DomainSecret::from_bytes([7; 32]), RepositoryId::from_bytes([1; 32]))
@@ -128,28 +124,6 @@ impl Store {
     pub(crate) fn fetched(&self) -> usize {
         self.fetched.take()
     }
-}
-
-/// A node's bytes and references.
-pub(crate) fn encode(node: &Node) -> (Vec<u8>, Vec<ObjectId>) {
-    let mut writer = Writer::new();
-    let references = match node {
-        Node::Leaf(entries) => {
-            let mut leaf = LeafWriter::new();
-            entries.iter().for_each(|entry| leaf.push(entry));
-            leaf.write(&mut writer);
-            leaf.pointers().iter().map(|pointer| pointer.id).collect()
-        }
-        Node::Inner { level, children } => {
-            inner::write(&mut writer, *level, children);
-            children.iter().map(|child| child.pointer.id).collect()
-        }
-        Node::List { height, pointers, bytes } => {
-            let items: Vec<_> = pointers.iter().copied().zip(bytes.iter().copied()).collect();
-            list::write(&mut writer, *height, &items)
-        }
-    };
-    (writer.into_bytes(), references)
 }
 
 /// Sorted entries of every kind, up to `most` of them.

@@ -3,7 +3,7 @@ use proptest::proptest;
 
 use super::*;
 use crate::tree::Node;
-use crate::tree::samples::encode;
+use crate::tree::encode;
 use crate::tree::samples::entries;
 use crate::tree::samples::entry;
 use crate::tree::samples::path;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::limits::PATH_BYTES_MAX;
-use crate::tree::samples::encode;
+use crate::tree::encode;
 use crate::tree::samples::path;
 use crate::tree::samples::pointer;
 

@@ -8,7 +8,7 @@ use crate::tree::Flags;
 use crate::tree::Hole;
 use crate::tree::Node;
 use crate::tree::PathKey;
-use crate::tree::samples::encode;
+use crate::tree::encode;
 use crate::tree::samples::entry;
 use crate::tree::samples::path;
 use crate::tree::samples::pointer;

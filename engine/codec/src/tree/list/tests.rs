@@ -5,8 +5,8 @@ use proptest::prop_assert_eq;
 use proptest::proptest;
 
 use super::*;
+use crate::tree::encode;
 use crate::tree::samples::Store;
-use crate::tree::samples::encode;
 use crate::tree::samples::pointer;
 
 fn build(store: &mut Store, chunks: &[Pointer], holes: Vec<Hole>) -> Content {

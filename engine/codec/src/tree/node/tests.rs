@@ -9,8 +9,8 @@ use proptest::proptest;
 use proptest::sample::Index;
 
 use super::*;
+use crate::tree::encode;
 use crate::tree::samples::any_path;
-use crate::tree::samples::encode;
 use crate::tree::samples::entries;
 use crate::tree::samples::pointer;
 
