@@ -2,7 +2,7 @@
 //!
 //! A connection is one task that reads frames and writes answers ([`wire`]). A session is one task too, which owns all
 //! that the connections of the session have in common ([`actor`]): they send it what they read, it sends them what to
-//! write. What blocks is done elsewhere, and reported to it.
+//! write. What blocks is done elsewhere, and reported to it. Modules stand in the order in which they may use one another.
 
 use std::sync::Arc;
 
@@ -26,12 +26,14 @@ mod numbers;
 mod credit;
 mod pace;
 mod line;
-mod wire;
-mod restore;
-mod admin;
-mod backup;
-mod actor;
+mod event;
 mod sessions;
+mod puts;
+mod restore;
+mod actor;
+mod backup;
+mod admin;
+mod wire;
 mod hello;
 
 /// How long the server still is.

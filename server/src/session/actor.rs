@@ -21,25 +21,32 @@ use tokio::time::sleep_until;
 use super::House;
 use super::Phase;
 use super::answer::Answer;
-use super::backup::Ordered;
-use super::backup::Puts;
+use super::answer::committed;
 use super::credit::Intake;
 use super::credit::Outflow;
+use super::event::Attached;
+use super::event::EVENTS_WAITING_MAX;
+use super::event::Ending;
+use super::event::Event;
+use super::event::News;
+use super::event::Ties;
+use super::event::Way;
 use super::line::Line;
 use super::line::LineId;
 use super::line::Outbox;
 use super::numbers::Numbers;
+use super::numbers::sequence;
+use super::puts::Ordered;
+use super::puts::Puts;
 use super::request::Ask;
 use super::request::Request;
 use super::sessions::Place;
 use crate::bridge::Account;
-use crate::bridge::CommittedAt;
 use crate::bridge::Failure;
 use crate::bridge::Lease;
 use crate::bridge::Member;
 use crate::bridge::Reply;
 use crate::bridge::Seat;
-use crate::bridge::Taken;
 use crate::observe::Held;
 use crate::registry::Client;
 use crate::registry::Standing;
@@ -48,76 +55,6 @@ use crate::registry::Standing;
 const WORKERS: usize = 4;
 /// Room in [units](super::line::units) for requests that no credit is charged for.
 const REQUEST_UNITS: usize = 4 << 10;
-/// Events of connections that wait for the session.
-pub(super) const EVENTS_WAITING_MAX: usize = 64;
-
-/// What the connections of a session tell it.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// One more.
-    Attach { outbox: Outbox, way: Way, reply: Reply<Attached> },
-    /// A request came.
-    Request { line: LineId, request: Request, room: Option<OwnedSemaphorePermit> },
-    /// The client wants to end a connection in order.
-    Goodbye { line: LineId },
-    /// A connection has ended.
-    Ended { line: LineId, how: Ending },
-}
-
-/// How a connection comes to a session that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// It takes the place of all others.
-    Resume,
-    /// It joins them.
-    Stripe,
-}
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// It was cut.
-    Cut,
-    /// Both sides said goodbye.
-    InOrder,
-    /// A fault after which the session cannot go on.
-    Final,
-}
-
-/// What a connection needs of its session.
-#[derive(Debug)]
-pub(super) struct Attached {
-    pub(super) line: LineId,
-    pub(super) ties: Ties,
-    pub(super) credit_bytes: u32,
-    pub(super) acknowledged: u64,
-}
-
-/// What all connections of a session share.
-#[derive(Debug, Clone)]
-pub(super) struct Ties {
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) outflow: Arc<Outflow>,
-    /// Room for requests that no credit is charged for.
-    pub(super) requests: Arc<Semaphore>,
-    pub(super) account: Arc<Account>,
-}
-
-/// What comes back from where work is done.
-pub(super) enum News {
-    /// Objects were taken in.
-    Taken { outcome: Result<Taken, Failure> },
-    /// What a ticket stands for is durable, or is not.
-    Synced { ticket: u64, outcome: Result<(), Failure> },
-    /// What was put before a Flush is durable.
-    Flushed { incarnation: u64, number: u64, outcome: Result<(), Failure> },
-    /// A snapshot is durable.
-    Committed { incarnation: u64, number: u64, outcome: Result<CommittedAt, Failure> },
-    /// All members of a group are as far.
-    Gathered { incarnation: u64, number: u64, answer: Result<FromServer<'static>, Failure> },
-    /// A request was answered by whoever worked on it.
-    Finished { incarnation: u64, number: u64 },
-}
 
 /// Who opened a session, and what it may do.
 pub(super) struct Owner {
@@ -269,7 +206,7 @@ impl Session {
             }
             News::Committed { incarnation, number, outcome } => {
                 let poison = outcome.as_ref().err().filter(|failure| failure.is_poison()).cloned();
-                let answer = outcome.map(|at| Some(super::backup::committed(sequence(number), &at)));
+                let answer = outcome.map(|at| Some(committed(sequence(number), &at)));
                 self.answered(incarnation, number, answer);
                 if let Some(failure) = poison {
                     self.fail(failure, None);
@@ -507,11 +444,6 @@ impl Session {
             }
         }
     }
-}
-
-/// The number of a request that came with one.
-pub(super) fn sequence(number: u64) -> Sequence {
-    Sequence::new(number).expect("requests are numbered from 1")
 }
 
 fn role(what: &str) -> Failure {

@@ -8,11 +8,11 @@ use farkeep_protocol::message::Done;
 use farkeep_protocol::message::FromServer;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::actor::News;
 use super::actor::Session;
 use super::answer::Answer;
-use super::backup::Ordered;
+use super::event::News;
 use super::line::LineId;
+use super::puts::Ordered;
 use super::request::Ask;
 use super::restore::Worker;
 use crate::bridge::Failure;

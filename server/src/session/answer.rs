@@ -13,7 +13,9 @@ use farkeep_protocol::field::SlotId;
 use farkeep_protocol::field::Text;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::kind::Message;
+use farkeep_protocol::message::Committed;
 use farkeep_protocol::message::Damaged;
+use farkeep_protocol::message::Durability;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::Goodbye;
 use farkeep_protocol::message::Heartbeat;
@@ -27,6 +29,7 @@ use farkeep_protocol::stream::StreamError;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::bridge::CommittedAt;
 use crate::bridge::Failure;
 
 /// What the server sends.
@@ -167,4 +170,16 @@ impl Answer {
 
 fn named(object: Option<ObjectId>, what: &str) -> Damaged<'_> {
     Damaged { object, what: Text::beginning(what) }
+}
+
+/// The answer to a commit.
+pub(super) fn committed(sequence: Sequence, at: &CommittedAt) -> FromServer<'static> {
+    FromServer::Committed(Committed {
+        sequence,
+        snapshot: at.id,
+        journal: at.sequence,
+        received: at.received,
+        durability: Durability::Local,
+        already: at.already,
+    })
 }

@@ -1,30 +1,24 @@
 //! What goes into a repository, in the order of its numbers: puts, flushes, commits.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use farkeep_codec::id::ObjectId;
 use farkeep_engine::Put;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::GroupId;
-use farkeep_protocol::field::Range;
-use farkeep_protocol::field::Ranges;
-use farkeep_protocol::field::Sequence;
 use farkeep_protocol::hello::Rights;
-use farkeep_protocol::limits::DURABLE_RANGES_MAX;
-use farkeep_protocol::message::Committed;
-use farkeep_protocol::message::Durability;
 use farkeep_protocol::message::Durable;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::Gathered;
 use farkeep_protocol::message::Stage;
 
-use super::actor::News;
 use super::actor::Session;
-use super::actor::sequence;
 use super::answer::Answer;
+use super::event::News;
 use super::line::LineId;
+use super::numbers::sequence;
+use super::puts::Ordered;
+use super::puts::Under;
+use super::puts::ranges;
 use crate::bridge::Commit;
 use crate::bridge::CommittedAt;
 use crate::bridge::Failure;
@@ -36,76 +30,10 @@ use crate::bridge::Taken;
 use crate::bridge::Urgency;
 use crate::observe::Outcome;
 
-#[cfg(test)]
-mod tests;
-
 /// Bytes of objects that are taken in together.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Objects that are taken in together.
 const BATCH_OBJECTS_MAX: usize = 512;
-
-/// A request that is carried out after those of lower numbers.
-#[derive(Debug)]
-pub(super) enum Ordered {
-    Put { line: LineId, id: ObjectId, object: Vec<u8>, body_bytes: usize },
-    Flush,
-    Commit { group: Option<GroupId>, record: Vec<u8>, body_bytes: usize },
-}
-
-/// A put that is on its way to the disk.
-#[derive(Debug, Clone, Copy)]
-struct Under {
-    number: u64,
-    line: LineId,
-    /// Bytes that are counted as stored for it.
-    reserved_bytes: u64,
-    /// Bytes of credit that are held for it.
-    body_bytes: usize,
-}
-
-/// Puts of a session.
-#[derive(Debug, Default)]
-pub(super) struct Puts {
-    /// Those that the engine takes in right now.
-    batch: Option<Vec<Under>>,
-    /// Those that were taken in and are not durable, by ticket.
-    tickets: BTreeMap<u64, Vec<Under>>,
-    next_ticket: u64,
-    /// Numbers that came and are neither durable nor refused.
-    undurable: BTreeSet<u64>,
-    /// The lowest number that was refused.
-    refused: Option<u64>,
-}
-
-impl Puts {
-    /// A put came.
-    pub(super) fn came(&mut self, number: u64) {
-        self.undurable.insert(number);
-    }
-
-    /// Whether puts are on their way to the disk.
-    pub(super) fn is_busy(&self) -> bool {
-        self.batch.is_some() || !self.tickets.is_empty()
-    }
-
-    /// The highest number up to which every put is durable, where all numbers below `missing` came.
-    pub(super) fn acknowledged(&self, missing: u64) -> u64 {
-        let undurable = self.undurable.first().copied();
-        let least = [Some(missing), undurable, self.refused].into_iter().flatten().min();
-        least.map_or(0, |least| least - 1)
-    }
-
-    /// Numbers begin anew.
-    pub(super) fn begin_anew(&mut self) {
-        self.undurable.clear();
-        self.refused = None;
-    }
-
-    fn refuse(&mut self, number: u64) {
-        self.undurable.remove(&number);
-        self.refused = Some(self.refused.map_or(number, |refused| refused.min(number)));
-    }
-}
 
 impl Session {
     /// Carries out what can be carried out now.
@@ -324,26 +252,4 @@ impl Session {
         let step = Step::Barrier { members, deadline, stage, reply };
         self.house.groups.step(self.lease.name(), group, Member(self.place.id), step);
     }
-}
-
-/// The answer to a commit.
-pub(super) fn committed(sequence: Sequence, at: &CommittedAt) -> FromServer<'static> {
-    FromServer::Committed(Committed {
-        sequence,
-        snapshot: at.id,
-        journal: at.sequence,
-        received: at.received,
-        durability: Durability::Local,
-        already: at.already,
-    })
-}
-
-/// Numbers that rise, as ranges, in as few messages as will do.
-fn ranges(numbers: &[u64]) -> Vec<Ranges> {
-    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
-    let range = |run: &[u64]| Range { first: sequence(run[0]), count: run.len() as u64 };
-    let ranges: Vec<Range> = runs.map(range).collect();
-    let message =
-        |some: &[Range]| Ranges::new(some.to_vec()).expect("the numbers rise, and runs do not touch");
-    ranges.chunks(DURABLE_RANGES_MAX).map(message).collect()
 }

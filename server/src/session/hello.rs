@@ -41,11 +41,11 @@ use tracing::Instrument;
 
 use super::House;
 use super::Phase;
-use super::actor::Attached;
-use super::actor::Event;
 use super::actor::Owner;
 use super::actor::Session;
-use super::actor::Way;
+use super::event::Attached;
+use super::event::Event;
+use super::event::Way;
 use super::line::Outbox;
 use super::wire::Wire;
 use crate::bridge::Failure;
@@ -298,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         }
         let about = (id, attached.credit_bytes, attached.acknowledged);
         if let Err(turned) = self.welcome(greeting, client.role, about).await {
-            let ended = Event::Ended { line: attached.line, how: super::actor::Ending::Cut };
+            let ended = Event::Ended { line: attached.line, how: super::event::Ending::Cut };
             drop(attached.ties.events.send(ended).await);
             return Err(turned);
         }

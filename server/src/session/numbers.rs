@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use farkeep_protocol::field::Sequence;
 use thiserror::Error;
 
 #[cfg(test)]
@@ -53,4 +54,9 @@ impl Numbers {
             }
         }
     }
+}
+
+/// The number of a request that came with one.
+pub(super) fn sequence(number: u64) -> Sequence {
+    Sequence::new(number).expect("requests are numbered from 1")
 }

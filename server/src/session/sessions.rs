@@ -11,7 +11,7 @@ use farkeep_protocol::identity::PublicKey;
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 
-use super::actor::Event;
+use super::event::Event;
 use crate::bridge::Failure;
 use crate::config::Limits;
 use crate::config::SESSION_BYTES_MIN;

@@ -32,11 +32,11 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
-use super::actor::Attached;
-use super::actor::Ending;
-use super::actor::Event;
-use super::actor::Ties;
 use super::answer::Answer;
+use super::event::Attached;
+use super::event::Ending;
+use super::event::Event;
+use super::event::Ties;
 use super::line::LineId;
 use super::line::Outbox;
 use super::line::units;
