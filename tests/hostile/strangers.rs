@@ -12,7 +12,6 @@ use farkeep_protocol::hello::Purpose;
 use farkeep_protocol::hello::Role;
 use farkeep_protocol::hello::Token;
 use farkeep_protocol::hello::Versions;
-use farkeep_protocol::identity::ALPN;
 use farkeep_protocol::kind::Kind;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
@@ -32,7 +31,6 @@ use crate::server::peer::Over;
 use crate::server::peer::Peer;
 use crate::server::peer::hello;
 use crate::server::peer::raw;
-use crate::server::peer::tls;
 
 /// Shows no key.
 #[derive(Debug)]
@@ -50,6 +48,11 @@ impl ResolvesClientCert for Shy {
     fn has_certs(&self) -> bool {
         true
     }
+}
+
+/// How a client of that server speaks TLS.
+fn tls(host: &Host) -> rustls::ClientConfig {
+    farkeep_protocol::tls::client(&AGENT, host.key()).expect("a key")
 }
 
 /// Whether a server lets a client of TLS with this config say anything at all.
@@ -80,18 +83,20 @@ async fn bytes_that_are_no_handshake() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_shows_no_key() {
     let host = Host::new(config()).await;
-    let mut shy = tls(host.key(), AGENT, ALPN);
+    let mut shy = tls(&host);
     shy.client_auth_cert_resolver = Arc::new(Shy);
     assert!(!is_let_through(&host, shy).await);
-    assert!(is_let_through(&host, tls(host.key(), AGENT, ALPN)).await, "the test can tell");
+    assert!(is_let_through(&host, tls(&host)).await, "the test can tell");
     end(host).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_speaks_something_else() {
     let host = Host::new(config()).await;
-    assert!(!is_let_through(&host, tls(host.key(), AGENT, b"h2")).await);
-    let mut silent = tls(host.key(), AGENT, ALPN);
+    let mut other = tls(&host);
+    other.alpn_protocols = vec![b"h2".to_vec()];
+    assert!(!is_let_through(&host, other).await);
+    let mut silent = tls(&host);
     silent.alpn_protocols.clear();
     assert!(!is_let_through(&host, silent).await);
     end(host).await;

@@ -26,9 +26,7 @@ use farkeep_protocol::hello::Purpose;
 use farkeep_protocol::hello::Token;
 use farkeep_protocol::hello::Versions;
 use farkeep_protocol::hello::Welcome;
-use farkeep_protocol::identity::ALPN;
 use farkeep_protocol::identity::PublicKey;
-use farkeep_protocol::identity::pkcs8;
 use farkeep_protocol::kind::Body;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::message::Commit;
@@ -40,25 +38,7 @@ use farkeep_protocol::message::Probe;
 use farkeep_protocol::message::Put;
 use farkeep_protocol::stream::FrameReader;
 use farkeep_protocol::stream::StreamError;
-use rustls::ClientConfig;
-use rustls::DigitallySignedStruct;
-use rustls::SignatureScheme;
-use rustls::client::AlwaysResolvesClientRawPublicKeys;
-use rustls::client::Resumption;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::client::danger::ServerCertVerified;
-use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs;
-use rustls::crypto::verify_tls13_signature_with_raw_key;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::ServerName;
-use rustls::pki_types::SubjectPublicKeyInfoDer;
-use rustls::pki_types::UnixTime;
-use rustls::sign::CertifiedKey;
-use rustls::version::TLS13;
+use farkeep_protocol::tls;
 use tokio::io::AsyncWriteExt;
 use tokio::io::ReadHalf;
 use tokio::io::WriteHalf;
@@ -106,8 +86,8 @@ impl Peer {
     pub(crate) async fn connect(address: SocketAddr, server: PublicKey, seed: [u8; 32]) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let connector = TlsConnector::from(Arc::new(tls(server, seed, ALPN)));
-        let stream = connector.connect(ServerName::from(address.ip()), stream).await?;
+        let connector = TlsConnector::from(Arc::new(tls::client(&seed, server).expect("a key")));
+        let stream = connector.connect(tls::server_name(), stream).await?;
         let (source, writer) = tokio::io::split(stream);
         Ok(Self { reader: FrameReader::new(source), writer })
     }
@@ -373,74 +353,6 @@ impl Answered {
             FromServer::Committed(committed) => Some(committed),
             _ => None,
         }
-    }
-}
-
-/// How the client with this seed speaks TLS to the server with that key.
-pub(crate) fn tls(server: PublicKey, seed: [u8; 32], alpn: &[u8]) -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8(&seed).to_vec()));
-    let signing = provider.key_provider.load_private_key(secret).expect("a key");
-    let shown = CertifiedKey::new(vec![CertificateDer::from(public(seed).spki().to_vec())], signing);
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&TLS13])
-        .expect("it is spoken")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned { server, provider }))
-        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(shown))));
-    config.alpn_protocols = vec![alpn.to_vec()];
-    config.resumption = Resumption::disabled();
-    config
-}
-
-/// Takes one key.
-#[derive(Debug)]
-struct Pinned {
-    server: PublicKey,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let is_pinned = PublicKey::from_spki(end_entity) == Some(self.server);
-        is_pinned
-            .then(ServerCertVerified::assertion)
-            .ok_or(rustls::Error::General("another server".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        unreachable!("TLS 1.3 alone is spoken")
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key = SubjectPublicKeyInfoDer::from(cert.as_ref());
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        true
     }
 }
 

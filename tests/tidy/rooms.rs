@@ -47,8 +47,8 @@ const HOUSES: [House; 5] = [
     House {
         folder: "server/protocol/src",
         rooms: &[
-            "limits", "field", "kind", "fault", "hello", "identity", "message", "frame", "state", "credit",
-            "stream",
+            "limits", "field", "kind", "fault", "hello", "identity", "tls", "message", "frame", "state",
+            "credit", "stream",
         ],
     },
     House {
