@@ -2,6 +2,7 @@
 //!
 //! Modules stand in the order in which they may use one another.
 
+mod lock;
 pub mod config;
 pub mod progress;
 pub mod output;

@@ -170,6 +170,7 @@ fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
     let mut line = String::new();
     let output = child.stdout.take().expect("it was asked for a pipe");
     BufReader::new(output).read_line(&mut line).expect("the job comes due");
+    run(&agent, &["run", "--once"]).expect(1).says(&["another agent is at work"]);
     rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert!(child.wait().expect("it ends").success());
     let said: Value = serde_json::from_str(&line).expect("a line");

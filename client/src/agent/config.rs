@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use farkeep_protocol::limits::CONNECTIONS_MAX;
 use farkeep_protocol::limits::GROUP_DEADLINE_MS_MAX;
 use farkeep_protocol::limits::GROUP_MEMBERS_MAX;
 use jiff::tz::TimeZone;
@@ -19,6 +20,7 @@ use super::schedule::CatchUp;
 use super::schedule::Schedule;
 use crate::config::Address;
 use crate::config::Location;
+use crate::config::size::Rate;
 use crate::config::size::Size;
 
 #[cfg(test)]
@@ -47,6 +49,10 @@ pub struct Config {
     pub reach: Duration,
     /// How long a run waits for a connection that was cut.
     pub resume: Duration,
+    /// No faster than this is sent.
+    pub upload: Option<Rate>,
+    /// Connections of a session.
+    pub connections: usize,
     /// Bytes that the spool takes; 0 for no spool.
     pub spool_bytes: u64,
     /// Age of the newest acknowledged point of a job that `farkeep agent status` calls too old.
@@ -179,6 +185,10 @@ struct ConfigFile {
     #[serde(default)]
     resume: Option<String>,
     #[serde(default)]
+    limit_upload: Option<String>,
+    #[serde(default)]
+    connections: Option<usize>,
+    #[serde(default)]
     spool: Option<String>,
     #[serde(default)]
     alarm_age: Option<String>,
@@ -277,6 +287,11 @@ impl ConfigFile {
             state: self.state,
             reach: self.reach.map_or(Ok(REACH), |text| length("reach", &text))?,
             resume: self.resume.map_or(Ok(RESUME), |text| length("resume", &text))?,
+            upload: self.limit_upload.map(|text| rate("limit-upload", &text)).transpose()?,
+            connections: match self.connections.unwrap_or(1) {
+                count @ 1..=CONNECTIONS_MAX => count,
+                _ => return Err(format!("connections: a session has 1 to {CONNECTIONS_MAX}")),
+            },
             spool_bytes: self.spool.map_or(Ok(SPOOL_BYTES), |text| size("spool", &text))?,
             alarm_age: self.alarm_age.map(|text| length("alarm-age", &text)).transpose()?,
             jobs,
@@ -406,4 +421,8 @@ fn length(key: &str, text: &str) -> Result<Duration, String> {
 
 fn size(key: &str, text: &str) -> Result<u64, String> {
     text.parse::<Size>().map(|size| size.bytes).map_err(|error| format!("{key}: {error}"))
+}
+
+fn rate(key: &str, text: &str) -> Result<Rate, String> {
+    text.parse::<Rate>().map_err(|error| format!("{key}: {error}"))
 }

@@ -137,8 +137,13 @@ impl Servers<'_> {
         }
         let code = enrolment.codes.get(&address.repository).cloned();
         let code = code.ok_or_else(|| Failure::Code(format!("{}/{}", address.host, address.repository)))?;
-        let line =
-            Line { cancel: Arc::clone(&self.place.cancel), retry_for: self.config.resume, ..Line::default() };
+        let line = Line {
+            cancel: Arc::clone(&self.place.cancel),
+            retry_for: self.config.resume,
+            connections: self.config.connections,
+            upload: self.config.upload,
+            ..Line::default()
+        };
         let locked = Locked::connect(address, &enrolment, Access::Write, &line)?;
         Ok(locked.unlock_as_agent(&code, enrolment.identity)?.finish()?)
     }

@@ -1,6 +1,7 @@
 //! The work of an agent: waits until a job is due, runs it with its hooks, and remembers how it went.
 
 use std::fs::DirBuilder;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
@@ -31,10 +32,13 @@ use super::spooling::timestamp;
 use super::together;
 use crate::backup;
 use crate::backup::BackupError;
+use crate::lock::Lock;
 use crate::output::chain;
 use crate::progress::Progress;
 use crate::repository::Repository;
 
+/// Name of the file whose lock says that an agent is at work.
+const LOCK: &str = "lock";
 /// First and longest wait before points that wait in the spool are brought to a server.
 const DRAIN_FIRST: Duration = Duration::from_secs(1);
 const DRAIN_MAX: Duration = Duration::from_secs(300);
@@ -56,6 +60,8 @@ pub struct Agent<'a> {
     runs: Runs,
     /// When the spool is drained next, and the wait before.
     drain: (Instant, Duration),
+    /// Of the agent's folder, while it is at work.
+    lock: Option<Lock>,
 }
 
 impl<'a> Agent<'a> {
@@ -66,7 +72,7 @@ impl<'a> Agent<'a> {
         // The schedule may be another since.
         runs.jobs.values_mut().for_each(|remembered| remembered.next = None);
         let spooling = Spooling { servers: Servers { config, place } };
-        Self { config, place, spooling, runs, drain: (Instant::now(), DRAIN_FIRST) }
+        Self { config, place, spooling, runs, drain: (Instant::now(), DRAIN_FIRST), lock: None }
     }
 
     /// Runs jobs as they come due until it is told to end, and tells `ended` of each.
@@ -91,8 +97,12 @@ impl<'a> Agent<'a> {
 
     /// Makes the agent's folder, for itself alone: a spool holds what was backed up. What an agent before left standing
     /// still is thawed.
-    fn begin(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.config.state)?;
+    fn begin(&mut self) -> io::Result<()> {
+        let state = &self.config.state;
+        DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+        let lock =
+            Lock::take(File::options().create(true).truncate(false).write(true).open(state.join(LOCK))?)?;
+        self.lock = Some(lock.ok_or_else(|| io::Error::other("another agent is at work there"))?);
         for job in &self.config.jobs {
             let was_cut = |run: &Remembered| run.begun.is_some() && run.ended.is_none();
             if job.member.is_some() && self.runs.jobs.get(&job.name).is_some_and(was_cut) {

@@ -5,7 +5,6 @@
 //! what it needs for itself in a folder *aside*, which is removed at its end. So does a dry run with what it writes.
 
 use std::fs::File;
-use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -25,6 +24,7 @@ use super::catalogue::Previous;
 use super::catalogue::Trailer;
 use super::healed;
 use super::witness::Witness;
+use crate::lock::Lock;
 use crate::repository::Repository;
 
 #[cfg(test)]
@@ -60,30 +60,6 @@ struct Held {
 struct Aside {
     folder: TempDir,
     _lock: Lock,
-}
-
-/// An exclusive lock on a file or folder.
-struct Lock(File);
-
-impl Drop for Lock {
-    /// Closing the file alone would leave the lock to a program that is just being started: until it runs, it holds
-    /// everything that this process has open.
-    fn drop(&mut self) {
-        if let Err(error) = self.0.unlock() {
-            tracing::debug!("the lock goes with the file: {error}");
-        }
-    }
-}
-
-impl Lock {
-    /// The lock, unless another run holds it.
-    fn take(file: File) -> io::Result<Option<Self>> {
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
 }
 
 impl Caches {

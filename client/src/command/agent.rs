@@ -34,6 +34,8 @@ A configuration, /etc/farkeep/agent.toml:
   reach = \"1m\"             # how long servers are tried before a point is spooled
   resume = \"10m\"           # how long a run waits for a connection that was cut
   spool = \"8GiB\"           # what points may take that wait for a server; \"0\" for no spool
+  limit-upload = \"4MiB\"    # a second; without it as fast as the line is
+  connections = 1           # of a session; more of them fill a long fat network
   alarm-age = \"2h\"         # status fails when a job's newest point is older
 
   [[job]]
@@ -48,7 +50,24 @@ A configuration, /etc/farkeep/agent.toml:
   [[job]]
   name = \"shop\"
   command = \"pg_dump shop\"
-  schedule = \"30 3 * * *\"")]
+  schedule = \"30 3 * * *\"
+
+Jobs of a consistency group stand still together, on however many hosts, and have points of one moment or none:
+
+  [[group]]
+  name = \"shop\"
+  members = 3               # jobs of the group on all hosts, each of which has this table
+  schedule = \"0 * * * *\"
+  limit = \"30s\"            # nothing stands still for longer
+
+  [[job]]
+  name = \"orders\"
+  group = \"shop\"
+  paths = [\"/mnt/orders\"]
+  freeze = \"systemctl stop orders\"
+  capture = \"lvcreate -s -n picture vg/orders && mount -o ro /dev/vg/picture /mnt/orders\"   # or read while it stands still
+  thaw = \"systemctl start orders\"
+  finally = \"umount /mnt/orders; lvremove -y vg/picture\"")]
 pub(super) struct AgentCommand {
     #[command(subcommand)]
     what: What,

@@ -8,6 +8,7 @@ use super::Member;
 use super::What;
 use crate::agent::hooks::Hook;
 use crate::agent::schedule::CatchUp;
+use crate::config::size::Rate;
 
 fn read(text: &str) -> Result<Config, String> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -24,10 +25,14 @@ fn a_whole_configuration_is_understood() {
     let job = "[[job]]\nname = \"etc\"\npaths = [\"/etc\"]\nexclude = [\"*.tmp\"]\nschedule = \"every 15m\"\njitter = \"2m\"\n\
                before = \"true\"\nfinally = { run = \"told\", limit = \"30s\" }\ncatch-up = false\n\
                [[job]]\nname = \"shop\"\ncommand = \"pg_dump shop\"\nschedule = \"30 3 * * *\"\n";
-    let config = read(&format!("{HEAD}reach = \"90s\"\nalarm-age = \"2h\"\n{job}")).expect("it is whole");
+    let config = read(&format!(
+        "{HEAD}reach = \"90s\"\nalarm-age = \"2h\"\nspool = \"1G\"\nlimit-upload = \"2MiB\"\nconnections = 3\n{job}"
+    )).expect("it is whole");
     let ports: Vec<u16> = config.servers.iter().map(|address| address.port).collect();
     assert_eq!(ports, [farkeep_protocol::identity::PORT, 99]);
     assert_eq!((config.reach, config.alarm_age), (Duration::from_secs(90), Some(Duration::from_secs(7_200))));
+    assert_eq!((config.spool_bytes, config.connections), (1 << 30, 3));
+    assert_eq!(config.upload.map(Rate::bytes_per_second), Some(2 << 20));
     let [etc, shop] = config.jobs.as_slice() else { panic!("two jobs") };
     assert_eq!((etc.jitter, etc.catch_up), (Duration::from_secs(120), CatchUp::Skip));
     let before = Hook { line: "true".to_owned(), limit: Duration::from_secs(600) };
@@ -67,6 +72,9 @@ fn what_cannot_be_used_is_named() {
     for (text, said) in [
         (format!("{HEAD}unknown = 1\n{paths}"), "unknown"),
         (HEAD.to_owned(), "[[job]]"),
+        (format!("{HEAD}limit-upload = \"fast\"\n{paths}"), "limit-upload"),
+        (format!("{HEAD}connections = 0\n{paths}"), "connections"),
+        (format!("{HEAD}spool = \"some\"\n{paths}"), "spool"),
         (format!("{HEAD}{paths}{paths}"), "same name"),
         (format!("servers = []\nstate = \"/s\"\n{paths}"), "at least one"),
         (format!("servers = [\"/srv/backup\"]\nstate = \"/s\"\n{paths}"), "farkeep://HOST/NAME"),
