@@ -179,7 +179,7 @@ async fn expect_made(plans: &[Plan]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_goes_on_after_cuts() {
     let harm = |random: &mut Random| if random.next().is_multiple_of(2) { Harm::Close } else { Harm::Reset };
-    expect_made(&plans(24, harm).await).await;
+    expect_made(&plans(16, harm).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

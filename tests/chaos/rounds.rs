@@ -24,7 +24,7 @@ const ROUNDS: u64 = 100;
 /// One time of so many it is the server.
 const SERVER_EVERY: u64 = 5;
 /// One snapshot of so many is restored.
-const RESTORED_EVERY: usize = 6;
+const RESTORED_EVERY: usize = 10;
 /// Hosts that back up at the same time.
 const HOSTS: usize = 2;
 /// Within so many microseconds a program is killed, and then the next one.
