@@ -7,6 +7,7 @@ use std::process::Child;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -27,8 +28,8 @@ const SERVER_EVERY: u64 = 5;
 const RESTORED_EVERY: usize = 10;
 /// Hosts that back up at the same time.
 const HOSTS: usize = 2;
-/// Within so many microseconds a program is killed, and then the next one.
-const LIFE_MICROSECONDS_MAX: u64 = 150_000;
+/// Whoever is killed is so within this many times as long as a whole run takes.
+const LIVES: u32 = 2;
 
 /// A host that backs up one folder, which is another one after each snapshot.
 struct Host {
@@ -83,10 +84,10 @@ impl Host {
 }
 
 /// Clients that are killed at some moment of their run.
-fn kill_clients(hosts: &mut [Host], random: &mut Random) {
+fn kill_clients(hosts: &mut [Host], random: &mut Random, life: Duration) {
     let mut children: Vec<Child> = hosts.iter().map(Host::start).collect();
     for child in &mut children {
-        sleep(Duration::from_micros(random.next() % LIFE_MICROSECONDS_MAX));
+        sleep(moment(random, life));
         child.kill().expect("it is a child of this process");
     }
     for (host, child) in hosts.iter_mut().zip(children) {
@@ -95,9 +96,9 @@ fn kill_clients(hosts: &mut [Host], random: &mut Random) {
 }
 
 /// A server that is killed at some moment of its clients' runs, and comes back: they all get their snapshot.
-fn kill_server(site: &mut Site, hosts: &mut [Host], random: &mut Random, round: u64) {
+fn kill_server(site: &mut Site, hosts: &mut [Host], random: &mut Random, life: Duration, round: u64) {
     let children: Vec<Child> = hosts.iter().map(Host::start).collect();
-    sleep(Duration::from_micros(random.next() % LIFE_MICROSECONDS_MAX));
+    sleep(moment(random, life));
     site.kill();
     site.start();
     for (host, child) in hosts.iter_mut().zip(children) {
@@ -107,6 +108,21 @@ fn kill_server(site: &mut Site, hosts: &mut [Host], random: &mut Random, round: 
             assert!(host.hear(again), "round {round}: it does not get on");
         }
     }
+}
+
+/// Some moment of a life of that length.
+fn moment(random: &mut Random, life: Duration) -> Duration {
+    Duration::from_nanos(random.next() % u64::try_from(life.as_nanos()).unwrap_or(u64::MAX).max(1))
+}
+
+/// How long the hosts take for a whole run, all at the same time: on a busy machine longer than on another.
+fn whole_run(hosts: &mut [Host]) -> Duration {
+    let begun = Instant::now();
+    let children: Vec<Child> = hosts.iter().map(Host::start).collect();
+    for (host, child) in hosts.iter_mut().zip(children) {
+        assert!(host.hear(child), "nobody was killed yet");
+    }
+    begun.elapsed()
 }
 
 /// Every snapshot that was printed is listed and holds what it did, of which every byte is read; one of so many is
@@ -139,12 +155,13 @@ fn whoever_is_killed_no_acknowledged_snapshot_is_lost() {
     let keeper = site.keeper();
     let mut hosts: Vec<Host> =
         (0..HOSTS).map(|number| Host::new(site.agent(&keeper, &format!("host-{number}")), number)).collect();
+    let life = whole_run(&mut hosts) * LIVES / u32::try_from(HOSTS).expect("few");
     for round in 1..=ROUNDS {
         hosts.iter().for_each(|host| host.change(&mut random));
         if round.is_multiple_of(SERVER_EVERY) {
-            kill_server(&mut site, &mut hosts, &mut random, round);
+            kill_server(&mut site, &mut hosts, &mut random, life, round);
         } else {
-            kill_clients(&mut hosts, &mut random);
+            kill_clients(&mut hosts, &mut random, life);
         }
     }
     expect_kept(&keeper, &hosts);

@@ -58,6 +58,7 @@ const HOUSES: [House; 5] = [
     House {
         folder: "client/src",
         rooms: &[
+            "lock",
             "config",
             "progress",
             "output",

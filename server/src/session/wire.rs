@@ -91,19 +91,26 @@ impl<R: AsyncRead + Unpin> AsyncRead for Metered<R> {
 /// Why a connection is ended by whoever reads it.
 struct Stop {
     how: Ending,
-    /// What the client is told.
-    fault: Option<(Option<Sequence>, Failure)>,
+    last: Last,
+}
+
+/// What the client is told last.
+enum Last {
+    Nothing,
+    /// What the session has said already: it is over.
+    Said,
+    Fault(Option<Sequence>, Failure),
 }
 
 impl Stop {
     fn quietly(how: Ending) -> Self {
-        Self { how, fault: None }
+        Self { how, last: Last::Nothing }
     }
 
     fn with(sequence: Option<Sequence>, failure: Failure) -> Self {
         let is_final = failure.code.retry() == Retry::Never;
         let how = if is_final { Ending::Final } else { Ending::Cut };
-        Self { how, fault: Some((sequence, failure)) }
+        Self { how, last: Last::Fault(sequence, failure) }
     }
 }
 
@@ -123,10 +130,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         tokio::pin!(write);
         let how = tokio::select! {
             stop = read => {
-                if let Some((sequence, failure)) = stop.fault {
+                let is_told = !matches!(stop.last, Last::Nothing);
+                if let Last::Fault(sequence, failure) = stop.last {
                     tracing::info!(%failure, "a connection is ended");
-                    // It may wait behind other answers, if the client reads them.
                     drop(outbox.tell(Answer::Fault { sequence, failure }));
+                }
+                drop(outbox);
+                if is_told {
+                    // It may wait behind other answers, if the client reads them.
                     drop(timeout(config.deadlines.step, &mut write).await);
                 }
                 stop.how
@@ -146,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 }
 
 /// Longest time that a connection is read on behind its end.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Reads what is still on its way, for a moment, and looks at nothing of it. A connection that is closed on top of
 /// what nobody has read is reset, and what was said last may never arrive.
@@ -250,7 +261,7 @@ async fn take(came: Came, line: LineId, ties: &Ties) -> Option<Stop> {
         }
     };
     // A session that is gone has sent its reason on the way out.
-    ties.events.send(event).await.err().map(|_| Stop::quietly(Ending::Cut))
+    ties.events.send(event).await.err().map(|_| Stop { how: Ending::Cut, last: Last::Said })
 }
 
 /// Waits for room for a request that costs no credit. A Get must not wait: the room that it waits for may be held by
