@@ -20,6 +20,7 @@ use farkeep_engine::Options;
 use farkeep_engine::Usage;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::RealDisk;
+use farkeep_engine::disk::give_back_buffers;
 use farkeep_protocol::field::Name;
 use farkeep_protocol::hello::Role;
 use farkeep_protocol::identity::EnrolmentString;
@@ -183,6 +184,7 @@ impl Serve {
             return Ok(());
         }
         observe::log();
+        give_back_buffers();
         let threads = config.limits.threads + config.limits.verifications;
         let runtime = Builder::new_multi_thread().max_blocking_threads(threads + 2).enable_all().build()?;
         runtime.block_on(async {

@@ -17,11 +17,13 @@ use std::path::PathBuf;
 
 pub use self::error::Act;
 pub use self::error::DiskError;
+pub use self::memory::give_back_buffers;
 pub use self::real::Backend;
 pub use self::real::RealDisk;
 pub use self::simulated::SimulatedDisk;
 
 mod error;
+mod memory;
 mod ring;
 mod real;
 pub mod fetch;

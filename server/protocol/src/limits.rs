@@ -73,6 +73,8 @@ pub const SILENCE_SECONDS_MAX: u64 = 4 * HEARTBEAT_SECONDS;
 
 /// Bytes that a reader of frames takes from its connection at a time: one record of TLS.
 pub const READ_BYTES: usize = 16 << 10;
+/// Bytes for which a reader has room that has nothing and waits.
+pub const WAIT_BYTES: usize = 64;
 /// Bytes of small frames that a writer collects before it writes without being told to.
 pub const WRITE_BATCH_BYTES: usize = 64 << 10;
 /// Payloads up to this many bytes are copied behind the frame in front of them. A longer one is written from where it

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::io::IoSlice;
+use std::mem;
 
 use farkeep_codec::layout::Writer;
 use thiserror::Error;
@@ -21,6 +22,7 @@ use crate::kind::Kind;
 use crate::limits::COPY_BYTES_MAX;
 use crate::limits::FRAME_HEADER_BYTES;
 use crate::limits::READ_BYTES;
+use crate::limits::WAIT_BYTES;
 use crate::limits::WRITE_BATCH_BYTES;
 
 #[cfg(test)]
@@ -104,6 +106,24 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Frame { kind, body: &self.buffer[begin..self.begin] })
     }
 
+    /// The last `bytes` bytes of the frame that came last, as a buffer of their own: a payload that is kept. A long one is
+    /// not copied; it takes along the buffer that it was read into, which has little else in it.
+    ///
+    /// # Panics
+    /// If what was read is shorter.
+    pub fn take_end(&mut self, bytes: usize) -> Vec<u8> {
+        let end = self.begin;
+        let begin = end.checked_sub(bytes).expect("a payload is part of its frame");
+        if bytes < READ_BYTES {
+            return self.buffer[begin..end].to_vec();
+        }
+        let unread = self.buffer.split_off(end);
+        let mut payload = mem::replace(&mut self.buffer, unread);
+        self.begin = 0;
+        payload.drain(..begin);
+        payload
+    }
+
     /// Whether part of a frame has come, and the rest has not.
     pub fn is_inside(&self) -> bool {
         !self.unread().is_empty()
@@ -127,7 +147,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Gives back the memory that large frames left behind: for a connection that fell silent.
     pub fn shrink(&mut self) {
         self.forget_taken();
-        self.buffer.shrink_to(READ_BYTES);
+        self.buffer.shrink_to_fit();
     }
 
     fn unread(&self) -> &[u8] {
@@ -139,7 +159,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.forget_taken();
         let (has, room) = (self.buffer.len(), self.buffer.capacity());
         let missing = frame_bytes - has;
-        if has == room {
+        if room == 0 {
+            // Whoever waits for a frame may wait for hours.
+            self.buffer.reserve_exact(WAIT_BYTES);
+        } else if has == room {
             // Grows with what has come, not with what was announced.
             self.buffer.reserve_exact(missing.clamp(READ_BYTES, has.max(READ_BYTES)));
         }

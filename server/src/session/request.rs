@@ -79,6 +79,13 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) enum Came {
     Request(Request),
+    /// A request whose object, the last so many bytes of the frame, is still where it was read.
+    Put {
+        sequence: Sequence,
+        id: ObjectId,
+        body_bytes: usize,
+        object_bytes: usize,
+    },
     Grant {
         bytes: u32,
     },
@@ -105,7 +112,10 @@ impl Came {
                 return Ok(Self::Fault { is_final });
             }
             FromClient::Probe(m) => (m.sequence, Ask::Probe { ids: m.ids.into_vec() }),
-            FromClient::Put(m) => (m.sequence, Ask::Put { id: m.id, object: m.object.to_vec() }),
+            FromClient::Put(m) => {
+                let (body_bytes, object_bytes) = (frame.body.len(), m.object.len());
+                return Ok(Self::Put { sequence: m.sequence, id: m.id, body_bytes, object_bytes });
+            }
             FromClient::Flush(m) => (m.sequence, Ask::Flush),
             FromClient::Commit(m) => (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec() }),
             FromClient::Barrier(m) => {

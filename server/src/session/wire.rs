@@ -200,7 +200,7 @@ async fn read<R: AsyncRead + Unpin>(
         };
         pace.frame();
         let stop = match came {
-            Ok(came) => take(came, line, ties).await,
+            Ok(came) => take(came, reader, line, ties).await,
             Err(stop) => Some(stop),
         };
         if let Some(stop) = stop {
@@ -237,8 +237,13 @@ fn broken(error: &StreamError, state: &SharedState) -> Stop {
     }
 }
 
-/// Passes on what came.
-async fn take(came: Came, line: LineId, ties: &Ties) -> Option<Stop> {
+/// Passes on what came from this reader.
+async fn take<R: AsyncRead + Unpin>(
+    came: Came,
+    reader: &mut FrameReader<R>,
+    line: LineId,
+    ties: &Ties,
+) -> Option<Stop> {
     let event = match came {
         Came::Heartbeat => return None,
         Came::Grant { bytes } => {
@@ -252,21 +257,24 @@ async fn take(came: Came, line: LineId, ties: &Ties) -> Option<Stop> {
             return Some(Stop::with(None, failure(Code::ROLE, "nothing was sent that could be adopted")));
         }
         Came::Goodbye => Event::Goodbye { line },
-        Came::Request(request) => {
-            let delay = ties.account.delay(Instant::now());
-            if !delay.is_zero() {
-                sleep(delay).await;
-            }
-            admit(request, line, ties).await
+        Came::Request(request) => admit(request, line, ties).await,
+        Came::Put { sequence, id, body_bytes, object_bytes } => {
+            // Not copied: of what many clients put at once, memory holds each byte once.
+            let ask = Ask::Put { id, object: reader.take_end(object_bytes) };
+            admit(Request { sequence, kind: Kind::Put, body_bytes, ask }, line, ties).await
         }
     };
     // A session that is gone has sent its reason on the way out.
     ties.events.send(event).await.err().map(|_| Stop { how: Ending::Cut, last: Last::Said })
 }
 
-/// Waits for room for a request that costs no credit. A Get must not wait: the room that it waits for may be held by
+/// Waits until a client that asks too fast may ask again, and for room for a request that costs no credit. A Get must not wait: the room that it waits for may be held by
 /// others that wait for what the client says behind it.
 async fn admit(mut request: Request, line: LineId, ties: &Ties) -> Event {
+    let delay = ties.account.delay(Instant::now());
+    if !delay.is_zero() {
+        sleep(delay).await;
+    }
     let units = units(request.body_bytes);
     let requests = Arc::clone(&ties.requests);
     let room = match &request.ask {

@@ -40,6 +40,28 @@ impl AsyncRead for Pieces {
     }
 }
 
+/// Gives so many bytes and then none, as a connection does on which nobody speaks.
+struct Sleepy {
+    bytes: Vec<u8>,
+    awake_bytes: usize,
+}
+
+impl AsyncRead for Sleepy {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let size = self.awake_bytes.min(self.bytes.len()).min(buf.remaining());
+        if size == 0 && !self.bytes.is_empty() {
+            return Poll::Pending;
+        }
+        self.awake_bytes -= size;
+        buf.put_slice(&self.bytes.drain(..size).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// Takes at most so many bytes at a time, and remembers where they lay.
 struct Taker {
     bytes: Vec<u8>,
@@ -208,9 +230,48 @@ fn a_length_that_lies_claims_no_memory() {
     let mut reader = FrameReader::new(Pieces { bytes, sizes: vec![] });
     assert!(matches!(now(reader.next(|_| true)), Err(StreamError::Cut)));
     assert!(reader.buffer.capacity() <= 2 * 50_008, "{}", reader.buffer.capacity());
-    reader.buffer.clear();
+}
+
+/// A connection that fell silent holds next to nothing, and still reads what comes next.
+#[test]
+fn a_reader_that_waits_holds_no_buffer() {
+    let bytes = bytes_of(&[Said::Put(vec![2; 99_999]), Said::Heartbeat(1)], usize::MAX);
+    let put_bytes = bytes.len() - FRAME_HEADER_BYTES - 8;
+    let mut reader = FrameReader::new(Sleepy { bytes, awake_bytes: put_bytes });
+    assert_eq!(now(reader.next(|_| true)).expect("it came").kind, Kind::Put);
+    assert!(reader.buffer.capacity() > 99_999);
     reader.shrink();
-    assert!(reader.buffer.capacity() <= READ_BYTES);
+    {
+        let mut next = pin!(reader.next(|_| true));
+        assert!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert!(reader.buffer.capacity() <= WAIT_BYTES, "{} while it waits", reader.buffer.capacity());
+    reader.source.awake_bytes = usize::MAX;
+    assert_eq!(now(reader.next(|_| true)).expect("it came").kind, Kind::Heartbeat);
+}
+
+/// A payload that is kept takes its buffer along, and what was read behind it stays.
+#[test]
+fn the_end_of_a_frame_is_taken() {
+    for length in [0, 1, READ_BYTES - 1, READ_BYTES, 5 * READ_BYTES] {
+        let object = vec![3; length];
+        let all = [Said::Heartbeat(1), Said::Put(object.clone()), Said::Heartbeat(2), Said::Put(vec![4; 9])];
+        let mut reader = FrameReader::new(Pieces { bytes: bytes_of(&all, usize::MAX), sizes: vec![] });
+        now(reader.next(|_| true)).expect("it came");
+        let frame = now(reader.next(|_| true)).expect("it came");
+        assert!(frame.body.ends_with(&object));
+        let lay_at = frame.body.as_ptr().addr();
+        let taken = reader.take_end(length);
+        assert_eq!(taken, object);
+        if length >= READ_BYTES {
+            let room = taken.as_ptr().addr()..taken.as_ptr().addr() + taken.capacity();
+            assert!(room.contains(&lay_at), "it was copied");
+            assert!(reader.buffer.capacity() <= 2 * READ_BYTES, "{}", reader.buffer.capacity());
+        }
+        assert_eq!(now(reader.next(|_| true)).expect("it came").kind, Kind::Heartbeat);
+        assert_eq!(now(reader.next(|_| true)).expect("it came").body.last(), Some(&4));
+        assert!(matches!(now(reader.next(|_| true)), Err(StreamError::Closed)));
+    }
 }
 
 #[test]
