@@ -1,0 +1,267 @@
+//! An agent that speaks the protocol by itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::key::KdfCost;
+use farkeep_codec::key::ReaderSecret;
+use farkeep_codec::key::Secrets;
+use farkeep_codec::key::Slot;
+use farkeep_codec::key::SlotSecret;
+use farkeep_codec::object::Kind as ObjectKind;
+use farkeep_codec::object::object_id;
+use farkeep_codec::parameters::Chunker;
+use farkeep_codec::parameters::Compression;
+use farkeep_codec::parameters::Parameters;
+use farkeep_codec::time::Time;
+use farkeep_protocol::credit::Window;
+use farkeep_protocol::field::Counted;
+use farkeep_protocol::field::Name;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::field::SlotId;
+use farkeep_protocol::field::Text;
+use farkeep_protocol::hello::Access;
+use farkeep_protocol::hello::Create;
+use farkeep_protocol::hello::Enroll;
+use farkeep_protocol::hello::Hello;
+use farkeep_protocol::hello::Magic;
+use farkeep_protocol::hello::Open;
+use farkeep_protocol::hello::Purpose;
+use farkeep_protocol::hello::Versions;
+use farkeep_protocol::identity::EnrolmentString;
+use farkeep_protocol::identity::PublicKey;
+use farkeep_protocol::kind::Body;
+use farkeep_protocol::message::Flush;
+use farkeep_protocol::message::FromServer;
+use farkeep_protocol::message::Heartbeat;
+use farkeep_protocol::message::Put;
+use farkeep_protocol::stream::FrameReader;
+use farkeep_protocol::stream::FrameWriter;
+use farkeep_protocol::tls;
+use tokio::io::ReadHalf;
+use tokio::io::WriteHalf;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Bytes that the server may have under way to an agent, which asks for none.
+const CREDIT_BYTES: u32 = 1 << 20;
+/// Silence after which an agent says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// A client that the server knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    address: SocketAddr,
+    server: PublicKey,
+    number: u64,
+}
+
+impl Identity {
+    fn seed(&self) -> [u8; 32] {
+        *blake3::hash(&self.number.to_le_bytes()).as_bytes()
+    }
+}
+
+/// Makes a client known.
+pub(crate) async fn enrol(offer: &EnrolmentString, name: &str, number: u64) -> Result<Identity> {
+    let address = format!("{}:{}", offer.host, offer.port).parse()?;
+    let identity = Identity { address, server: offer.server, number };
+    let mut agent = Agent::connect(&identity).await?;
+    agent.say(&hello(Purpose::Enroll)?).await?;
+    agent.say(&Enroll { token: offer.token.clone(), name: Name::new(name)? }).await?;
+    agent.hear(|heard| matches!(heard, FromServer::Enrolled(_)).then_some(())).await?;
+    Ok(identity)
+}
+
+/// A session on one connection, or what is going to be one.
+pub(crate) struct Agent {
+    reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
+    writer: FrameWriter<WriteHalf<TlsStream<TcpStream>>>,
+    window: Window,
+    next: Sequence,
+    /// Objects of no two agents are alike.
+    number: u64,
+    made: u64,
+    durable: u64,
+}
+
+impl Agent {
+    /// A connection on which nothing was said.
+    pub(crate) async fn connect(identity: &Identity) -> Result<Self> {
+        let stream = TcpStream::connect(identity.address).await?;
+        stream.set_nodelay(true)?;
+        let config = tls::client(&identity.seed(), identity.server)?;
+        let connector = TlsConnector::from(Arc::new(config));
+        let (source, target) = tokio::io::split(connector.connect(tls::server_name(), stream).await?);
+        Ok(Self {
+            reader: FrameReader::new(source),
+            writer: FrameWriter::new(target),
+            window: Window::new(0, 0),
+            next: Sequence::FIRST,
+            number: identity.number,
+            made: 0,
+            durable: 0,
+        })
+    }
+
+    /// A session that may store into `main`.
+    pub(crate) async fn open(identity: &Identity) -> Result<Self> {
+        let mut agent = Self::connect(identity).await?;
+        agent.greet().await?;
+        agent.say(&Open { repository: Name::new("main")?, access: Access::Write }).await?;
+        agent.opened().await?;
+        // What it is told apart by from other sessions of the same client.
+        let mut tag = [0; 8];
+        getrandom::fill(&mut tag).map_err(|error| anyhow!("no random numbers: {error}"))?;
+        agent.number = u64::from_le_bytes(tag);
+        Ok(agent)
+    }
+
+    /// Makes a repository.
+    pub(crate) async fn create(mut self, name: &str) -> Result<()> {
+        self.greet().await?;
+        let (parameters, slot) = repository();
+        let (repository, slot_bytes) = (Name::new(name)?, Counted::new(&slot).context("a long slot")?);
+        let slot = SlotId::from_bytes([1; 16]);
+        self.say(&Create { repository, slot, slot_bytes, parameters: &parameters }).await?;
+        self.opened().await
+    }
+
+    async fn greet(&mut self) -> Result<()> {
+        self.say(&hello(Purpose::New)?).await?;
+        let credit = |heard: &FromServer<'_>| match heard {
+            FromServer::Welcome(welcome) => Some((welcome.credit_bytes, welcome.credit_requests)),
+            _ => None,
+        };
+        let (bytes, requests) = self.hear(credit).await?;
+        self.window = Window::new(bytes, requests);
+        Ok(())
+    }
+
+    async fn opened(&mut self) -> Result<()> {
+        self.hear(|heard| matches!(heard, FromServer::Opened(_)).then_some(())).await
+    }
+
+    /// Puts so many objects of that length as fast as credit allows, and waits until they are durable.
+    pub(crate) async fn upload(&mut self, objects: u64, object_bytes: usize) -> Result<()> {
+        let mut object = template(object_bytes);
+        let (before, mut left) = (self.durable, objects);
+        let mut flushed = None;
+        while flushed.is_none() || self.durable < before + objects {
+            while left > 0 && self.window.has_bytes() && self.window.has_requests() {
+                self.put(&mut object).await?;
+                left -= 1;
+            }
+            if left == 0 && flushed.is_none() && self.window.has_requests() {
+                let sequence = self.number()?;
+                self.writer.feed(&Flush { sequence }).await?;
+                flushed = Some(sequence);
+            }
+            self.writer.flush().await?;
+            self.hear(|_| Some(())).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&mut self, object: &mut [u8]) -> Result<()> {
+        self.made += 1;
+        let end = object.last_chunk_mut::<8>().context("a template is longer")?;
+        *end = self.number.wrapping_add(self.made).to_le_bytes();
+        let put = Put { sequence: self.number()?, id: object_id(object), object };
+        self.window.charge_bytes(body_bytes(&put))?;
+        Ok(self.writer.feed(&put).await?)
+    }
+
+    /// The number of the next request, for which there is credit.
+    fn number(&mut self) -> Result<Sequence> {
+        self.window.charge_request()?;
+        let number = self.next;
+        self.next = number.next();
+        Ok(number)
+    }
+
+    async fn say<'a>(&mut self, message: &impl Body<'a>) -> Result<()> {
+        self.writer.feed(message).await?;
+        Ok(self.writer.flush().await?)
+    }
+
+    /// Hears until something is what is waited for.
+    async fn hear<T>(&mut self, awaited: impl Fn(&FromServer<'_>) -> Option<T>) -> Result<T> {
+        loop {
+            let frame = self.reader.next(|_| true).await?;
+            let heard = FromServer::decode(frame.kind, frame.body)?;
+            match &heard {
+                FromServer::Credit(credit) => self.window.grant(credit.bytes, credit.requests),
+                FromServer::Durable(durable) => {
+                    self.durable += durable.ranges.iter().map(|range| range.count).sum::<u64>();
+                }
+                FromServer::Refused(refused) => bail!("a request was refused: {refused:?}"),
+                FromServer::Fault(fault) => bail!("the server ended the session: {fault:?}"),
+                _ => {}
+            }
+            if let Some(found) = awaited(&heard) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Does nothing but say from time to time that it is alive, until the future is dropped.
+    pub(crate) async fn idle(&mut self) -> Result<()> {
+        loop {
+            let heard: Result<Result<()>, _> = timeout(HEARTBEAT, self.hear(|_| None)).await;
+            match heard {
+                Ok(ended) => return ended,
+                Err(_) => self.say(&Heartbeat { time: Time::from_nanoseconds(0) }).await?,
+            }
+        }
+    }
+}
+
+fn hello(purpose: Purpose) -> Result<Hello<'static>> {
+    let program = Text::new("farkeep-benches").context("a short text")?;
+    let credit_bytes = CREDIT_BYTES;
+    Ok(Hello { magic: Magic, versions: Versions::OURS, purpose, credit_bytes, epoch: 0, program })
+}
+
+fn body_bytes(put: &Put<'_>) -> usize {
+    size_of::<u64>() + size_of::<ObjectId>() + put.object.len()
+}
+
+/// An object of about so many bytes that looks as if it was sealed; each agent puts its own end to it. FORMAT.md, "Objects".
+fn template(object_bytes: usize) -> Vec<u8> {
+    const SEALED_BYTES_MIN: usize = 64;
+    let mut sealed = vec![0; object_bytes.max(SEALED_BYTES_MIN)];
+    blake3::Hasher::new().finalize_xof().fill(&mut sealed);
+    let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+    let kind = ObjectKind::Data.number().to_le_bytes();
+    [b"FKob\x01\x00".as_slice(), &kind, &0_u32.to_le_bytes(), &length.to_le_bytes(), &sealed].concat()
+}
+
+/// Parameters and a key slot of a repository that nobody is going to open.
+fn repository() -> (Vec<u8>, Vec<u8>) {
+    let parameters = Parameters {
+        repository: RepositoryId::from_bytes([1; 32]),
+        created: Time::from_nanoseconds(1),
+        chunker: Chunker::FastCdcKeyed { min: 1 << 18, average: 1 << 20, max: 4 << 20 },
+        image_chunk_bytes: 1 << 20,
+        bundle_bytes_target: 512 << 10,
+        compression: Compression::at_level(3),
+        reader_public: ReaderSecret::from_bytes([2; 32]).public(),
+    };
+    let parameters = parameters.encode();
+    let secrets = Secrets::generate(|bytes| bytes.fill(3));
+    let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
+    let slot = Slot::seal(&secrets, &SlotSecret::Passphrase(b"bench"), "bench", cost, &parameters, |bytes| {
+        bytes.fill(4);
+    });
+    (parameters, slot.encode())
+}
