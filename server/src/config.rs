@@ -221,7 +221,7 @@ impl Default for Limits {
             sessions_per_client: 64,
             handshakes: 256,
             memory_bytes: 256 << 20,
-            session_bytes: 32 << 20,
+            session_bytes: 64 << 20,
             session_requests: 4_096,
             threads: 16,
             verifications: 2,

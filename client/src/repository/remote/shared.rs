@@ -16,7 +16,7 @@ use super::error::RemoteError;
 use crate::repository::store::Stored;
 
 /// Bytes of sealed objects that wait until they are durable. A cut costs at most so much to be sent again.
-pub(super) const WAITING_BYTES_MAX: usize = 64 << 20;
+pub(super) const WAITING_BYTES_MAX: usize = 128 << 20;
 
 /// What both sides see.
 #[derive(Debug)]
