@@ -88,17 +88,18 @@ async fn a_connection_of_four_that_is_cut_costs_a_retry() {
     let world = striped().await;
     let source = world.1.path("source");
     let mut contents = Vec::new();
-    for (number, (way, at)) in (0_u32..).zip([(Way::Up, 100_000), (Way::Up, 700_000), (Way::Down, 1_000)]) {
+    // A backup hears little on any one connection: the other way is cut in the restore below.
+    for (number, at) in (0_u32..).zip([100_000, 700_000]) {
         let harm = if number == 1 { Harm::Reset } else { Harm::Close };
         // The last connection is the first to be given something.
         let mut plans = vec![Plan::default(); 3];
-        plans.push(Plan::with(way, at, harm));
+        plans.push(Plan::with(Way::Up, at, harm));
         std::fs::write(source.join("new"), format!("{number}")).expect("there is room");
         let noise = crate::world::Random::new(u64::from(number) + 50).bytes(6_000_000);
         std::fs::write(source.join("large"), noise).expect("there is room");
         let arguments = vec![OsStr::new("--series"), OsStr::new("cut"), source.as_os_str()];
         let (backup, made) = over(&world, (4, plans), ("backup", arguments)).await;
-        assert_eq!((&backup["status"], made), (&"complete".into(), 8), "{way:?} {at}: {backup}");
+        assert_eq!((&backup["status"], made), (&"complete".into(), 8), "{at}: {backup}");
         assert_eq!(expect_restored(&world, (4, vec![]), &format!("{number}")).await, 4);
         contents.push(backup["content"].clone());
     }
@@ -106,8 +107,8 @@ async fn a_connection_of_four_that_is_cut_costs_a_retry() {
     plans.push(Plan::with(Way::Down, 200_000, Harm::Close));
     assert_eq!(expect_restored(&world, (4, plans), "cut").await, 8);
     let checked = world.1.json("check", ["--read-data"]);
-    assert_eq!(checked.last().expect("a summary")["content_ids"], 3);
+    assert_eq!(checked.last().expect("a summary")["content_ids"], 2);
     let listed: Vec<Value> =
         world.1.json("snapshots", [""; 0]).iter().map(|line| line["content"].clone()).collect();
-    assert_eq!(listed[..3], contents);
+    assert_eq!(listed[..2], contents);
 }

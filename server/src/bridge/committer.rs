@@ -3,10 +3,12 @@
 //! One sync costs the same whether it covers one object or thousands. So whoever has put something says so and goes
 //! on; the committer waits a moment for others, unless somebody is in a hurry or enough has come together.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::snapshot::Series;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::time::Time;
 use farkeep_engine::CommitError;
@@ -20,6 +22,9 @@ use super::Failure;
 use super::Pool;
 use super::Reply;
 use super::repository::Repository;
+
+#[cfg(test)]
+mod tests;
 
 /// Bytes that were put after which nobody waits for more.
 const GATHER_BYTES_MAX: u64 = 8 << 20;
@@ -125,8 +130,8 @@ impl Batch {
     /// on one another.
     fn carry_out(self, repository: &Repository) {
         let engine = &repository.engine;
-        let commits = self.commits.into_iter();
-        let committed: Vec<_> = commits.map(|(commits, done)| (commit(engine, &commits), done)).collect();
+        let (commits, replies): (Vec<_>, Vec<_>) = self.commits.into_iter().unzip();
+        let committed: Vec<_> = commit_all(engine, &commits).into_iter().zip(replies).collect();
         let flushed = engine.flush().and_then(|()| engine.losses()).map_err(Failure::from);
         if let Err(failure) = &flushed {
             repository.learn(failure);
@@ -156,7 +161,27 @@ impl Batch {
     }
 }
 
-fn commit(engine: &Engine, commits: &[Commit]) -> Result<Vec<CommittedAt>, Failure> {
+/// Carries each order out, all or none of its snapshots: by one sync for all orders where nothing stands against it. Where
+/// something does, or orders build on one another, each by itself, so that one that fails harms no other.
+fn commit_all(engine: &Engine, orders: &[Vec<Commit>]) -> Vec<Result<Vec<CommittedAt>, Failure>> {
+    let all: Vec<&Commit> = orders.iter().flatten().collect();
+    if orders.len() > 1
+        && are_of_different_series(&all)
+        && let Ok(committed) = commit(engine, &all)
+    {
+        let mut committed = committed.into_iter();
+        return orders.iter().map(|order| Ok(committed.by_ref().take(order.len()).collect())).collect();
+    }
+    orders.iter().map(|order| commit(engine, &order.iter().collect::<Vec<_>>())).collect()
+}
+
+fn are_of_different_series(commits: &[&Commit]) -> bool {
+    let series = commits.iter().map(|commit| Some(Snapshot::parse(&commit.record).ok()?.series.clone()));
+    let series: Option<HashSet<Series>> = series.collect();
+    series.is_some_and(|series| series.len() == commits.len())
+}
+
+fn commit(engine: &Engine, commits: &[&Commit]) -> Result<Vec<CommittedAt>, Failure> {
     commits.iter().try_for_each(|commit| expect_own(engine, commit))?;
     let before = engine.head().sequence;
     let records: Vec<&[u8]> = commits.iter().map(|commit| commit.record.as_slice()).collect();

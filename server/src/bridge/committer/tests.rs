@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use farkeep_codec::id::ContentId;
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::RepositoryId;
+use farkeep_codec::id::Seed;
+use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::ReaderSecret;
+use farkeep_codec::parameters::Chunker;
+use farkeep_codec::parameters::Compression;
+use farkeep_codec::parameters::Parameters;
+use farkeep_codec::snapshot::Counts;
+use farkeep_codec::snapshot::Draft;
+use farkeep_codec::snapshot::Private;
+use farkeep_codec::snapshot::Status;
+use farkeep_engine::IndexKind;
+use farkeep_engine::Options;
+use farkeep_engine::References;
+use farkeep_engine::SlotId;
+use farkeep_engine::disk::Backend;
+use farkeep_engine::disk::RealDisk;
+use tempfile::TempDir;
+
+use super::*;
+
+const REPOSITORY: RepositoryId = RepositoryId::from_bytes([0x22; 32]);
+
+fn reader() -> ReaderSecret {
+    ReaderSecret::from_bytes([0xe0; 32])
+}
+
+/// An engine that asks of nobody what a snapshot refers to.
+fn engine() -> (TempDir, Engine) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let parameters = Parameters {
+        repository: REPOSITORY,
+        created: Time::from_nanoseconds(1),
+        chunker: Chunker::FastCdcKeyed { min: 1 << 18, average: 1 << 20, max: 4 << 20 },
+        image_chunk_bytes: 1 << 20,
+        bundle_bytes_target: 512 << 10,
+        compression: Compression::at_level(3),
+        reader_public: reader().public(),
+    };
+    let disk = RealDisk::open(folder.path(), Backend::Auto).expect("it is there");
+    let options = Options {
+        references: References::Elsewhere,
+        ..Options::new(IndexKind::Memory).expect("there are random numbers")
+    };
+    let slot = (SlotId::from_bytes([1; 16]), &[1][..]);
+    let engine = Engine::create(Arc::new(disk), &parameters.encode(), slot, options).expect("it is empty");
+    (folder, engine)
+}
+
+/// The record of an agent's series at this place, which is right as the first one only.
+fn order(agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
+    let private = Private {
+        root_seed: Seed::from_bytes([5; 32]),
+        root_bytes: 1,
+        content: ContentId::from_bytes([6; 32]),
+        counts: Counts::default(),
+        host: String::new(),
+        user: String::new(),
+        program: String::new(),
+        paths: Vec::new(),
+        tags: Vec::new(),
+    };
+    let draft = Draft {
+        repository: REPOSITORY,
+        series: Series::new(series).expect("a good name"),
+        sequence,
+        previous: None,
+        captured: Time::from_nanoseconds(5),
+        status: Status::Complete,
+        root: ObjectId::from_bytes([agent; 32]),
+        entries: 1,
+        bytes: 1,
+    };
+    let agent = AgentIdentity::from_bytes(&[agent; 32]);
+    let record = Snapshot::sign(draft, &private, &reader().public(), &agent, |bytes| bytes.fill(9));
+    let record = record.expect("it is short").encode();
+    vec![Commit { record, agent: Some(*agent.public().as_bytes()) }]
+}
+
+fn codes(outcomes: &[Result<Vec<CommittedAt>, Failure>]) -> Vec<Option<Code>> {
+    outcomes.iter().map(|outcome| outcome.as_ref().err().map(|failure| failure.code)).collect()
+}
+
+#[test]
+fn orders_of_many_sessions_are_one_sync() {
+    let (_folder, engine) = engine();
+    let orders: Vec<_> = (1..=5).map(|agent| order(agent, &format!("host {agent}"), 0)).collect();
+    let committed: Vec<CommittedAt> =
+        commit_all(&engine, &orders).into_iter().flat_map(|outcome| outcome.expect("it is right")).collect();
+    assert_eq!(committed.len(), 5);
+    assert!(committed.iter().all(|at| at.received == committed[0].received), "one moment: {committed:?}");
+    assert!(committed.is_sorted_by_key(|at| at.sequence));
+    let again = commit_all(&engine, &orders);
+    assert!(again.iter().flatten().flatten().all(|at| at.already), "the same records, the same answers");
+}
+
+#[test]
+fn an_order_that_fails_harms_no_other() {
+    let (_folder, engine) = engine();
+    let orders = [order(1, "host 1", 0), order(2, "host 2", 7), order(3, "host 3", 0)];
+    assert_eq!(codes(&commit_all(&engine, &orders)), [None, Some(Code::SERIES_MOVED), None]);
+    assert_eq!(engine.snapshots().expect("they can be read").len(), 2);
+}
+
+#[test]
+fn of_two_who_begin_one_series_at_once_one_has_it() {
+    let (_folder, engine) = engine();
+    let orders = [order(1, "host", 0), order(2, "host", 0)];
+    assert_eq!(codes(&commit_all(&engine, &orders)), [None, Some(Code::SERIES_OF_ANOTHER)]);
+}
