@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use farkeep_codec::snapshot::Series;
+use farkeep_codec::tree::Node;
 use tempfile::TempDir;
 
 use super::*;
@@ -176,6 +177,39 @@ fn a_point_beyond_the_bound_is_refused_and_those_before_it_stay() {
     // What was put for the refused one is gone with the spool, and no run counts on it.
     story.back_up(&story.trial.open(Access::Write)).expect("there is room");
     assert_eq!(story.points().len(), 3);
+}
+
+#[test]
+fn no_run_counts_on_what_a_refused_point_left_in_the_spool() {
+    let story = Story::new();
+    story.write("large", 400_000, 100);
+    story.write("larger", 600_000, 101);
+    let spool = story.spool_of(500_000);
+    story.back_up(spool.repository()).expect_err("there is no room for both");
+    assert_eq!(spool.close().expect("nothing waits").points, 0);
+    assert!(!story.folder().exists());
+    fs::remove_file(story.source.path().join("larger")).expect("it is there");
+    let spool = story.spool_of(500_000);
+    story.back_up(spool.repository()).expect("there is room for one");
+    drop(spool);
+    assert_eq!(story.drain(), 1, "all of it was stored again");
+}
+
+#[test]
+fn a_tree_of_many_nodes_is_brought_from_its_leaves_up() {
+    let story = Story::new();
+    for file in 0..6_000 {
+        fs::write(story.source.path().join(format!("empty {file} with a name that takes room")), "")
+            .expect("room");
+    }
+    let spool = story.spool();
+    story.back_up(spool.repository()).expect("there is room");
+    drop(spool);
+    assert_eq!(story.drain(), 1);
+    let repository = story.trial.open(Access::Read);
+    let newest = repository.snapshots().expect("all points hold").pop().expect("one");
+    let root = repository.node(&newest.root()).expect("it is there");
+    assert!(matches!(root, Node::Inner { .. }), "there are levels");
 }
 
 #[test]
