@@ -68,8 +68,8 @@ pub enum LocationError {
 /// The folder of the caches of all repositories, where the system keeps such things.
 pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
     let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME")
-        .map(|folder| folder.join("farkeep"))
+    set("FARKEEP_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("farkeep")))
         .or_else(|| set("HOME").map(|folder| folder.join(".cache/farkeep")))
         .unwrap_or_else(|| PathBuf::from("/var/cache/farkeep"))
 }

@@ -124,6 +124,36 @@ fn points_that_no_server_took_are_brought_there_in_order_with_their_times() {
 }
 
 #[test]
+fn a_spool_that_was_removed_is_counted_on_by_nobody() {
+    let mut site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "etc", "every 1d", ""));
+    run(&agent, &["run", "--once"]).expect(0);
+    site.stop();
+    let noise: Vec<u8> = (0..100_000_u32).flat_map(|at| at.wrapping_mul(0x9E37_79B1).to_le_bytes()).collect();
+    fs::write(agent.path("source/large"), noise).expect("there is room");
+    run(&agent, &["run", "--once"]).expect(14);
+    fs::remove_dir_all(agent.path("state/spool")).expect("it is there");
+    run(&agent, &["run", "--once"]).expect(14);
+    site.start();
+    run(&agent, &["run", "--once"]).expect(0);
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 3, "the second of the spooled ones was whole");
+    keeper.run("check", ["--read-data"]).expect(0);
+}
+
+#[test]
+fn the_example_of_a_configuration_can_be_used_as_it_is_shown() {
+    let site = Site::new();
+    let agent = Program::at(site.location());
+    let help = Ran::of(agent.command("agent").arg("--help").output()).expect(0).results;
+    let config: Vec<&str> = help.lines().filter(|line| line.starts_with("  ")).collect();
+    let from =
+        config.iter().position(|line| line.contains("# Copies of one repository")).expect("it is shown");
+    fs::write(agent.path("agent.toml"), config[from..].join("\n")).expect("there is room");
+    run(&agent, &["check"]).expect(0).says(&["jobs: 3"]);
+}
+
+#[test]
 fn a_spool_that_is_full_refuses_loudly_and_keeps_what_it_has() {
     let mut site = Site::new();
     let (keeper, agent) = agent_of(&site);

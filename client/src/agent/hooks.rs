@@ -91,9 +91,9 @@ impl Hook {
         if !in_time {
             // The group may be gone meanwhile.
             let _ = rustix::process::kill_process_group(pid, Signal::TERM);
-            if !has_ended(GRACE).unwrap_or(false) {
-                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            }
+            let _ = has_ended(GRACE);
+            // Its shell may be gone, and something that it started go on.
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
         }
         let status = child.wait().map_err(failed)?;
         match (in_time, status.success()) {

@@ -13,6 +13,7 @@ use crate::backup::Intent;
 use crate::backup::Request;
 use crate::backup::Sources;
 use crate::backup::Summary;
+use crate::backup::Unreadable;
 use crate::output::chain;
 use crate::source::Caches;
 use crate::source::FileId;
@@ -57,8 +58,11 @@ pub(super) fn request(job: &Job, config: &Config, place: &Place) -> Result<Reque
     let mut rules = Rules::new(&job.exclude, &[])?;
     rules.caches = if job.exclude_caches { Caches::Leave } else { Caches::Take };
     rules.mounts = if job.one_file_system { Mounts::Stay } else { Mounts::Enter };
-    if let Ok(state) = FileId::of(&config.state) {
-        rules.avoid(state);
+    // Every run writes there, so with them no run would find that nothing changed.
+    for folder in [&config.state, &place.caches] {
+        if let Ok(folder) = FileId::of(folder) {
+            rules.avoid(folder);
+        }
     }
     let sources = match &job.what {
         What::Paths(paths) => Sources::Paths(Roots::new(paths, Missing::Report)?),
@@ -85,7 +89,14 @@ pub(super) fn series(job: &Job, host: &str) -> String {
     job.series.clone().unwrap_or_else(|| format!("{host}:{}", job.name))
 }
 
-/// What is said of files that are missing from a point.
-pub(super) fn missed(count: u64) -> Option<String> {
-    (count > 0).then(|| format!("{count} files could not be read or changed while they were"))
+/// What is said of files that are missing from a point, of which the first may be known.
+pub(super) fn missed(count: u64, first: Option<&Unreadable>) -> Option<String> {
+    let first = first.map_or(String::new(), |first| format!(", such as {}: {}", first.path, first.why));
+    (count > 0).then(|| format!("files that could not be read or changed while they were: {count}{first}"))
+}
+
+/// The same of a run's summary.
+pub(super) fn missed_by(summary: &Summary) -> Option<String> {
+    let first = summary.unreadable.first().or_else(|| summary.inconsistent.first());
+    missed(summary.unreadable_count + summary.inconsistent_count, first)
 }

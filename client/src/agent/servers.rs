@@ -52,6 +52,11 @@ enum Failure {
     Enrolment(#[from] EnrolmentError),
     #[error("this host is enrolled at {0} as a {1}, which an agent is not")]
     Role(String, &'static str),
+    #[error(
+        "it has another repository than the one that this agent backs up to: servers of one agent have copies of one \
+         repository; to change to another, remove {}", .0.display()
+    )]
+    Another(PathBuf),
     #[error("no agent code is there for {0}: `farkeep enroll farkeep://{0}` asks for it")]
     Code(String),
     #[error(transparent)]
@@ -86,7 +91,7 @@ impl Servers<'_> {
         let mut last = String::new();
         let mut may_pass = false;
         for address in &self.config.servers {
-            match self.open(address) {
+            match self.open(address).and_then(|repository| self.expect_same(repository)) {
                 Ok(repository) => {
                     if let Err(error) = self.remember(repository.parameters()) {
                         tracing::warn!("without a server nothing could be spooled: {error}");
@@ -123,6 +128,17 @@ impl Servers<'_> {
         match fs::read(self.path()) {
             Ok(known) if known == bytes => Ok(()),
             _ => write_durably(&self.config.state, PARAMETERS, &bytes),
+        }
+    }
+
+    /// Refuses another repository than the one for which points may wait.
+    fn expect_same(&self, repository: Repository) -> Result<Repository, Failure> {
+        let known = fs::read(self.path()).ok().and_then(|bytes| Parameters::parse(&bytes).ok());
+        match known {
+            Some(known) if known.repository != repository.parameters().repository => {
+                Err(Failure::Another(self.path()))
+            }
+            _ => Ok(repository),
         }
     }
 

@@ -1,5 +1,10 @@
 //! Points that no server took: they wait in the spool, and are brought to a server in order when one is there.
 
+use std::fs;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::path::PathBuf;
 
 use farkeep_codec::id::SnapshotId;
@@ -21,8 +26,12 @@ use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::repository::Spool;
 
-/// Name of the spool in the agent's folder.
+/// Name of the spool's folder in that of the agent, and of the store in it.
 const NAME: &str = "spool";
+const STORE: &str = "store";
+/// The caches of the runs that write to the spool. They name what the spool has beside what servers acknowledged, so they
+/// begin as a copy of those of acknowledged runs, and go away with the spool.
+const CACHES: &str = "caches";
 
 /// Why a point was not spooled.
 #[derive(Debug, Error)]
@@ -34,6 +43,9 @@ pub enum SpoolError {
     /// What the repository asks of its writers is not known.
     #[error("no server was ever reached, and without one it is not known what a point has to be like")]
     Unknown,
+    /// Its folder cannot be used.
+    #[error("the folder of the spool cannot be used")]
+    Folder(#[from] io::Error),
     /// It cannot be used.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -55,8 +67,15 @@ impl Spooling<'_> {
             return Err(SpoolError::None);
         }
         let spool = self.open()?;
-        let made = backup::begin(request).store(spool.repository(), &Progress::new());
-        let depth = spool.close()?;
+        let caches = self.folder().join(CACHES);
+        let request = Request { cache_folder: caches.clone(), ..request.clone() };
+        let repository = spool.repository().parameters().repository.to_string();
+        if let Err(error) = copy_once(&self.servers.place.caches.join(&repository), &caches.join(&repository))
+        {
+            tracing::warn!("every file is read, and spooled: {error}");
+        }
+        let made = backup::begin(&request).store(spool.repository(), &Progress::new());
+        let depth = self.close(spool)?;
         Ok((made?, waiting(&depth, None)))
     }
 
@@ -84,7 +103,7 @@ impl Spooling<'_> {
             if let Err(error) = drained {
                 tracing::warn!("the spool is not empty yet: {}", chain(&error));
             }
-            spool.close().map_err(|error| chain(&error))
+            self.close(spool).map_err(|error| chain(&error))
         });
         match drained {
             Ok(depth) => waiting(&depth, trouble),
@@ -102,7 +121,23 @@ impl Spooling<'_> {
 
     fn open(&self) -> Result<Spool, SpoolError> {
         let (parameters, code, identity) = self.servers.remembered().ok_or(SpoolError::Unknown)?;
-        Ok(Spool::open(&self.folder(), &parameters, &code, identity, self.servers.config.spool_bytes)?)
+        DirBuilder::new().recursive(true).mode(0o700).create(self.folder())?;
+        Ok(Spool::open(
+            &self.folder().join(STORE),
+            &parameters,
+            &code,
+            identity,
+            self.servers.config.spool_bytes,
+        )?)
+    }
+
+    /// Closes the spool. When nothing waits in it, it is removed with its caches.
+    fn close(&self, spool: Spool) -> Result<Depth, SpoolError> {
+        let depth = spool.close()?;
+        if depth.points == 0 {
+            fs::remove_dir_all(self.folder())?;
+        }
+        Ok(depth)
     }
 
     fn folder(&self) -> PathBuf {
@@ -122,4 +157,34 @@ fn waiting(depth: &Depth, trouble: Option<String>) -> Option<Waiting> {
         oldest: depth.oldest.map(timestamp),
         trouble,
     })
+}
+
+/// Copies a folder, unless it was copied before.
+fn copy_once(from: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let draft = to.with_extension("new");
+    match fs::remove_dir_all(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    to.parent().map_or(Ok(()), fs::create_dir_all)?;
+    copy(from, &draft)?;
+    fs::rename(draft, to)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }

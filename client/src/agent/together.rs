@@ -77,7 +77,12 @@ pub(super) fn run(
         None => Ok(()),
     };
     let outcome = (|| {
-        hook(&job.hooks.freeze)?;
+        let frozen = hook(&job.hooks.freeze);
+        if still.is_late() {
+            // It was thawed before the freeze came to its end.
+            thaw(job);
+        }
+        frozen?;
         repository.gather(&group, Stage::Frozen).map_err(BackupError::from)?;
         let has_picture = job.hooks.capture.is_some();
         if has_picture {
@@ -173,6 +178,11 @@ impl Standstill {
             State::Late => Err(JobError::Late { limit: self.shared.limit }),
             State::Frozen | State::Thawed(_) => Ok(()),
         }
+    }
+
+    /// Whether its time was over. Waits for a thaw that is under way.
+    fn is_late(&self) -> bool {
+        matches!(*self.shared.state(), State::Late)
     }
 
     /// Thaws it, and says whether it stood still for too long, or does still.

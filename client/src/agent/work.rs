@@ -245,7 +245,7 @@ impl<'a> Agent<'a> {
             Ok((summary, waiting)) => {
                 self.runs.spool = waiting;
                 tracing::warn!("job {}: the point is spooled: {unreached}", job.name);
-                let missing = job::missed(summary.unreadable_count + summary.inconsistent_count);
+                let missing = job::missed_by(&summary);
                 Ok(Made::Spooled(
                     missing.map_or(unreached.clone(), |missing| format!("{unreached}; {missing}")),
                 ))
@@ -288,7 +288,7 @@ impl<'a> Agent<'a> {
                     Status::Partial { unreadable } => unreadable,
                 };
                 remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
-                remembered.message = job::missed(missing);
+                remembered.message = job::missed(missing, None);
             }
         });
         self.drain = (Instant::now(), DRAIN_FIRST);
@@ -301,7 +301,7 @@ fn remember(remembered: &mut Remembered, begun: Timestamp, outcome: job::Outcome
         Ok((Made::Acknowledged(summary), message)) => {
             let missing = summary.unreadable_count + summary.inconsistent_count;
             remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
-            remembered.message = message.or_else(|| job::missed(missing));
+            remembered.message = message.or_else(|| job::missed_by(&summary));
             remembered.acknowledged = Some(begun);
             remembered.snapshot = summary.snapshot.map(|id| id.to_string());
         }

@@ -29,17 +29,18 @@ use crate::output::line;
 #[command(after_help = "\
 A configuration, /etc/farkeep/agent.toml:
 
-  servers = [\"farkeep://backup.example/main\", \"farkeep://backup2.example/main\"]   # tried in this order
+  # Copies of one repository; the first server that answers is taken.
+  servers = [\"farkeep://backup.example/main\", \"farkeep://backup2.example/main\"]
   state = \"/var/lib/farkeep-agent\"
-  reach = \"1m\"             # how long servers are tried before a point is spooled
-  resume = \"10m\"           # how long a run waits for a connection that was cut
-  spool = \"8GiB\"           # what points may take that wait for a server; \"0\" for no spool
-  limit-upload = \"4MiB\"    # a second; without it as fast as the line is
-  connections = 1           # of a session; more of them fill a long fat network
-  alarm-age = \"2h\"         # status fails when a job's newest point is older
+  reach = \"1m\"            # how long servers are tried before a point is spooled
+  resume = \"10m\"          # how long a run waits for a cut connection
+  spool = \"8GiB\"          # for points that wait for a server; \"0\" for none
+  limit-upload = \"4MiB\"   # a second; without it as fast as the line is
+  connections = 1          # of a session; more of them fill a long fat network
+  alarm-age = \"2h\"        # status fails when a job's newest point is older
 
   [[job]]
-  name = \"etc\"
+  name = \"etc\"             # the series is HOST:etc, unless `series` says another
   paths = [\"/etc\", \"/home\"]
   exclude = [\"*.tmp\"]
   schedule = \"every 15m\"   # or the five fields of cron
@@ -52,22 +53,27 @@ A configuration, /etc/farkeep/agent.toml:
   command = \"pg_dump shop\"
   schedule = \"30 3 * * *\"
 
-Jobs of a consistency group stand still together, on however many hosts, and have points of one moment or none:
+Jobs of a consistency group stand still together, on however many hosts, and
+have points of one moment or none:
 
   [[group]]
   name = \"shop\"
-  members = 3               # jobs of the group on all hosts, each of which has this table
+  members = 3              # jobs on all hosts, each of which has this table
   schedule = \"0 * * * *\"
-  limit = \"30s\"            # nothing stands still for longer
+  limit = \"30s\"           # nothing stands still for longer
 
   [[job]]
   name = \"orders\"
   group = \"shop\"
   paths = [\"/mnt/orders\"]
   freeze = \"systemctl stop orders\"
-  capture = \"lvcreate -s -n picture vg/orders && mount -o ro /dev/vg/picture /mnt/orders\"   # or read while it stands still
+  # A picture of the moment; without this hook all is read while it stands still.
+  capture = \"lvcreate -s -n picture vg/orders && mount -r /dev/vg/picture /mnt/orders\"
   thaw = \"systemctl start orders\"
-  finally = \"umount /mnt/orders; lvremove -y vg/picture\"")]
+  finally = \"umount /mnt/orders; lvremove -y vg/picture\"
+
+`run` ends with 14 when a job of `--once` made no complete point at a server;
+`status` when a job failed, or its newest point is too old.")]
 pub(super) struct AgentCommand {
     #[command(subcommand)]
     what: What,

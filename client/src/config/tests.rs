@@ -86,5 +86,6 @@ fn caches_lie_where_the_system_keeps_them() {
     };
     assert_eq!(folder(&all), PathBuf::from("/x/farkeep"));
     assert_eq!(folder(&all[1..]), PathBuf::from("/h/.cache/farkeep"));
+    assert_eq!(folder(&[("FARKEEP_CACHE", "/c"), ("HOME", "/h")]), PathBuf::from("/c"));
     assert_eq!(folder(&[("HOME", "")]), PathBuf::from("/var/cache/farkeep"));
 }
