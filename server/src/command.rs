@@ -141,6 +141,12 @@ impl Arguments {
     /// What went wrong, for people.
     pub fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
         let folder = Folder::open(&self.data);
+        if !matches!(self.command, Command::Init(_)) {
+            folder.seed().with_context(|| {
+                let data = self.data.display();
+                format!("{data} is no data folder; --data or FARKEEPD_DATA says where it is, `farkeepd init` makes one")
+            })?;
+        }
         match self.command {
             Command::Init(init) => init.run(&self.data, out),
             Command::Serve(serve) => serve.run(&folder, out),

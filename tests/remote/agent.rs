@@ -142,6 +142,37 @@ fn a_spool_that_was_removed_is_counted_on_by_nobody() {
 }
 
 #[test]
+fn an_agent_that_is_not_at_work_is_noticed_and_a_clock_that_was_ahead_too() {
+    let site = Site::new();
+    let (_, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "etc", "every 10s", ""));
+    fs::create_dir(agent.path("state")).expect("it is new");
+    let remembered = |fields: &str| {
+        let text = format!(r#"{{"version":1,"jobs":{{"etc":{{"outcome":"complete",{fields}}}}}}}"#);
+        fs::write(agent.path("state/runs.json"), text).expect("there is room");
+    };
+    let now = Timestamp::now();
+    remembered(&format!(r#""acknowledged":"{now}","next":"2020-01-01T00:00:00Z""#));
+    let status = run(&agent, &["status"]).expect(14).lines();
+    assert!(
+        status[0]["message"].as_str().is_some_and(|said| said.contains("no agent is at work")),
+        "{status:?}"
+    );
+    remembered(r#""acknowledged":"2099-01-01T00:00:00Z","due":"2099-01-01T00:00:00Z""#);
+    assert_eq!(run(&agent, &["status"]).expect(14).lines()[0]["is_well"], false);
+    // By that memory nothing would be due for many years.
+    let mut command = agent.command("agent");
+    command.env_remove("FARKEEP_PASSWORD_FILE").args(["run", "--json", "--config"]);
+    let mut child =
+        command.arg(agent.path("agent.toml")).stdout(Stdio::piped()).spawn().expect("it was built");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("the job comes due");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert!(line.contains("complete"), "{line}");
+}
+
+#[test]
 fn the_example_of_a_configuration_can_be_used_as_it_is_shown() {
     let site = Site::new();
     let agent = Program::at(site.location());

@@ -128,3 +128,30 @@ fn what_a_killed_agent_left_frozen_is_thawed_by_the_next_one() {
     assert_eq!(one.run()[0]["outcome"], "complete");
     assert_eq!(one.told(), ["freeze cart shop", "thaw cart", "thaw cart"]);
 }
+
+#[test]
+fn a_thaw_that_fails_takes_no_point_away() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    let one = Host::new(&site, &keeper, "one");
+    one.configure(&site, 1, "10m", &["cart"], FREEZE);
+    let path = one.program.path("agent.toml");
+    let text = fs::read_to_string(&path).expect("it was written");
+    fs::write(&path, text.replace("thaw = \"echo", "thaw = \"false; exit 7; echo")).expect("there is room");
+    let line = one.run().remove(0);
+    assert_eq!(line["outcome"], "complete", "{line}");
+    assert!(line["message"].as_str().is_some_and(|said| said.contains("exit status: 7")), "{line}");
+    assert_eq!(keeper.json("snapshots", [""; 0])[0]["snapshot"], line["snapshot"]);
+}
+
+#[test]
+fn a_freeze_that_takes_effect_too_late_is_thawed_again() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    let one = Host::new(&site, &keeper, "one");
+    let hook = "freeze = \"trap '' TERM; echo > TOLD.begun; until grep -q thaw TOLD; do :; done; echo late freeze >> TOLD\"";
+    one.configure(&site, 2, "1s", &["cart"], hook);
+    assert_eq!(one.run()[0]["outcome"], "failed");
+    let told = fs::read_to_string(one.program.path("told")).expect("it was thawed");
+    assert!(told.trim_end().ends_with("thaw cart"), "what came last: {told}");
+}

@@ -38,6 +38,9 @@ pub enum JobError {
         /// For how long it may.
         limit: Duration,
     },
+    /// The agent was at work when the other members of the group began.
+    #[error("the agent was busy when the group was due: the other members did not wait for it")]
+    TooLate,
     /// No server takes it.
     #[error(transparent)]
     Reach(#[from] ReachError),

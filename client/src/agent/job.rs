@@ -24,8 +24,8 @@ use crate::source::Rules;
 
 /// A point that was made.
 pub(super) enum Made {
-    /// A server has it.
-    Acknowledged(Box<Summary>),
+    /// A server has it. Something beside it went wrong, or not.
+    Acknowledged(Box<Summary>, Option<String>),
     /// It waits in the spool, for this reason.
     Spooled(String),
 }

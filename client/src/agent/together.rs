@@ -67,7 +67,7 @@ pub(super) fn run(
     member: &Member,
     id: GroupId,
     request: Request,
-) -> Result<Summary, JobError> {
+) -> Result<(Summary, Option<String>), JobError> {
     let group = Group { id, members: member.members, limit: member.limit };
     let repository = servers.reach()?;
     let still = Arc::new(Standstill::begin(job, member, servers.place));
@@ -104,7 +104,11 @@ pub(super) fn run(
         });
         // With a picture nothing stands still any more, and there is all the time to read it.
         let cancel = if has_picture { request.cancel } else { Arc::clone(&still.shared.cancel) };
-        let request = Request { cancel, together: Some(Together { group, captured }), ..request };
+        let request = Request {
+            cancel,
+            together: Some(Together { group, captured, is_captured: Arc::default() }),
+            ..request
+        };
         Ok(backup::begin(&request).store(&repository, &Progress::new())?)
     })();
     if let Err(JobError::Hook(_) | JobError::Backup(_)) = &outcome {
@@ -113,8 +117,8 @@ pub(super) fn run(
     }
     match (outcome, still.end()) {
         (_, Err(late @ JobError::Late { .. })) => Err(late),
-        (Ok(_), Err(failed)) => Err(failed),
-        (outcome, _) => outcome,
+        // The point is there, whatever became of the hook behind it.
+        (outcome, ended) => outcome.map(|summary| (summary, ended.err().map(|failed| chain(&failed)))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -39,6 +40,8 @@ use crate::repository::Repository;
 
 /// Name of the file whose lock says that an agent is at work.
 const LOCK: &str = "lock";
+/// By how much the clock may be put back unnoticed.
+const CLOCK_GRACE: Duration = Duration::from_secs(60);
 /// First and longest wait before points that wait in the spool are brought to a server.
 const DRAIN_FIRST: Duration = Duration::from_secs(1);
 const DRAIN_MAX: Duration = Duration::from_secs(300);
@@ -60,6 +63,8 @@ pub struct Agent<'a> {
     runs: Runs,
     /// When the spool is drained next, and the wait before.
     drain: (Instant, Duration),
+    /// The time of the clock when it was looked at last.
+    seen: Timestamp,
     /// Of the agent's folder, while it is at work.
     lock: Option<Lock>,
 }
@@ -72,7 +77,15 @@ impl<'a> Agent<'a> {
         // The schedule may be another since.
         runs.jobs.values_mut().for_each(|remembered| remembered.next = None);
         let spooling = Spooling { servers: Servers { config, place } };
-        Self { config, place, spooling, runs, drain: (Instant::now(), DRAIN_FIRST), lock: None }
+        Self {
+            config,
+            place,
+            spooling,
+            runs,
+            drain: (Instant::now(), DRAIN_FIRST),
+            seen: Timestamp::now(),
+            lock: None,
+        }
     }
 
     /// Runs jobs as they come due until it is told to end, and tells `ended` of each.
@@ -134,17 +147,24 @@ impl<'a> Agent<'a> {
     /// The job that is due first, and when.
     fn first_due(&mut self, now: Timestamp) -> io::Result<Option<(&'a Job, Timestamp)>> {
         let mut is_new = false;
+        if now + CLOCK_GRACE < self.seen {
+            // The clock was put back: what was due by the old one may be years away.
+            self.runs.jobs.values_mut().for_each(|remembered| remembered.next = None);
+        }
+        self.seen = now;
         for job in &self.config.jobs {
             let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
             if remembered.next.is_some() {
                 continue;
             }
             let spread = spread(&self.place.host, &job.name, job.jitter);
-            remembered.next = match due(&job.schedule, remembered.due, now, spread, job.catch_up) {
-                Due::Now => Some(now),
-                Due::At(time) => Some(time),
-                Due::Never => None,
-            };
+            remembered.next =
+                match due(&job.schedule, remembered.due.filter(|due| *due <= now), now, spread, job.catch_up)
+                {
+                    Due::Now => Some(now),
+                    Due::At(time) => Some(time),
+                    Due::Never => None,
+                };
             is_new |= remembered.next.is_some();
         }
         if is_new {
@@ -160,6 +180,7 @@ impl<'a> Agent<'a> {
     fn take(&mut self, job: &'a Job) -> io::Result<Vec<Ended>> {
         let begun = Timestamp::now();
         let jobs = self.companions(job);
+        let due = self.runs.jobs.get(&job.name).and_then(|remembered| remembered.next);
         for job in &jobs {
             let remembered = self.runs.jobs.entry(job.name.clone()).or_default();
             remembered.begun = Some(begun);
@@ -168,6 +189,10 @@ impl<'a> Agent<'a> {
         self.runs.write(&self.config.state)?;
         let outcomes = match &job.member {
             None => vec![job::between_hooks(job, || self.back_up(job))],
+            // The others have waited for it in vain, and have thawed.
+            Some(member) if due.is_some_and(|due| due + member.limit < begun) => {
+                jobs.iter().map(|_| Err(JobError::TooLate)).collect()
+            }
             Some(member) => self.back_up_together(&jobs, member, begun),
         };
         let is_cancelled = self.place.is_cancelled();
@@ -211,7 +236,7 @@ impl<'a> Agent<'a> {
             request.cache_folder.push(&job.name);
             request.tags.push(together::tag(member, id));
             together::run(servers, job, member, id, request)
-                .map(|summary| Made::Acknowledged(Box::new(summary)))
+                .map(|(summary, complaint)| Made::Acknowledged(Box::new(summary), complaint))
         };
         std::thread::scope(|scope| {
             let run = |job| scope.spawn(move || job::between_hooks(job, || make(job)));
@@ -230,7 +255,7 @@ impl<'a> Agent<'a> {
             Ok(repository) => {
                 self.drain_to(&repository);
                 match backup::begin(&request).store(&repository, &Progress::new()) {
-                    Ok(summary) => return Ok(Made::Acknowledged(Box::new(summary))),
+                    Ok(summary) => return Ok(Made::Acknowledged(Box::new(summary), None)),
                     Err(BackupError::Repository(error)) if error.is_out_of_reach() => chain(&error),
                     Err(error) => return Err(error.into()),
                 }
@@ -298,10 +323,10 @@ impl<'a> Agent<'a> {
 /// Remembers how a run that began then has ended.
 fn remember(remembered: &mut Remembered, begun: Timestamp, outcome: job::Outcome) {
     match outcome {
-        Ok((Made::Acknowledged(summary), message)) => {
+        Ok((Made::Acknowledged(summary, complaint), message)) => {
             let missing = summary.unreadable_count + summary.inconsistent_count;
             remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
-            remembered.message = message.or_else(|| job::missed_by(&summary));
+            remembered.message = complaint.or(message).or_else(|| job::missed_by(&summary));
             remembered.acknowledged = Some(begun);
             remembered.snapshot = summary.snapshot.map(|id| id.to_string());
         }
@@ -314,4 +339,10 @@ fn remember(remembered: &mut Remembered, begun: Timestamp, outcome: job::Outcome
             remembered.message = Some(chain(&error));
         }
     }
+}
+
+/// Whether an agent is at work in this folder.
+pub fn is_at_work(state: &Path) -> bool {
+    let taken = File::options().write(true).open(state.join(LOCK)).and_then(Lock::take);
+    matches!(taken, Ok(None))
 }

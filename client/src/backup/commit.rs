@@ -1,5 +1,6 @@
 //! The snapshot record: what the run captured, signed, committed, and summed up.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -148,10 +149,11 @@ impl<'a> Capture<'a> {
     /// would have it read once more.
     fn store(&self, record: &Snapshot) -> Result<Committed, BackupError> {
         let record = record.encode();
-        let Some(Together { group, captured }) = &self.request.together else {
+        let Some(Together { group, captured, is_captured }) = &self.request.together else {
             return Ok(self.repository.commit(&record)?);
         };
         self.repository.settle()?;
+        is_captured.store(true, Ordering::Relaxed);
         captured(self.repository)?;
         Ok(self.repository.commit_with(group, &record)?)
     }

@@ -33,6 +33,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use farkeep_codec::id::ContentId;
@@ -133,6 +134,8 @@ pub struct Together {
     pub group: Group,
     /// Called once when everything has been read, before the snapshot is committed.
     pub captured: Arc<dyn Fn(&Repository) -> Result<(), BackupError> + Send + Sync>,
+    /// Set when it was called.
+    pub is_captured: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Together {
@@ -303,6 +306,10 @@ impl Begun<'_> {
         let Err(BackupError::Repository(error @ RepositoryError::Stale { .. })) = &stored else {
             return stored;
         };
+        if request.together.as_ref().is_some_and(|together| together.is_captured.load(Ordering::Relaxed)) {
+            // What would be read now is of another moment.
+            return stored;
+        }
         tracing::warn!("{error}: every file is read once more");
         repository.begin_anew();
         let request = Request { cache: CacheUse::Ignore, ..request.clone() };

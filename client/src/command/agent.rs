@@ -20,9 +20,13 @@ use crate::agent::runs::Outcome;
 use crate::agent::runs::Remembered;
 use crate::agent::runs::Runs;
 use crate::agent::work::Agent;
+use crate::agent::work::is_at_work;
 use crate::config::cache_folder;
 use crate::output::exit::Exit;
 use crate::output::line;
+
+/// How long a run may be overdue without an agent: five minutes.
+const OVERDUE: Duration = Duration::from_secs(300);
 
 /// Back up by itself, on schedules, and say how that goes
 #[derive(Debug, Args)]
@@ -159,10 +163,15 @@ impl Run {
 fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
     let runs = Runs::read(&config.state);
     let now = Timestamp::now();
+    let is_at_work = is_at_work(&config.state);
     let mut exit = Exit::Done;
     for job in &config.jobs {
         let remembered = runs.jobs.get(&job.name).cloned().unwrap_or_default();
-        let row = row(&job.name, &remembered, now, config.alarm_age);
+        let mut row = row(&job.name, &remembered, now, config.alarm_age);
+        if !is_at_work && remembered.next.is_some_and(|next| next + OVERDUE < now) {
+            row.is_well = false;
+            row.message = Some("no agent is at work, and the next run is overdue".to_owned());
+        }
         if !row.is_well {
             exit = Exit::Attention;
         }
@@ -186,6 +195,8 @@ fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
 /// What is shown of a job. All is well with it when its last run did not fail and its newest point is not too old.
 fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Duration>) -> line::Job {
     let age = remembered.acknowledged.map(|time| now.duration_since(time).as_secs().max(0));
+    // A point from the future says nothing of its age.
+    let is_ahead = remembered.acknowledged.is_some_and(|time| time > now + OVERDUE);
     let is_too_old = alarm_age
         .is_some_and(|alarm| age.is_none_or(|age| u64::try_from(age).unwrap_or(u64::MAX) > alarm.as_secs()));
     line::Job {
@@ -199,6 +210,7 @@ fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Du
         },
         // Whether a point that waits is old enough to be looked at, the alarm age says where there is one.
         is_well: !is_too_old
+            && !is_ahead
             && match remembered.outcome {
                 Some(Outcome::Failed) => false,
                 Some(Outcome::Spooled) => alarm_age.is_some(),
