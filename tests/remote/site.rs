@@ -5,11 +5,14 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering;
 
 use rustix::process::Pid;
 use rustix::process::Signal;
@@ -17,6 +20,24 @@ use tempfile::TempDir;
 
 use crate::world::Program;
 use crate::world::Ran;
+
+/// Ports that the system gives to nobody who does not ask for just them: connections have theirs above.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// A port that is free, and that no other test of this process is given. A server that is started again finds it free still.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Other processes begin elsewhere.
+    let first = std::process::id().wrapping_mul(997) % u32::from(count);
+    loop {
+        let next = (u32::from(NEXT.fetch_add(1, Ordering::Relaxed)) + first) % u32::from(count);
+        let port = PORTS.start + u16::try_from(next).expect("there are fewer ports");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
 
 /// A server with its data.
 pub(crate) struct Site {
@@ -34,9 +55,7 @@ impl Site {
     /// The same, with more in its configuration.
     pub(crate) fn with(more: &str) -> Self {
         let data = TempDir::new().expect("a temporary folder can be made");
-        // Some port that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = port.expect("there is a free port").port();
+        let port = free_port();
         let mut site = Self { data, port, process: None };
         let listen = format!("127.0.0.1:{port}");
         Ran::of(site.command("init").args(["--listen", &listen, "--host", "127.0.0.1"]).output()).expect(0);
