@@ -90,7 +90,7 @@ impl Spooling<'_> {
         }
         let mut trouble = None;
         let drained = self.open().map_err(|error| chain(&error)).and_then(|spool| {
-            let drained = spool.drain(to, &mut |draft, made| match made {
+            let drained = spool.drain(to, &self.servers.place.cancel, &mut |draft, made| match made {
                 Ok(id) => ended(draft, &id),
                 Err(error) => {
                     let when = timestamp(draft.captured);
@@ -101,7 +101,11 @@ impl Spooling<'_> {
                 }
             });
             if let Err(error) = drained {
-                tracing::warn!("the spool is not empty yet: {}", chain(&error));
+                let said = format!("the spool is not empty yet: {}", chain(&error));
+                tracing::warn!("{said}");
+                if !error.is_out_of_reach() {
+                    trouble.get_or_insert(said);
+                }
             }
             self.close(spool).map_err(|error| chain(&error))
         });

@@ -13,6 +13,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
@@ -33,6 +35,7 @@ use super::RepositoryError;
 use super::create::fill_random;
 use super::create::new_slot_id;
 use super::local::LocalStore;
+use super::remote::RemoteError;
 use super::store::Store;
 use crate::config::Location;
 use crate::output::chain;
@@ -124,20 +127,27 @@ impl Spool {
     }
 
     /// Brings all points to a repository, in the order of their capture, and tells `ended` of each. One that cannot be
-    /// brought there, since something is missing of it, stays, and those behind it are brought nevertheless.
+    /// brought there, since something is missing of it, stays, and those of its series behind it; others are brought
+    /// nevertheless. Ends early when `cancel` is set.
     ///
     /// # Errors
     /// When the repository takes nothing any more. What was not brought yet stays.
     pub fn drain(
         &self,
         to: &Repository,
+        cancel: &AtomicBool,
         ended: &mut dyn FnMut(&Draft, Result<SnapshotId, &RepositoryError>),
     ) -> Result<(), RepositoryError> {
         let mut brought = HashSet::new();
+        let mut held = HashSet::new();
         for listed in self.store.snapshots()? {
             let draft = (*listed.record).clone();
+            if held.contains(&draft.series) {
+                continue;
+            }
             let id = listed.id;
-            let made = self.repository.point(listed).and_then(|point| self.bring(&point, to, &mut brought));
+            let made =
+                self.repository.point(listed).and_then(|point| self.bring(&point, to, cancel, &mut brought));
             match made {
                 Ok(made) => {
                     self.store.forget(&id, "drained").map_err(|error| RepositoryError::Spool {
@@ -148,6 +158,7 @@ impl Spool {
                 }
                 Err(error) if error.is_of_one_point() => {
                     ended(&draft, Err(&error));
+                    held.insert(draft.series);
                     to.begin_anew();
                     brought.clear();
                 }
@@ -179,6 +190,7 @@ impl Spool {
         &self,
         point: &Point,
         to: &Repository,
+        cancel: &AtomicBool,
         brought: &mut HashSet<ObjectId>,
     ) -> Result<SnapshotId, RepositoryError> {
         let newest = to.newest_record(&point.record.series)?;
@@ -187,7 +199,7 @@ impl Spool {
         {
             return Ok(newest.id);
         }
-        self.copy(point.record.root, to, brought)?;
+        self.copy(point.record.root, to, cancel, brought)?;
         let draft = Draft {
             sequence: newest.as_ref().map_or(0, |newest| newest.record.sequence.saturating_add(1)),
             previous: newest.map(|newest| newest.id),
@@ -204,11 +216,15 @@ impl Spool {
         &self,
         root: ObjectId,
         to: &Repository,
+        cancel: &AtomicBool,
         brought: &mut HashSet<ObjectId>,
     ) -> Result<(), RepositoryError> {
         let mut object = Vec::new();
         let mut stack = vec![(root, Visit::First)];
         while let Some((id, visit)) = stack.pop() {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(RemoteError::Ended.into());
+            }
             if visit == Visit::First && !brought.insert(id) {
                 continue;
             }

@@ -93,11 +93,15 @@ impl Story {
         let (spool, ended) = (self.spool(), RefCell::new(0));
         let to = self.trial.open(Access::Write);
         spool
-            .drain(&to, &mut |_, made| *ended.borrow_mut() += usize::from(made.is_ok()))
+            .drain(&to, &never(), &mut |_, made| *ended.borrow_mut() += usize::from(made.is_ok()))
             .expect("there is room");
         spool.close().expect("it can be removed");
         ended.into_inner()
     }
+}
+
+fn never() -> AtomicBool {
+    AtomicBool::new(false)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -233,12 +237,12 @@ fn a_point_of_which_something_is_missing_stays_and_keeps_no_other_back() {
         None,
     );
     spool
-        .drain(&elsewhere, &mut |_, made| refused += usize::from(made.is_err()))
+        .drain(&elsewhere, &never(), &mut |_, made| refused += usize::from(made.is_err()))
         .expect("it takes other points");
     assert_eq!(refused, 1);
     assert_eq!(spool.depth().expect("it can be read").points, 1);
     let mut drained = 0;
-    spool.drain(&to, &mut |_, made| drained += usize::from(made.is_ok())).expect("there is room");
+    spool.drain(&to, &never(), &mut |_, made| drained += usize::from(made.is_ok())).expect("there is room");
     assert_eq!(drained, 1);
     assert_eq!(
         to.newest_record(&Series::new(SERIES).expect("a name")).expect("it is").expect("one").record.sequence,
@@ -251,6 +255,24 @@ fn lost(room: &Trial, of: &Repository) -> LocalStore {
     let folder = room.folder().join("lost");
     LocalStore::create(&folder, &of.parameters().encode(), (new_slot_id(), &[1])).expect("it is new");
     LocalStore::open(&folder, Access::Write).expect("it opens")
+}
+
+#[test]
+fn a_drain_that_is_ended_early_is_gone_on_with() {
+    let story = Story::new();
+    for round in 0..2 {
+        story.write("new", 200_000, 100 + round);
+        let spool = story.spool();
+        story.back_up(spool.repository()).expect("there is room");
+    }
+    let (spool, cancel) = (story.spool(), AtomicBool::new(false));
+    let to = story.trial.open(Access::Write);
+    let ended = spool.drain(&to, &cancel, &mut |_, _| cancel.store(true, Ordering::Relaxed));
+    assert!(ended.is_err());
+    assert_eq!(spool.depth().expect("it can be read").points, 1);
+    drop((spool, to));
+    assert_eq!(story.drain(), 1);
+    assert_eq!(story.points().len(), 3);
 }
 
 #[test]
