@@ -99,13 +99,16 @@ async fn a_connection_of_four_that_is_cut_costs_a_retry() {
         std::fs::write(source.join("large"), noise).expect("there is room");
         let arguments = vec![OsStr::new("--series"), OsStr::new("cut"), source.as_os_str()];
         let (backup, made) = over(&world, (4, plans), ("backup", arguments)).await;
-        assert_eq!((&backup["status"], made), (&"complete".into(), 8), "{at}: {backup}");
+        // The session is resumed by one connection; the others follow while there is something left to carry.
+        assert_eq!(backup["status"], "complete", "{at}: {backup}");
+        assert!((5..=8).contains(&made), "{at}: {made}");
         assert_eq!(expect_restored(&world, (4, vec![]), &format!("{number}")).await, 4);
         contents.push(backup["content"].clone());
     }
     let mut plans = vec![Plan::default(); 3];
     plans.push(Plan::with(Way::Down, 200_000, Harm::Close));
-    assert_eq!(expect_restored(&world, (4, plans), "cut").await, 8);
+    let made = expect_restored(&world, (4, plans), "cut").await;
+    assert!((5..=8).contains(&made), "{made}");
     let checked = world.1.json("check", ["--read-data"]);
     assert_eq!(checked.last().expect("a summary")["content_ids"], 2);
     let listed: Vec<Value> =
