@@ -79,6 +79,7 @@ pub use self::store::Stored;
 pub use self::unlock::Locked;
 pub use self::unlock::Unlocking;
 
+pub(crate) use self::remote::jittered;
 pub(crate) use self::store::Place;
 pub(crate) use self::store::Report;
 pub(crate) use self::store::TOGETHER;

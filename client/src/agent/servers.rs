@@ -1,7 +1,6 @@
 //! The servers of an agent: the first one that answers, and what of them is remembered for when none does.
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +25,7 @@ use crate::repository::Line;
 use crate::repository::Locked;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
+use crate::repository::jittered;
 
 /// Name of the file that holds the repository's parameters, as a server showed them last.
 const PARAMETERS: &str = "parameters";
@@ -91,13 +91,8 @@ impl Servers<'_> {
         let mut last = String::new();
         let mut may_pass = false;
         for address in &self.config.servers {
-            match self.open(address).and_then(|repository| self.expect_same(repository)) {
-                Ok(repository) => {
-                    if let Err(error) = self.remember(repository.parameters()) {
-                        tracing::warn!("without a server nothing could be spooled: {error}");
-                    }
-                    return Ok(repository);
-                }
+            match self.open(address).and_then(|repository| self.adopt(repository)) {
+                Ok(repository) => return Ok(repository),
                 Err(error) => {
                     may_pass |= matches!(&error, Failure::Repository(error) if error.is_out_of_reach());
                     last = format!("{}: {}", address.host, chain(&error));
@@ -110,7 +105,7 @@ impl Servers<'_> {
 
     /// What the agent needs to write to the repository, as far as this host knows it without a server.
     pub(super) fn remembered(&self) -> Option<(Parameters, AgentCode, AgentIdentity)> {
-        let parameters = Parameters::parse(&fs::read(self.path()).ok()?).ok()?;
+        let parameters = self.known()?;
         let (code, identity) = self.keys(&parameters.repository)?;
         Some((parameters, code, identity))
     }
@@ -123,23 +118,26 @@ impl Servers<'_> {
         })
     }
 
-    fn remember(&self, parameters: &Parameters) -> io::Result<()> {
-        let bytes = parameters.encode();
-        match fs::read(self.path()) {
-            Ok(known) if known == bytes => Ok(()),
-            _ => write_durably(&self.config.state, PARAMETERS, &bytes),
+    /// Remembers what the repository asks of its writers. Another one than that for which points may wait is refused.
+    fn adopt(&self, repository: Repository) -> Result<Repository, Failure> {
+        let parameters = repository.parameters();
+        match self.known() {
+            Some(known) if known == *parameters => {}
+            Some(known) if known.repository != parameters.repository => {
+                return Err(Failure::Another(self.path()));
+            }
+            _ => {
+                if let Err(error) = write_durably(&self.config.state, PARAMETERS, &parameters.encode()) {
+                    tracing::warn!("without a server nothing could be spooled: {error}");
+                }
+            }
         }
+        Ok(repository)
     }
 
-    /// Refuses another repository than the one for which points may wait.
-    fn expect_same(&self, repository: Repository) -> Result<Repository, Failure> {
-        let known = fs::read(self.path()).ok().and_then(|bytes| Parameters::parse(&bytes).ok());
-        match known {
-            Some(known) if known.repository != repository.parameters().repository => {
-                Err(Failure::Another(self.path()))
-            }
-            _ => Ok(repository),
-        }
+    /// The repository's parameters, as a server showed them last.
+    fn known(&self) -> Option<Parameters> {
+        Parameters::parse(&fs::read(self.path()).ok()?).ok()
     }
 
     fn path(&self) -> PathBuf {
@@ -163,12 +161,4 @@ impl Servers<'_> {
         let locked = Locked::connect(address, &enrolment, Access::Write, &line)?;
         Ok(locked.unlock_as_agent(&code, enrolment.identity)?.finish()?)
     }
-}
-
-/// Half of the wait, and a random part of the other half, so that many agents do not come back as one.
-pub(super) fn jittered(wait: Duration) -> Duration {
-    let mut byte = [0];
-    // Without random numbers they come back as one, and are served all the same.
-    let _ = getrandom::fill(&mut byte);
-    wait / 2 + wait.mul_f64(f64::from(byte[0]) / 512.0)
 }

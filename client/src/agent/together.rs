@@ -122,14 +122,13 @@ pub(super) fn run(
     }
 }
 
-/// Thaws what a job may have frozen.
-pub(super) fn thaw(job: &Job) {
+/// Thaws what a job may have frozen. A failure is said, and handed back.
+pub(super) fn thaw(job: &Job) -> Option<HookError> {
     let group = job.member.as_ref().map_or("", |member| &member.group);
-    if let Some(hook) = &job.hooks.thaw
-        && let Err(error) = hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_GROUP", group)])
-    {
-        tracing::error!("job {}: it may stand still yet: {}", job.name, chain(&error));
-    }
+    let hook = job.hooks.thaw.as_ref()?;
+    let failed = hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_GROUP", group)]).err()?;
+    tracing::error!("job {}: it may stand still yet: {}", job.name, chain(&failed));
+    Some(failed)
 }
 
 /// Something that was frozen, until it is thawed: when it is asked to, when it is dropped, and at the latest when its time
@@ -140,9 +139,7 @@ struct Standstill {
 }
 
 struct Shared {
-    job: String,
-    group: String,
-    thaw: Option<Hook>,
+    job: Job,
     limit: Duration,
     /// Ends the run: when its time is over, and when the agent is told to end.
     cancel: Arc<AtomicBool>,
@@ -162,9 +159,7 @@ enum State {
 impl Standstill {
     fn begin(job: &Job, member: &Member, place: &Place) -> Self {
         let shared = Arc::new(Shared {
-            job: job.name.clone(),
-            group: member.group.clone(),
-            thaw: job.hooks.thaw.clone(),
+            job: job.clone(),
             limit: member.limit,
             cancel: Arc::default(),
             state: Mutex::new(State::Frozen),
@@ -177,7 +172,7 @@ impl Standstill {
 
     /// Thaws it, if that has not happened yet.
     fn thaw(&self) -> Result<(), JobError> {
-        self.shared.thaw(|failed| State::Thawed(failed.map(|error| self.shared.complain(error))));
+        self.shared.thaw(State::Thawed);
         match &*self.shared.state() {
             State::Late => Err(JobError::Late { limit: self.shared.limit }),
             State::Frozen | State::Thawed(_) => Ok(()),
@@ -218,9 +213,7 @@ impl Shared {
     fn thaw(&self, becomes: impl FnOnce(Option<HookError>) -> State) {
         let mut state = self.state();
         if matches!(*state, State::Frozen) {
-            let variables = [("FARKEEP_JOB", self.job.as_str()), ("FARKEEP_GROUP", &self.group)];
-            let failed = self.thaw.as_ref().and_then(|hook| hook.run(&variables).err());
-            *state = becomes(failed);
+            *state = becomes(thaw(&self.job));
             self.changed.notify_all();
         }
     }
@@ -236,22 +229,16 @@ impl Shared {
             }
             if left.is_zero() {
                 drop(state);
-                tracing::warn!("job {}: it is thawed, since it stood still for {:?}", self.job, self.limit);
+                tracing::warn!(
+                    "job {}: it is thawed, since it stood still for {:?}",
+                    self.job.name,
+                    self.limit
+                );
                 self.cancel.store(true, Ordering::Relaxed);
-                return self.thaw(|failed| {
-                    if let Some(error) = failed {
-                        self.complain(error);
-                    }
-                    State::Late
-                });
+                return self.thaw(|_| State::Late);
             }
             let waited = self.changed.wait_timeout(state, left.min(LOOK));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    fn complain(&self, error: HookError) -> HookError {
-        tracing::error!("job {}: it may stand still yet: {}", self.job, chain(&error));
-        error
     }
 }

@@ -27,7 +27,6 @@ use super::schedule::due;
 use super::schedule::spread;
 use super::servers::ReachError;
 use super::servers::Servers;
-use super::servers::jittered;
 use super::spooling::Spooling;
 use super::spooling::timestamp;
 use super::together;
@@ -37,6 +36,7 @@ use crate::lock::Lock;
 use crate::output::chain;
 use crate::progress::Progress;
 use crate::repository::Repository;
+use crate::repository::jittered;
 
 /// Name of the file whose lock says that an agent is at work.
 const LOCK: &str = "lock";

@@ -73,6 +73,7 @@ use crate::config::enrolment::Enrolment;
 use crate::config::size::Rate;
 
 pub use self::error::RemoteError;
+pub(crate) use self::wire::jittered;
 
 /// How a server is spoken with.
 #[derive(Debug, Clone)]

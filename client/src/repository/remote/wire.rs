@@ -440,7 +440,7 @@ impl Reach {
 }
 
 /// Half of the pause, and a random part of the other half, so that many clients do not come back as one.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let mut byte = [0];
     // Without a random number it is half of it.
     let _ = getrandom::fill(&mut byte);
