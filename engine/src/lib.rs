@@ -189,6 +189,11 @@ impl Engine {
         self.store.losses()
     }
 
+    /// When and where the record with this id was committed, even if it was forgotten. Reads nothing.
+    pub fn committed(&self, id: &SnapshotId) -> Option<Committed> {
+        snapshot::find(&self.store, id)
+    }
+
     /// Public key of the agent that signed the newest record of a series, even if that was forgotten.
     pub fn newest_agent(&self, series: &Series) -> Option<[u8; 32]> {
         snapshot::newest_agent(&self.store, series)

@@ -33,17 +33,22 @@ async fn commit(session: &mut Session, record: &[u8]) -> Sequence {
     sequence
 }
 
-/// Both members are frozen and have captured; the second one's record is over `root`.
+/// Both members are frozen and have captured.
 async fn captured(host: &Host) -> (Session, Session) {
     let (mut one, mut other) = (host.session(AGENT).await, host.session(OTHER).await);
-    for stage in [Stage::Frozen, Stage::Captured] {
-        let first = barrier(&mut one, 2, 60_000, stage).await;
-        let second = barrier(&mut other, 2, 60_000, stage).await;
-        let gathered = one.until(first).await.expect("it goes on");
-        assert_eq!(gathered.last.expect("answered").kind, Kind::Gathered);
-        other.until(second).await.expect("it goes on");
-    }
+    capture(&mut one, &mut other).await;
     (one, other)
+}
+
+async fn capture(one: &mut Session, other: &mut Session) {
+    for stage in [Stage::Frozen, Stage::Captured] {
+        let first = barrier(one, 2, 60_000, stage).await;
+        let second = barrier(other, 2, 60_000, stage).await;
+        for (session, sequence) in [(&mut *one, first), (&mut *other, second)] {
+            let gathered = session.until(sequence).await.expect("it goes on");
+            assert_eq!(gathered.last.expect("answered").kind, Kind::Gathered);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,10 +66,13 @@ async fn members_are_committed_together() {
     let one_at = one.until(of_one).await.expect("it goes on").committed().expect("committed");
     let other_at = other.until(of_other).await.expect("it goes on").committed().expect("committed");
     assert_eq!(one_at.received, other_at.received, "one write of the journal");
-    // Who did not hear the answer hears it again.
-    let again = commit(&mut one, &first).await;
-    let again = one.until(again).await.expect("it goes on").committed().expect("committed");
-    assert_eq!((again.journal, again.already), (one_at.journal, true));
+    // Who did not hear the answer hears it again, while the group is known and when a second one has its id.
+    for round in 0..2 {
+        let again = commit(&mut one, &first).await;
+        let again = one.until(again).await.expect("it goes on").committed().expect("committed");
+        assert_eq!((again.journal, again.already), (one_at.journal, true), "round {round}");
+        capture(&mut one, &mut other).await;
+    }
     one.leave().await;
     other.leave().await;
     host.stop().await;

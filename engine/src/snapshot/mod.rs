@@ -152,6 +152,11 @@ pub(crate) fn commit_together(store: &Store, records: &[&[u8]]) -> Result<Vec<Co
     Ok(candidates.iter().map(known).collect())
 }
 
+/// The snapshot with this id, even if that was forgotten.
+pub(crate) fn find(store: &Store, id: &SnapshotId) -> Option<Committed> {
+    store.catalogue().snapshot(id).map(committed)
+}
+
 /// The agent that signed the newest record of a series, even if that was forgotten.
 pub(crate) fn newest_agent(store: &Store, series: &Series) -> Option<[u8; 32]> {
     Some(store.catalogue().newest(series)?.agent)

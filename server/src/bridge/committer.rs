@@ -12,6 +12,7 @@ use farkeep_codec::snapshot::Series;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::time::Time;
 use farkeep_engine::CommitError;
+use farkeep_engine::Committed;
 use farkeep_engine::Engine;
 use farkeep_protocol::fault::Code;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -68,6 +69,14 @@ pub(crate) struct CommittedAt {
     pub(crate) received: Time,
     /// It was there before.
     pub(crate) already: bool,
+}
+
+impl CommittedAt {
+    /// One that was there before.
+    pub(super) fn again(committed: Committed) -> Self {
+        let Committed { id, sequence, received } = committed;
+        Self { id, sequence, received, already: true }
+    }
 }
 
 /// Carries orders out until nobody can give any.
@@ -186,7 +195,7 @@ fn commit(engine: &Engine, commits: &[&Commit]) -> Result<Vec<CommittedAt>, Fail
     let before = engine.head().sequence;
     let records: Vec<&[u8]> = commits.iter().map(|commit| commit.record.as_slice()).collect();
     let committed = engine.commit_together(&records)?;
-    let at = |committed: &farkeep_engine::Committed| CommittedAt {
+    let at = |committed: &Committed| CommittedAt {
         id: committed.id,
         sequence: committed.sequence,
         received: committed.received,

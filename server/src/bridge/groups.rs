@@ -1,11 +1,12 @@
 //! Consistency groups: members that stand still together, are captured together, and are committed all or none.
 //!
-//! A group lives from the first Barrier that names it to its deadline, once all have captured for a day, or until its
-//! answers are forgotten. One task owns all groups of the server; what becomes of a group is decided in [`group`].
+//! A group lives from the first Barrier that names it until it is committed, at most to its deadline, and for a day once all
+//! have captured. One task owns all groups of the server; what becomes of a group is decided in [`group`].
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use farkeep_codec::id::SnapshotId;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::SessionId;
 use farkeep_protocol::message::Stage;
@@ -19,7 +20,7 @@ use tokio::time::sleep_until;
 use self::group::Committing;
 use self::group::Group;
 use self::group::Outcome;
-use self::group::broken;
+use self::group::Why;
 use super::Commit;
 use super::CommittedAt;
 use super::Lease;
@@ -34,8 +35,6 @@ mod tests;
 const GROUPS_MAX: usize = 4_096;
 /// Groups that one member takes part in at most.
 const GROUPS_PER_MEMBER_MAX: usize = 4;
-/// How long the answers of a group are remembered, so that a member that was cut off hears them too.
-const ANSWERS_REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Who takes part in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,7 +58,7 @@ type Key = (String, GroupId);
 enum Message {
     Step { key: Key, member: Member, step: Step },
     Gone { member: Member },
-    Committed { key: Key, answers: Vec<(blake3::Hash, CommittedAt)> },
+    Committed { key: Key, answers: HashMap<blake3::Hash, CommittedAt> },
     Failed { key: Key },
 }
 
@@ -97,9 +96,8 @@ impl Owner {
                 Some(deadline) => tokio::select! {
                     message = messages.recv() => message,
                     () = sleep_until(deadline) => {
-                        // A group that is dropped tells everybody who waits in it.
                         let now = Instant::now();
-                        self.groups.retain(|_, group| group.ends() > now);
+                        self.groups.extract_if(|_, group| group.ends() <= now).for_each(|(_, group)| group.expire());
                         continue;
                     }
                 },
@@ -114,30 +112,50 @@ impl Owner {
     fn take(&mut self, message: Message) {
         match message {
             Message::Step { key, member, step } => self.step(key, member, step),
-            Message::Gone { member } => self.groups.retain(|_, group| !group.needs(member)),
+            Message::Gone { member } => {
+                let broken = self.groups.extract_if(|_, group| group.needs(member));
+                broken.for_each(|(_, group)| group.end(Why::Gone));
+            }
             Message::Committed { key, answers } => {
-                if let Some(group) = self.groups.get_mut(&key) {
-                    group.committed(answers, Instant::now() + ANSWERS_REMEMBERED);
+                if let Some(group) = self.groups.remove(&key) {
+                    group.committed(&answers);
                 }
             }
-            Message::Failed { key } => drop(self.groups.remove(&key)),
+            Message::Failed { key } => self.end(&key, Why::Refused),
+        }
+    }
+
+    fn end(&mut self, key: &Key, why: Why) {
+        if let Some(group) = self.groups.remove(key) {
+            group.end(why);
         }
     }
 
     fn step(&mut self, key: Key, member: Member, step: Step) {
+        // A record that is there was committed with its group, whatever became of that since.
+        let step = match step {
+            Step::Commit { commit, lease, reply } => {
+                let id = SnapshotId::from_bytes(*blake3::hash(&commit.record).as_bytes());
+                match lease.engine().committed(&id) {
+                    Some(before) => return reply.send(Ok(CommittedAt::again(before))),
+                    None => Step::Commit { commit, lease, reply },
+                }
+            }
+            barrier @ Step::Barrier { .. } => barrier,
+        };
         if let Step::Barrier { members, .. } = &step
             && !self.groups.contains_key(&key)
         {
             let of_member = self.groups.values().filter(|group| group.needs(member)).count();
             if self.groups.len() >= GROUPS_MAX || of_member >= GROUPS_PER_MEMBER_MAX {
-                return refuse(step);
+                return refuse(step, Why::Unknown);
             }
             self.groups.insert(key.clone(), Group::new(*members, Instant::now()));
         }
-        let Some(group) = self.groups.get_mut(&key) else { return refuse(step) };
+        let Some(group) = self.groups.get_mut(&key) else { return refuse(step, Why::Unknown) };
         match group.take(member, step, Instant::now()) {
             Outcome::GoesOn => {}
-            Outcome::Broken => drop(self.groups.remove(&key)),
+            Outcome::Broken => self.end(&key, Why::Disagreement),
             Outcome::Commit(committing) => self.commit(key, committing),
         }
     }
@@ -164,7 +182,7 @@ impl Owner {
                 Err(failure) => {
                     tracing::warn!(%failure, "a consistency group was not committed");
                     drop(sender.send(Message::Failed { key }));
-                    replies.into_iter().for_each(|(_, reply)| reply.send(Err(broken())));
+                    replies.into_iter().for_each(|(_, reply)| reply.send(Err(Why::Refused.failure())));
                 }
             }
         });
@@ -172,9 +190,9 @@ impl Owner {
     }
 }
 
-fn refuse(step: Step) {
+fn refuse(step: Step, why: Why) {
     match step {
-        Step::Barrier { reply, .. } => reply.send(Err(broken())),
-        Step::Commit { reply, .. } => reply.send(Err(broken())),
+        Step::Barrier { reply, .. } => reply.send(Err(why.failure())),
+        Step::Commit { reply, .. } => reply.send(Err(why.failure())),
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Committing {
     pub(super) reply: Reply<CommittedAt>,
 }
 
-/// A group. Dropped, it tells everybody who waits that it is broken.
+/// A group. It lives until its records are durable, or it is broken.
 pub(super) struct Group {
     members: usize,
     ends: Instant,
@@ -48,13 +48,44 @@ pub(super) struct Group {
     is_broken: bool,
 }
 
+/// Why a group is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Nobody knows it, or not any more.
+    Unknown,
+    /// A member said that it has failed.
+    Failed,
+    /// A member went away.
+    Gone,
+    /// Its time was over when so many of its members had come to that stage.
+    Late { came: usize, members: usize, stage: &'static str },
+    /// Members do not agree about how many they are, or one sent its record without having captured.
+    Disagreement,
+    /// The repository did not take it.
+    Refused,
+}
+
+impl Why {
+    pub(super) fn failure(self) -> Failure {
+        let why = match self {
+            Self::Unknown => "it is not known here, or not any more".to_owned(),
+            Self::Failed => "a member failed".to_owned(),
+            Self::Gone => "a member went away".to_owned(),
+            Self::Late { came, members, stage } => {
+                format!("of {members} members {came} had {stage} when its time was over")
+            }
+            Self::Disagreement => "its members do not agree about it".to_owned(),
+            Self::Refused => "the repository did not take one of its snapshots".to_owned(),
+        };
+        Failure::new(Code::GROUP_BROKEN, format!("the consistency group is broken: {why}"))
+    }
+}
+
 enum Records {
     /// Some members have brought theirs.
     Gathered(HashMap<Member, Committing>),
     /// The committer has them; who asks again meanwhile waits too.
     UnderWay(Vec<(blake3::Hash, Reply<CommittedAt>)>),
-    /// They are durable.
-    Durable(HashMap<blake3::Hash, CommittedAt>),
 }
 
 /// Those who came to one stage.
@@ -107,22 +138,23 @@ impl Group {
     /// A member takes a step.
     pub(super) fn take(&mut self, member: Member, step: Step, now: Instant) -> Outcome {
         if self.is_broken {
-            super::refuse(step);
+            super::refuse(step, Why::Failed);
             return Outcome::GoesOn;
         }
         match step {
             Step::Barrier { deadline, stage: Stage::Failed, reply, .. } => {
-                reply.send(Err(broken()));
+                reply.send(Err(Why::Failed.failure()));
                 // What is being committed is not up to a member any more.
                 if matches!(self.records, Records::Gathered(_)) {
                     self.ends = self.ends.min(now + deadline);
-                    self.break_up();
+                    self.break_up(Why::Failed);
+                    self.is_broken = true;
                 }
                 Outcome::GoesOn
             }
             Step::Barrier { members, deadline, stage, reply } => {
                 if members as usize != self.members {
-                    reply.send(Err(broken()));
+                    reply.send(Err(Why::Disagreement.failure()));
                     return Outcome::Broken;
                 }
                 // The deadline is for those who stand still.
@@ -143,32 +175,25 @@ impl Group {
         }
     }
 
-    /// The records are durable. Their answers are kept until `ends`.
-    pub(super) fn committed(&mut self, answers: Vec<(blake3::Hash, CommittedAt)>, ends: Instant) {
-        let answers: HashMap<_, _> = answers.into_iter().collect();
-        self.ends = ends;
-        if let Records::UnderWay(waiting) = &mut self.records {
-            for (hash, reply) in waiting.drain(..) {
-                reply.send(answers.get(&hash).map(again).ok_or_else(broken));
-            }
+    /// The records are durable. Who asks later is told so by the repository.
+    pub(super) fn committed(self, answers: &HashMap<blake3::Hash, CommittedAt>) {
+        let Records::UnderWay(waiting) = self.records else { return };
+        for (hash, reply) in waiting {
+            let again = |committed: &CommittedAt| CommittedAt { already: true, ..*committed };
+            reply.send(answers.get(&hash).map(again).ok_or_else(|| Why::Disagreement.failure()));
         }
-        self.records = Records::Durable(answers);
     }
 
     fn commit(&mut self, member: Member, committing: Committing) -> Outcome {
         let hash = blake3::hash(&committing.commit.record);
         match &mut self.records {
-            Records::Durable(answers) => {
-                committing.reply.send(answers.get(&hash).map(again).ok_or_else(broken));
-                Outcome::GoesOn
-            }
             Records::UnderWay(waiting) => {
                 waiting.push((hash, committing.reply));
                 Outcome::GoesOn
             }
             Records::Gathered(records) => {
                 if !self.captured.came.contains(&member) {
-                    committing.reply.send(Err(broken()));
+                    committing.reply.send(Err(Why::Disagreement.failure()));
                     return Outcome::Broken;
                 }
                 records.insert(member, committing);
@@ -182,34 +207,37 @@ impl Group {
         }
     }
 
-    /// Tells everybody who waits that the group is broken.
-    fn break_up(&mut self) {
-        self.is_broken = true;
+    /// Its time is over.
+    pub(super) fn expire(self) {
+        let (gathering, stage) = match self.frozen.is_complete(self.members) {
+            false if self.captured.came.is_empty() => (&self.frozen, "frozen"),
+            _ => (&self.captured, "captured"),
+        };
+        let why = match &self.records {
+            Records::Gathered(records) if gathering.is_complete(self.members) => {
+                Why::Late { came: records.len(), members: self.members, stage: "stored what they captured" }
+            }
+            _ => Why::Late { came: gathering.came.len(), members: self.members, stage },
+        };
+        self.end(why);
+    }
+
+    /// It is broken, and told so to everybody who waits.
+    pub(super) fn end(mut self, why: Why) {
+        self.break_up(why);
+    }
+
+    fn break_up(&mut self, why: Why) {
         for stage in [&mut self.frozen, &mut self.captured] {
-            stage.waiting.drain().for_each(|(_, reply)| reply.send(Err(broken())));
+            stage.waiting.drain().for_each(|(_, reply)| reply.send(Err(why.failure())));
         }
         match &mut self.records {
             Records::Gathered(records) => {
-                records.drain().for_each(|(_, committing)| committing.reply.send(Err(broken())));
+                records.drain().for_each(|(_, committing)| committing.reply.send(Err(why.failure())));
             }
             Records::UnderWay(waiting) => {
-                waiting.drain(..).for_each(|(_, reply)| reply.send(Err(broken())));
+                waiting.drain(..).for_each(|(_, reply)| reply.send(Err(why.failure())));
             }
-            Records::Durable(_) => {}
         }
     }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.break_up();
-    }
-}
-
-fn again(committed: &CommittedAt) -> CommittedAt {
-    CommittedAt { already: true, ..*committed }
-}
-
-pub(super) fn broken() -> Failure {
-    Failure::new(Code::GROUP_BROKEN, "a member of the consistency group failed, or came too late")
 }

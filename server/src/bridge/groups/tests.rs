@@ -42,7 +42,7 @@ fn all_members_are_told_once_the_last_one_came() {
     assert_eq!(told(&heard), [(1, Ok(())), (2, Ok(()))]);
     group.take(member(1), barrier(&heard, 1, 2, Stage::Frozen), now);
     assert_eq!(told(&heard), [(1, Ok(()))], "who asks again is told again");
-    drop(group);
+    group.end(Why::Gone);
     assert_eq!(told(&heard), [(2, BROKEN)]);
 }
 
@@ -53,7 +53,7 @@ fn members_that_disagree_break_the_group() {
     group.take(member(1), barrier(&heard, 1, 3, Stage::Frozen), now);
     let outcome = group.take(member(2), barrier(&heard, 2, 2, Stage::Frozen), now);
     assert!(matches!(outcome, Outcome::Broken));
-    drop(group);
+    group.end(Why::Gone);
     assert_eq!(told(&heard), [(1, BROKEN), (2, BROKEN)]);
 }
 
@@ -64,7 +64,7 @@ fn one_member_too_many_breaks_the_group() {
     group.take(member(1), barrier(&heard, 1, 1, Stage::Frozen), now);
     let outcome = group.take(member(2), barrier(&heard, 2, 1, Stage::Frozen), now);
     assert!(matches!(outcome, Outcome::Broken));
-    drop(group);
+    group.end(Why::Gone);
     assert_eq!(told(&heard), [(1, Ok(())), (2, BROKEN)]);
 }
 
