@@ -1,7 +1,7 @@
 //! The agent: backs up by itself, on schedules.
 //!
-//! One file says what and when ([`config`]); [`schedule`] says when next, [`work`] does it and remembers ([`runs`]) how it
-//! went. A point goes to the first of the [`servers`] that answers, or [waits](spooling) for one; those of a consistency
+//! One file says what and when ([`config`]); [`schedule`] says when next, [`work`] does it in lanes and
+//! remembers ([`runs`]) how it went. A point goes to the first of the [`servers`] that answers, or [waits](spooling) for one; those of a consistency
 //! group are made [together].
 
 mod files;
@@ -15,4 +15,5 @@ pub mod spooling;
 pub mod error;
 mod job;
 mod together;
+mod lane;
 pub mod work;

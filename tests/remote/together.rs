@@ -1,7 +1,10 @@
 //! Consistency groups of agents on several hosts.
 
 use std::fs;
+use std::path::Path;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::site::Site;
@@ -154,4 +157,48 @@ fn a_freeze_that_takes_effect_too_late_is_thawed_again() {
     assert_eq!(one.run()[0]["outcome"], "failed");
     let told = fs::read_to_string(one.program.path("told")).expect("it was thawed");
     assert!(told.trim_end().ends_with("thaw cart"), "what came last: {told}");
+}
+
+#[test]
+fn a_member_that_waits_for_others_ends_when_it_is_told_to() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    let one = Host::new(&site, &keeper, "one");
+    let frozen = one.program.path("frozen");
+    mkfifo(&frozen);
+    one.configure(&site, 2, "10m", &["cart"], &format!("freeze = \"echo now > {}\"", frozen.display()));
+    let mut command = one.program.command("agent");
+    command.env_remove("FARKEEP_PASSWORD_FILE").args(["run", "--once", "--json", "--config"]);
+    let mut child = command.arg(one.program.path("agent.toml")).spawn().expect("the program was built");
+    assert_eq!(fs::read_to_string(&frozen).expect("the hook runs"), "now\n");
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    child.wait().expect("it ends, though the other member never comes");
+    assert_eq!(one.told(), ["thaw cart"]);
+}
+
+#[test]
+fn a_job_that_takes_long_keeps_no_group_waiting() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    let one = Host::new(&site, &keeper, "one");
+    let thawed = one.program.path("thawed");
+    mkfifo(&thawed);
+    one.configure(&site, 1, "10m", &["cart"], &format!("after = \"echo thawed > {}\"", thawed.display()));
+    let text = fs::read_to_string(one.program.path("agent.toml")).expect("it is there");
+    let (front, jobs) = text.split_once("[[job]]").expect("it has jobs");
+    let long = format!(
+        "[[job]]\nname = \"long\"\npaths = [\"{}\"]\nbefore = \"cat {}\"\n",
+        one.program.path("cart").display(),
+        thawed.display(),
+    );
+    fs::write(one.program.path("agent.toml"), format!("{front}{long}[[job]]{jobs}")).expect("there is room");
+    let lines = one.run();
+    let outcome = |line: &Value| (line["job"].clone(), line["outcome"].clone());
+    let outcomes: Vec<_> = lines.iter().map(outcome).collect();
+    assert_eq!(outcomes, [("cart".into(), "complete".into()), ("long".into(), "complete".into())]);
+}
+
+fn mkfifo(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .expect("it is new");
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -109,5 +112,35 @@ impl Runs {
     /// When the folder takes no file.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         write_durably(folder, NAME, &serde_json::to_vec_pretty(self).map_err(io::Error::from)?)
+    }
+}
+
+/// The memory of an agent at work.
+pub(super) struct Memory<'a> {
+    runs: Mutex<Runs>,
+    folder: &'a Path,
+}
+
+impl<'a> Memory<'a> {
+    /// What is remembered, and where it is written down.
+    pub(super) fn new(runs: Runs, folder: &'a Path) -> Self {
+        Self { runs: Mutex::new(runs), folder }
+    }
+
+    /// Looks at what is remembered, or changes it.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Runs) -> T) -> T {
+        look(&mut self.runs())
+    }
+
+    /// Writes all of it down.
+    ///
+    /// # Errors
+    /// As [`Runs::write`].
+    pub(super) fn write(&self) -> io::Result<()> {
+        self.runs().write(self.folder)
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,7 +19,8 @@ use crate::agent::place::Place;
 use crate::agent::runs::Outcome;
 use crate::agent::runs::Remembered;
 use crate::agent::runs::Runs;
-use crate::agent::work::Agent;
+use crate::agent::work;
+use crate::agent::work::Event;
 use crate::agent::work::is_at_work;
 use crate::config::cache_folder;
 use crate::output::exit::Exit;
@@ -141,19 +142,29 @@ impl Run {
         };
         let mut exit = Exit::Done;
         let mut printed = Ok(());
-        let mut agent = Agent::new(&config, &place);
-        let mut show = |ended: &crate::agent::work::Ended| {
-            if ended.remembered.outcome != Some(Outcome::Complete) {
-                exit = Exit::Attention;
-            }
-            let shown = session.output.line(&row(&ended.job, &ended.remembered, Timestamp::now(), None));
+        let mut show = |event: &Event| {
+            let shown = match event {
+                Event::Ended { job, remembered } => {
+                    if remembered.outcome != Some(Outcome::Complete) {
+                        exit = Exit::Attention;
+                    }
+                    session.output.line(&row(job, remembered, Timestamp::now(), None))
+                }
+                Event::Brought { points, waiting } => {
+                    session.output.line(&line::Brought { points: *points, waiting: *waiting })
+                }
+            };
             let shown = shown.and_then(|()| session.output.flush());
             if let (Ok(()), Err(error)) = (&printed, shown) {
                 printed = Err(error);
             }
         };
-        if self.once { agent.run_once(&mut show) } else { agent.run(&mut show) }
-            .map_err(|source| Failure::AgentState { path: config.state.clone(), source })?;
+        if self.once {
+            work::run_once(&config, &place, &mut show)
+        } else {
+            work::run(&config, &place, &mut show)
+        }
+        .map_err(|source| Failure::AgentState { path: config.state.clone(), source })?;
         printed?;
         // An agent that was told to end did what it was told.
         Ok(if self.once { exit } else { Exit::Done })

@@ -13,6 +13,7 @@ mod repository;
 mod restore;
 mod snapshot;
 
+pub use self::agent::Brought;
 pub use self::agent::Job;
 pub use self::agent::Spool;
 pub use self::backup::Backup;

@@ -97,6 +97,16 @@ impl Repository {
         self.newest_record(series)?.map(|listed| self.point(listed)).transpose()
     }
 
+    /// All records of a series, as far as whoever asks may see it.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) fn records(&self, series: &Series) -> Result<Vec<Listed>, RepositoryError> {
+        let mut records = self.store.snapshots()?;
+        records.retain(|listed| listed.record.series == *series);
+        Ok(records)
+    }
+
     /// The newest record of a series, as the store has it.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::channel;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
@@ -75,6 +77,9 @@ use crate::config::size::Rate;
 pub use self::error::RemoteError;
 pub(crate) use self::wire::jittered;
 
+/// How long whoever waits for others waits before it looks whether it is told to end.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How a server is spoken with.
 #[derive(Debug, Clone)]
 pub struct Line {
@@ -109,6 +114,8 @@ pub(super) struct RemoteStore {
     /// Always there until this is dropped.
     commands: Option<UnboundedSender<Command>>,
     thread: Option<JoinHandle<()>>,
+    /// Set from outside when waiting is to end.
+    cancel: Arc<AtomicBool>,
 }
 
 /// A repository that is to be made: its parameters and its first key slot.
@@ -145,12 +152,14 @@ impl RemoteStore {
 
     fn over(reach: Reach, new: Option<New>) -> Result<Self, RemoteError> {
         let wants_store = reach.access == WireAccess::Write;
+        let cancel = Arc::clone(&reach.cancel);
         let started = wire::start(reach, new)?;
         let store = |parameters| Self {
             parameters,
             shared: started.shared,
             commands: Some(started.commands),
             thread: Some(started.thread),
+            cancel,
         };
         let parameters = Parameters::parse(&started.opened.parameters)
             .map_err(|error| RemoteError::broken(format!("parameters: {error}")))?;
@@ -186,6 +195,19 @@ impl RemoteStore {
         let (reply, answer) = sync_channel(1);
         self.send(request(reply));
         answer.recv().unwrap_or_else(|_| Err(self.shared.failure().unwrap_or(RemoteError::Ended)))
+    }
+
+    /// Asks for what others have a part in, and waits for the answer until it is told to end.
+    fn ask_others<T>(&self, request: impl FnOnce(Reply<T>) -> Command) -> Result<T, RemoteError> {
+        let (reply, answer) = sync_channel(1);
+        self.send(request(reply));
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if !self.cancel.load(Ordering::Relaxed) => {}
+                Err(_) => return Err(self.shared.failure().unwrap_or(RemoteError::Ended)),
+            }
+        }
     }
 
     fn list(&self, newest: u32, prefix: &str) -> Result<Vec<Listed>, RepositoryError> {
@@ -303,12 +325,12 @@ impl Store for RemoteStore {
 
     fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
         let (record, group) = (Arc::new(record.to_vec()), Some(group.id));
-        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, group, reply }))?)
+        Ok(self.ask_others(|reply| Command::Lane(Item::Commit { record, group, reply }))?)
     }
 
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {
         let group = *group;
-        Ok(self.ask(|reply| Command::Ask(Request::Barrier { group, stage, reply }))?)
+        Ok(self.ask_others(|reply| Command::Ask(Request::Barrier { group, stage, reply }))?)
     }
 
     fn snapshots(&self) -> Result<Vec<Listed>, RepositoryError> {

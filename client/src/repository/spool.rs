@@ -27,6 +27,7 @@ use farkeep_codec::object::ObjectView;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Draft;
 use farkeep_codec::time::Time;
+use farkeep_engine::Listed;
 use farkeep_engine::StoreError;
 
 use super::Point;
@@ -194,10 +195,13 @@ impl Spool {
         brought: &mut HashSet<ObjectId>,
     ) -> Result<SnapshotId, RepositoryError> {
         let newest = to.newest_record(&point.record.series)?;
-        if let Some(newest) = &newest
-            && (newest.record.captured, newest.record.root) == (point.record.captured, point.record.root)
-        {
-            return Ok(newest.id);
+        if newest.as_ref().is_some_and(|newest| newest.record.captured >= point.record.captured) {
+            let is_it = |listed: &Listed| {
+                (listed.record.captured, listed.record.root) == (point.record.captured, point.record.root)
+            };
+            if let Some(before) = to.records(&point.record.series)?.into_iter().find(is_it) {
+                return Ok(before.id);
+            }
         }
         self.copy(point.record.root, to, cancel, brought)?;
         let draft = Draft {

@@ -85,6 +85,27 @@ impl Line for Spool {
     }
 }
 
+/// Points that waited in an agent's spool and that a server has now.
+#[derive(Debug, Clone, Serialize)]
+pub struct Brought {
+    /// How many.
+    pub points: u64,
+    /// How many wait yet.
+    pub waiting: u64,
+}
+
+impl Line for Brought {
+    const TYPE: &'static str = "brought";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "     spool: {} points were brought to the server", self.points)?;
+        match self.waiting {
+            0 => writeln!(out),
+            waiting => writeln!(out, ", {waiting} wait"),
+        }
+    }
+}
+
 /// An age by its largest units.
 fn lasting(seconds: i64) -> String {
     match seconds {

@@ -159,9 +159,16 @@ fn a_drain_whose_end_was_not_noted_adds_nothing() {
     let kept = story.state.path().join("kept");
     copy(&story.folder(), &kept);
     assert_eq!(story.drain(), 1);
+    let again = story.state.path().join("again");
+    copy(&kept, &again);
     fs::rename(&kept, story.folder()).expect("the place is empty");
     assert_eq!(story.drain(), 1);
     assert_eq!(story.points().len(), 2);
+    // Nor behind a newer one.
+    story.back_up(&story.trial.open(Access::Write)).expect("there is room");
+    fs::rename(&again, story.folder()).expect("the place is empty");
+    assert_eq!(story.drain(), 1);
+    assert_eq!(story.points().len(), 3);
 }
 
 #[test]

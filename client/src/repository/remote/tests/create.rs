@@ -68,7 +68,7 @@ fn a_repository_that_somebody_else_made_meanwhile_is_not_taken_for_ones_own() {
     let dial = Arc::clone(&world.reach.dial);
     let dialled = std::sync::atomic::AtomicUsize::new(0);
     world.reach.dial = Arc::new(move || {
-        if dialled.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1 {
+        if dialled.fetch_add(1, Ordering::Relaxed) == 1 {
             // The first connection was cut before the client heard of a repository.
             fake.lock().expect("no panic").parameters.clone_from(&other.parameters);
             fake.lock().expect("no panic").repository = RepositoryId::from_bytes([2; 32]);

@@ -1,0 +1,336 @@
+//! A lane of the agent: jobs that run one after the other, each when it is due, with their hooks.
+
+use std::io;
+use std::sync::mpsc::Sender;
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+use std::time::Instant;
+
+use farkeep_codec::snapshot::Status;
+use jiff::Timestamp;
+
+use super::config::Config;
+use super::config::Job;
+use super::config::Member;
+use super::error::JobError;
+use super::job;
+use super::job::Made;
+use super::place::LOOK;
+use super::place::Place;
+use super::runs::Memory;
+use super::runs::Outcome;
+use super::runs::Remembered;
+use super::runs::Runs;
+use super::schedule::Due;
+use super::schedule::due;
+use super::schedule::spread;
+use super::servers::ReachError;
+use super::servers::Servers;
+use super::spooling::Spooling;
+use super::spooling::timestamp;
+use super::together;
+use super::work::Event;
+use crate::backup;
+use crate::backup::BackupError;
+use crate::output::chain;
+use crate::progress::Progress;
+use crate::repository::Repository;
+use crate::repository::jittered;
+
+/// By how much the clock may be put back unnoticed.
+const CLOCK_GRACE: Duration = Duration::from_secs(60);
+/// First and longest wait before points that wait in the spool are brought to a server.
+const DRAIN_FIRST: Duration = Duration::from_secs(1);
+const DRAIN_MAX: Duration = Duration::from_secs(300);
+
+/// Jobs that run one after the other.
+pub(super) struct Lane<'a> {
+    config: &'a Config,
+    place: &'a Place,
+    memory: &'a Memory<'a>,
+    events: Sender<Event>,
+    jobs: Vec<&'a Job>,
+    spooling: Spooling<'a>,
+    /// When the spool is drained next, and the wait before.
+    drain: (Instant, Duration),
+    /// The time of the clock when it was looked at last.
+    seen: Timestamp,
+}
+
+/// The lanes of a configuration: one of the jobs that stand alone, which has the spool too, and one of each group, whose
+/// other members do not wait until a long job ends.
+pub(super) fn lanes<'a>(
+    config: &'a Config,
+    place: &'a Place,
+    memory: &'a Memory<'a>,
+    events: &Sender<Event>,
+) -> Vec<Lane<'a>> {
+    let mut lanes: Vec<(Option<&Member>, Vec<&Job>)> = vec![(None, Vec::new())];
+    for job in &config.jobs {
+        match lanes.iter_mut().find(|(member, _)| *member == job.member.as_ref()) {
+            Some((_, jobs)) => jobs.push(job),
+            None => lanes.push((job.member.as_ref(), vec![job])),
+        }
+    }
+    let lane = |(_, jobs)| Lane {
+        config,
+        place,
+        memory,
+        events: events.clone(),
+        jobs,
+        spooling: Spooling { servers: Servers { config, place } },
+        drain: (Instant::now(), DRAIN_FIRST),
+        seen: Timestamp::now(),
+    };
+    lanes.into_iter().map(lane).collect()
+}
+
+impl<'a> Lane<'a> {
+    /// Runs jobs as they come due until the agent is told to end.
+    ///
+    /// # Errors
+    /// When what it remembers cannot be written.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        while !self.place.is_cancelled() {
+            let now = Timestamp::now();
+            match self.first_due(now)? {
+                Some((job, at)) if at <= now => self.take(job)?,
+                _ if self.drain_is_due() => self.drain_idle()?,
+                Some((_, at)) => {
+                    self.place.sleep(at.duration_since(now).try_into().unwrap_or(LOOK).min(LOOK));
+                }
+                None => self.place.sleep(LOOK),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs every job once, now, whatever its schedule says.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(super) fn run_once(&mut self) -> io::Result<()> {
+        let is_group = self.group().is_some();
+        for job in self.jobs.clone().into_iter().take(if is_group { 1 } else { usize::MAX }) {
+            if !self.place.is_cancelled() {
+                self.take(job)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The group, if it is the lane of one.
+    fn group(&self) -> Option<&'a Member> {
+        self.jobs.first()?.member.as_ref()
+    }
+
+    /// The job that is due first, and when.
+    fn first_due(&mut self, now: Timestamp) -> io::Result<Option<(&'a Job, Timestamp)>> {
+        let was_put_back = now + CLOCK_GRACE < self.seen;
+        self.seen = now;
+        let (jobs, host) = (&self.jobs, &self.place.host);
+        let next = |runs: &mut Runs| {
+            let mut is_new = false;
+            for job in jobs {
+                let remembered = runs.jobs.entry(job.name.clone()).or_default();
+                if was_put_back {
+                    // What was due by the old clock may be years away.
+                    remembered.next = None;
+                }
+                if remembered.next.is_some() {
+                    continue;
+                }
+                let spread = spread(host, &job.name, job.jitter);
+                let last = remembered.due.filter(|due| *due <= now);
+                remembered.next = match due(&job.schedule, last, now, spread, job.catch_up) {
+                    Due::Now => Some(now),
+                    Due::At(time) => Some(time),
+                    Due::Never => None,
+                };
+                is_new |= remembered.next.is_some();
+            }
+            is_new
+        };
+        let is_new = self.memory.with(next);
+        if is_new {
+            self.memory.write()?;
+        }
+        self.memory.with(|runs| {
+            let next = |job: &Job| runs.jobs.get(&job.name)?.next;
+            let times = self.jobs.iter().filter_map(|job| Some((*job, next(job)?)));
+            Ok(times.min_by_key(|(_, time)| *time))
+        })
+    }
+
+    /// Runs one job, or all of the group, and remembers how they went. A run that is killed or told to end was none: its time
+    /// is made up for.
+    fn take(&mut self, job: &'a Job) -> io::Result<()> {
+        let begun = Timestamp::now();
+        let jobs = if self.group().is_some() { self.jobs.clone() } else { vec![job] };
+        let due = self.memory.with(|runs| {
+            let due = runs.jobs.get(&job.name).and_then(|remembered| remembered.next);
+            for job in &jobs {
+                let remembered = runs.jobs.entry(job.name.clone()).or_default();
+                remembered.begun = Some(begun);
+                remembered.ended = None;
+            }
+            due
+        });
+        self.memory.write()?;
+        let outcomes = match self.group() {
+            None => vec![job::between_hooks(job, || self.back_up(job))],
+            // The others have waited for it in vain, and have thawed.
+            Some(member) if due.is_some_and(|due| due + member.limit < begun) => {
+                jobs.iter().map(|_| Err(JobError::TooLate)).collect()
+            }
+            Some(member) => self.back_up_together(&jobs, member, begun),
+        };
+        let is_cancelled = self.place.is_cancelled();
+        let ended = self.memory.with(|runs| {
+            let remember = |(job, outcome): (&&Job, job::Outcome)| {
+                let remembered = runs.jobs.entry(job.name.clone()).or_default();
+                remembered.ended = Some(Timestamp::now());
+                remembered.next = None;
+                if !is_cancelled {
+                    remembered.due = Some(begun);
+                }
+                remember(remembered, begun, outcome);
+                Event::Ended { job: job.name.clone(), remembered: remembered.clone() }
+            };
+            jobs.iter().zip(outcomes).map(remember).collect::<Vec<_>>()
+        });
+        ended.into_iter().for_each(|event| self.tell(event));
+        self.memory.write()
+    }
+
+    /// Makes the points of a group's jobs. Without a server there is nobody to gather them.
+    fn back_up_together(&self, jobs: &[&Job], member: &Member, begun: Timestamp) -> Vec<job::Outcome> {
+        let (config, place, servers) = (self.config, self.place, self.spooling.servers);
+        let due = jobs.first().and_then(|job| job.schedule.last(begun));
+        let id = together::id(member, due, jobs.len());
+        let make = |job: &Job| {
+            let mut request = job::request(job, config, place)?;
+            // Runs at the same time do not share a cache.
+            request.cache_folder.push(&job.name);
+            request.tags.push(together::tag(member, id));
+            together::run(servers, job, member, id, request)
+                .map(|(summary, complaint)| Made::Acknowledged(Box::new(summary), complaint))
+        };
+        std::thread::scope(|scope| {
+            let run = |job| scope.spawn(move || job::between_hooks(job, || make(job)));
+            let running: Vec<_> = jobs.iter().map(|job| run(*job)).collect();
+            let ended = |handle: ScopedJoinHandle<'_, job::Outcome>| {
+                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().map(ended).collect()
+        })
+    }
+
+    /// Makes a point at the first server that answers, behind those that wait; where none does, in the spool.
+    fn back_up(&mut self, job: &Job) -> Result<Made, JobError> {
+        let request = job::request(job, self.config, self.place)?;
+        let unreached = match self.spooling.servers.reach() {
+            Ok(repository) => {
+                self.drain_to(&repository);
+                match backup::begin(&request).store(&repository, &Progress::new()) {
+                    Ok(summary) => return Ok(Made::Acknowledged(Box::new(summary), None)),
+                    Err(BackupError::Repository(error)) if error.is_out_of_reach() => chain(&error),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(ReachError::Refused(why)) => return Err(ReachError::Refused(why).into()),
+            Err(error) => error.to_string(),
+        };
+        if self.place.is_cancelled() {
+            return Err(ReachError::Unreached(unreached).into());
+        }
+        match self.spooling.store(&request) {
+            Ok((summary, waiting)) => {
+                self.memory.with(|runs| runs.spool = waiting);
+                tracing::warn!("job {}: the point is spooled: {unreached}", job.name);
+                let missing = job::missed_by(&summary);
+                Ok(Made::Spooled(
+                    missing.map_or(unreached.clone(), |missing| format!("{unreached}; {missing}")),
+                ))
+            }
+            Err(source) => Err(JobError::NotSpooled { unreached, source: Box::new(source) }),
+        }
+    }
+
+    fn drain_is_due(&self) -> bool {
+        self.group().is_none() && self.drain.0 <= Instant::now() && self.spooling.is_there()
+    }
+
+    /// Looks whether a server is there that takes what waits.
+    fn drain_idle(&mut self) -> io::Result<()> {
+        let (_, wait) = self.drain;
+        match self.spooling.servers.try_all() {
+            Ok(repository) => self.drain_to(&repository),
+            Err(error) => tracing::debug!("{error}"),
+        }
+        self.drain = (Instant::now() + jittered(wait), (wait * 2).min(DRAIN_MAX));
+        self.memory.write()
+    }
+
+    /// Brings what waits in the spool to a server.
+    fn drain_to(&mut self, repository: &Repository) {
+        let (jobs, host) = (&self.config.jobs, &self.place.host);
+        let mut points = 0;
+        let waiting = self.spooling.drain(repository, &mut |draft, id| {
+            points += 1;
+            let captured = timestamp(draft.captured);
+            tracing::info!("the point of {} of {captured:.0} was brought to the server", draft.series);
+            let Some(job) = jobs.iter().find(|job| job::series(job, host) == draft.series.as_str()) else {
+                return;
+            };
+            self.memory.with(|runs| {
+                let remembered = runs.jobs.entry(job.name.clone()).or_default();
+                remembered.acknowledged = remembered.acknowledged.max(Some(captured));
+                remembered.snapshot = Some(id.to_string());
+                // The point of an earlier run says nothing of how the last one went.
+                let is_of_last = remembered.begun.is_some_and(|begun| begun <= captured);
+                if is_of_last && remembered.outcome == Some(Outcome::Spooled) {
+                    let missing = match draft.status {
+                        Status::Complete => 0,
+                        Status::Partial { unreadable } => unreadable,
+                    };
+                    remembered.outcome =
+                        Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
+                    remembered.message = job::missed(missing, None);
+                }
+            });
+        });
+        if points > 0 {
+            let waiting = waiting.as_ref().map_or(0, |waiting| waiting.points);
+            self.tell(Event::Brought { points, waiting });
+        }
+        self.memory.with(|runs| runs.spool = waiting);
+        self.drain = (Instant::now(), DRAIN_FIRST);
+    }
+
+    fn tell(&self, event: Event) {
+        // Whoever listens listens until all lanes have ended.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Remembers how a run that began then has ended.
+fn remember(remembered: &mut Remembered, begun: Timestamp, outcome: job::Outcome) {
+    match outcome {
+        Ok((Made::Acknowledged(summary, complaint), message)) => {
+            let missing = summary.unreadable_count + summary.inconsistent_count;
+            remembered.outcome = Some(if missing == 0 { Outcome::Complete } else { Outcome::Partial });
+            remembered.message = complaint.or(message).or_else(|| job::missed_by(&summary));
+            remembered.acknowledged = Some(begun);
+            remembered.snapshot = summary.snapshot.map(|id| id.to_string());
+        }
+        Ok((Made::Spooled(why), message)) => {
+            remembered.outcome = Some(Outcome::Spooled);
+            remembered.message = Some(message.map_or(why.clone(), |message| format!("{why}; {message}")));
+        }
+        Err(error) => {
+            remembered.outcome = Some(Outcome::Failed);
+            remembered.message = Some(chain(&error));
+        }
+    }
+}
