@@ -1,6 +1,7 @@
 //! Hooks: commands around a job, each with a time limit.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::process::ExitStatus;
@@ -63,7 +64,8 @@ pub enum HookError {
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Hook {
-    /// Runs the command to its end. It sees `variables`, and none of those that hold secrets.
+    /// Runs the command to its end. It sees `variables`, and none of those that hold secrets; what it prints goes to
+    /// standard error.
     ///
     /// # Errors
     /// [`HookError`] when it fails or takes too long.
@@ -71,6 +73,9 @@ impl Hook {
         let failed = |source| HookError::NotRun { line: self.line.clone(), source };
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(&self.line).stdin(Stdio::null()).process_group(0);
+        // What the agent itself prints is for programs to read.
+        let beside = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
+        command.stdout(beside);
         for name in passphrase::variables() {
             command.env_remove(name);
         }
