@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod machine;
 pub mod observe;
 pub mod registry;
 pub mod tls;
@@ -15,3 +16,4 @@ pub mod command;
 
 pub use listen::ListenError;
 pub use listen::Server;
+pub use machine::Machine;

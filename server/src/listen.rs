@@ -9,10 +9,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 use std::time::Instant;
-use std::time::SystemTime;
 
-use farkeep_engine::Clock;
-use farkeep_engine::SystemClock;
 use farkeep_protocol::identity::PublicKey;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -32,6 +29,7 @@ use crate::bridge::Repositories;
 use crate::bridge::survey;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::machine::Machine;
 use crate::observe::ClockWatch;
 use crate::observe::Event;
 use crate::observe::Queue;
@@ -91,14 +89,23 @@ impl Server {
     /// # Errors
     /// [`ListenError`].
     pub async fn start(data: &Path, config: Config) -> Result<Self, ListenError> {
+        Self::start_on(Machine::default(), data, config).await
+    }
+
+    /// As [`start`](Self::start), with the time and the disks of that machine.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn start_on(machine: Machine, data: &Path, config: Config) -> Result<Self, ListenError> {
         config.check()?;
         let folder = Folder::open(data);
         let seed = folder.seed()?;
         let lock = folder.lock()?;
         let (acceptor, key) = tls::acceptor(&seed)?;
         let config = Arc::new(config);
-        let watching =
-            Watching::start(folder.path(), Arc::clone(&config)).await.map_err(ListenError::Events)?;
+        let clock = Arc::clone(&machine.clock);
+        let watching = Watching::start(folder.path(), Arc::clone(&config), clock).await;
+        let watching = watching.map_err(ListenError::Events)?;
         let observer = &watching.observer;
         let queue = |queue| observer.counters.queue(queue).clone();
         let pool = Pool::new(config.limits.threads, queue(Queue::Repositories));
@@ -108,7 +115,7 @@ impl Server {
             accounts: Accounts::new(folder.clone(), Arc::clone(&config), observer.recorder.clone()),
             repositories: Repositories::start(
                 &folder,
-                Arc::clone(&config),
+                (Arc::clone(&config), machine.clone()),
                 pool.clone(),
                 Arc::clone(observer),
             ),
@@ -129,8 +136,8 @@ impl Server {
         let ticking = tokio::spawn(tick(Arc::clone(&house)));
         let looking = survey(
             folder.repositories(),
+            (Arc::clone(&house.config), machine),
             house.pool.clone(),
-            Arc::clone(&house.config),
             Arc::clone(&house.observer),
         );
         tokio::spawn(looking);
@@ -180,7 +187,7 @@ impl Server {
 async fn tick(house: Arc<House>) {
     let mut ticks = interval(house.config.deadlines.registry);
     let jump = house.config.alerts.clock_jump;
-    let mut clock = ClockWatch::new(jump, SystemTime::now(), Instant::now());
+    let mut clock = ClockWatch::new(jump, house.observer.now(), Instant::now());
     let mut revoked: HashSet<PublicKey> = revoked(&house).into_iter().map(|(key, _)| key).collect();
     loop {
         ticks.tick().await;
@@ -191,10 +198,10 @@ async fn tick(house: Arc<House>) {
             Ok(Ok(false)) | Err(_) => {}
         }
         note(&house).await;
-        if let Some(seconds) = clock.look(SystemTime::now(), Instant::now()) {
+        if let Some(seconds) = clock.look(house.observer.now(), Instant::now()) {
             house.observer.recorder.raise(Event::ClockJumped { seconds });
         }
-        house.observer.look_at_points(&house.config.alerts, SystemClock.now());
+        house.observer.look_at_points(&house.config.alerts);
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::time::Time;
+use farkeep_engine::Clock;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -52,8 +53,8 @@ pub fn log() {
 }
 
 /// All that is known of the server by whoever watches it.
-#[derive(Debug)]
 pub(crate) struct Observer {
+    clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
     pub(crate) recorder: Recorder,
     /// Of every repository that was seen since the server began.
@@ -72,13 +73,19 @@ pub(crate) struct Health {
 }
 
 impl Observer {
-    pub(crate) fn new(recorder: Recorder) -> Self {
+    pub(crate) fn new(recorder: Recorder, clock: Arc<dyn Clock>) -> Self {
         Self {
+            clock,
             counters: Counters::default(),
             recorder,
             repositories: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         }
+    }
+
+    /// The time, as the server has it.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// The figures of a repository, which stay when it is closed.
@@ -106,19 +113,19 @@ impl Observer {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn metrics(&self, now: Time) -> String {
+    pub(crate) fn metrics(&self) -> String {
         let mut text = text::Text::default();
         self.counters.write(&mut text);
         self.recorder.write(&mut text);
-        figures::write(&self.all(), now, &mut text);
+        figures::write(&self.all(), self.now(), &mut text);
         text.finish()
     }
 
     /// Raises an event for each series whose newest point has become too old.
-    pub(crate) fn look_at_points(&self, alerts: &Alerts, now: Time) {
+    pub(crate) fn look_at_points(&self, alerts: &Alerts) {
         let Some(limit_seconds) = alerts.point_age else { return };
         for (repository, figures) in self.all() {
-            for (series, age_seconds) in figures.grown_old(limit_seconds, now) {
+            for (series, age_seconds) in figures.grown_old(limit_seconds, self.now()) {
                 let repository = repository.clone();
                 self.recorder.raise(Event::PointOld { repository, series, age_seconds, limit_seconds });
             }

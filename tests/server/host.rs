@@ -7,6 +7,7 @@ use std::time::Duration;
 use farkeep_protocol::hello::Role;
 use farkeep_protocol::hello::Token;
 use farkeep_protocol::identity::PublicKey;
+use farkeep_server::Machine;
 use farkeep_server::Server;
 use farkeep_server::config::Config;
 use farkeep_server::registry::Client;
@@ -54,9 +55,14 @@ pub(crate) fn config() -> Config {
 impl Host {
     /// A server that nobody has used.
     pub(crate) async fn bare(config: Config) -> Self {
+        Self::bare_on(Machine::default(), config).await
+    }
+
+    async fn bare_on(machine: Machine, config: Config) -> Self {
         let root = TempDir::new().expect("a temporary folder can be made");
         Folder::create(root.path()).expect("made");
-        Self::over(root, config).await
+        let server = Server::start_on(machine, root.path(), config).await.expect("it starts");
+        Self { server, root }
     }
 
     /// A server over the data folder of another one that was stopped.
@@ -67,7 +73,12 @@ impl Host {
 
     /// A server with the repository `main`, its keeper, two agents and a reader.
     pub(crate) async fn new(config: Config) -> Self {
-        let host = Self::bare(config).await;
+        Self::on(Machine::default(), config).await
+    }
+
+    /// The same with the time and the disks of that machine.
+    pub(crate) async fn on(machine: Machine, config: Config) -> Self {
+        let host = Self::bare_on(machine, config).await;
         host.know(KEEPER, "keeper", Role::Keeper, &["main"]).await;
         host.know(AGENT, "web-1", Role::Agent, &["main"]).await;
         host.know(OTHER, "web-2", Role::Agent, &["main"]).await;

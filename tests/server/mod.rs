@@ -7,6 +7,7 @@ pub(crate) mod peer;
 mod groups;
 mod keeping;
 mod limits;
+mod machine;
 mod resume;
 mod story;
 mod watching;

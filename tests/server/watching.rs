@@ -25,12 +25,12 @@ async fn said(address: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8(answer).expect("text")
 }
 
-async fn page(address: SocketAddr, path: &str) -> String {
+pub(super) async fn page(address: SocketAddr, path: &str) -> String {
     said(address, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await
 }
 
 /// The value of one sample.
-async fn sample(host: &Host, name: &str) -> Option<f64> {
+pub(super) async fn sample(host: &Host, name: &str) -> Option<f64> {
     let page = page(host.observe(), "/metrics").await;
     let (head, body) = page.split_once("\r\n\r\n").expect("a head and a body");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -47,12 +47,12 @@ async fn samples<const N: usize>(host: &Host, names: [&str; N]) -> [Option<f64>;
 }
 
 /// The events that were written down, by name.
-fn events(host: &std::path::Path) -> Vec<serde_json::Value> {
+pub(super) fn events(host: &std::path::Path) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(host.join("events")).expect("it is there");
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-fn of<'e>(events: &'e [serde_json::Value], name: &str) -> Vec<&'e serde_json::Value> {
+pub(super) fn of<'e>(events: &'e [serde_json::Value], name: &str) -> Vec<&'e serde_json::Value> {
     events.iter().filter(|event| event["event"] == name).collect()
 }
 

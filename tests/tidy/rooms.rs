@@ -53,7 +53,7 @@ const HOUSES: [House; 5] = [
     },
     House {
         folder: "server/src",
-        rooms: &["config", "observe", "registry", "tls", "bridge", "session", "listen", "command"],
+        rooms: &["config", "machine", "observe", "registry", "tls", "bridge", "session", "listen", "command"],
     },
     House {
         folder: "client/src",

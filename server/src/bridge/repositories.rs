@@ -15,8 +15,6 @@ use farkeep_codec::key::Slot;
 use farkeep_codec::parameters::Parameters;
 use farkeep_engine::Access;
 use farkeep_engine::Engine;
-use farkeep_engine::IndexKind;
-use farkeep_engine::Options;
 use farkeep_engine::SlotId;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::RealDisk;
@@ -37,6 +35,7 @@ use super::Reply;
 use super::committer;
 use super::repository::Repository;
 use crate::config::Config;
+use crate::machine::Machine;
 use crate::observe::Observer;
 use crate::registry::Folder;
 
@@ -63,11 +62,17 @@ enum Message {
 
 impl Repositories {
     /// Starts the task.
-    pub(crate) fn start(folder: &Folder, config: Arc<Config>, pool: Pool, observer: Arc<Observer>) -> Self {
+    pub(crate) fn start(
+        folder: &Folder,
+        (config, machine): (Arc<Config>, Machine),
+        pool: Pool,
+        observer: Arc<Observer>,
+    ) -> Self {
         let (sender, messages) = mpsc::unbounded_channel();
         let owner = Owner {
             folder: folder.repositories(),
             config,
+            machine,
             pool,
             observer,
             sender: sender.downgrade(),
@@ -101,6 +106,7 @@ fn stopping() -> Failure {
 struct Owner {
     folder: PathBuf,
     config: Arc<Config>,
+    machine: Machine,
     pool: Pool,
     observer: Arc<Observer>,
     sender: mpsc::WeakUnboundedSender<Message>,
@@ -186,12 +192,13 @@ impl Owner {
         // What the first one asked for is done; the rest then find it open.
         waiting.insert(0, (How::Open, reply));
         let (folder, config, pool) = (self.folder.join(&name), Arc::clone(&self.config), self.pool.clone());
-        let (sender, observer) = (self.sender.clone(), Arc::clone(&self.observer));
+        let (machine, sender, observer) =
+            (self.machine.clone(), self.sender.clone(), Arc::clone(&self.observer));
         tokio::spawn(async move {
             let quota = config.quotas.repository(&name);
             let work = {
                 let name = name.clone();
-                move || Repository::new(&name, open(&folder, &how)?, quota, observer).map(Arc::new)
+                move || Repository::new(&name, open(&machine, &folder, &how)?, quota, observer).map(Arc::new)
             };
             let result = pool.run(work).await.and_then(|result| result);
             if let Some(sender) = sender.upgrade() {
@@ -280,21 +287,21 @@ fn lease(opened: &mut Opened, name: &str, sender: &mpsc::WeakUnboundedSender<Mes
 }
 
 /// Opens or makes the repository in a folder. Blocks.
-fn open(folder: &Path, how: &How) -> Result<Engine, Failure> {
+fn open(machine: &Machine, folder: &Path, how: &How) -> Result<Engine, Failure> {
     let random = |error| Failure::new(Code::INTERNAL, format!("the system has no random numbers: {error}"));
-    let options = Options::new(IndexKind::Rocks(folder.join("index"))).map_err(random)?;
+    let options = machine.options(folder).map_err(random)?;
     match how {
         How::Open => {
-            let disk = RealDisk::open(folder, Backend::Auto)?;
+            let disk = machine.disk(RealDisk::open(folder, Backend::Auto)?);
             let access = Access::Write { holder: holder() };
-            Ok(Engine::open(Arc::new(disk), access, options)?)
+            Ok(Engine::open(disk, access, options)?)
         }
         How::Create { parameters, slot, slot_bytes } => {
             let malformed = |what: &str| Failure::new(Code::MALFORMED, format!("these are no {what}"));
             Parameters::parse(parameters).map_err(|_| malformed("parameters"))?;
             Slot::parse(slot_bytes).map_err(|_| malformed("bytes of a key slot"))?;
-            let disk = RealDisk::create(folder, Backend::Auto)?;
-            let engine = Engine::create(Arc::new(disk), parameters, (*slot, slot_bytes), options)?;
+            let disk = machine.disk(RealDisk::create(folder, Backend::Auto)?);
+            let engine = Engine::create(disk, parameters, (*slot, slot_bytes), options)?;
             sync_parent(folder)
                 .map_err(|error| Failure::new(Code::STORAGE_FAILED, format!("cannot sync: {error}")))?;
             Ok(engine)

@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use farkeep_engine::Access;
 use farkeep_engine::Engine;
-use farkeep_engine::IndexKind;
-use farkeep_engine::Options;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::RealDisk;
 use farkeep_protocol::fault::Code;
@@ -18,20 +16,26 @@ use farkeep_protocol::field::Name;
 use super::Failure;
 use super::Pool;
 use crate::config::Config;
+use crate::machine::Machine;
 use crate::observe::Figures;
 use crate::observe::Observer;
 
 /// Looks into all repositories, one after the other, so that a point that is too old is seen by a server that was only
 /// just started.
-pub(crate) async fn survey(folder: PathBuf, pool: Pool, config: Arc<Config>, observer: Arc<Observer>) {
+pub(crate) async fn survey(
+    folder: PathBuf,
+    (config, machine): (Arc<Config>, Machine),
+    pool: Pool,
+    observer: Arc<Observer>,
+) {
     let names = match names(&folder) {
         Ok(names) => names,
         Err(error) => return tracing::warn!(%error, "the repositories cannot be listed"),
     };
     for name in names {
-        let path = folder.join(&name);
+        let (machine, path) = (machine.clone(), folder.join(&name));
         let figures = observer.repository(&name, config.quotas.repository(&name));
-        let looked = pool.run(move || look(&path, &figures)).await.and_then(|looked| looked);
+        let looked = pool.run(move || look(&machine, &path, &figures)).await.and_then(|looked| looked);
         if let Err(failure) = looked {
             tracing::warn!(repository = %name, %failure, "a repository cannot be looked into");
         }
@@ -44,11 +48,11 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names.filter(|name| Name::new(name).is_ok()).collect())
 }
 
-fn look(folder: &Path, figures: &Figures) -> Result<(), Failure> {
+fn look(machine: &Machine, folder: &Path, figures: &Figures) -> Result<(), Failure> {
     let random = |error| Failure::new(Code::INTERNAL, format!("the system has no random numbers: {error}"));
-    let options = Options::new(IndexKind::Rocks(folder.join("index"))).map_err(random)?;
-    let disk = RealDisk::open(folder, Backend::Auto)?;
-    let engine = Engine::open(Arc::new(disk), Access::Read, options)?;
+    let options = machine.options(folder).map_err(random)?;
+    let disk = machine.disk(RealDisk::open(folder, Backend::Auto)?);
+    let engine = Engine::open(disk, Access::Read, options)?;
     report(&engine, engine.usage()?.bytes, figures);
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use std::time::Instant;
-use std::time::SystemTime;
+
+use farkeep_codec::time::Time;
 
 #[cfg(test)]
 mod tests;
@@ -11,22 +12,21 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
     limit: Duration,
-    last: (SystemTime, Instant),
+    last: (Time, Instant),
 }
 
 impl ClockWatch {
-    pub(crate) fn new(limit: Duration, wall: SystemTime, steady: Instant) -> Self {
+    pub(crate) fn new(limit: Duration, wall: Time, steady: Instant) -> Self {
         Self { limit, last: (wall, steady) }
     }
 
     /// By how many seconds the clock went too far since the last look, if they are too many; backwards they are
     /// negative. A machine that slept has jumped.
-    pub(crate) fn look(&mut self, wall: SystemTime, steady: Instant) -> Option<f64> {
+    pub(crate) fn look(&mut self, wall: Time, steady: Instant) -> Option<f64> {
         let passed = steady.saturating_duration_since(self.last.1).as_secs_f64();
-        let shown = match wall.duration_since(self.last.0) {
-            Ok(forward) => forward.as_secs_f64(),
-            Err(backward) => -backward.duration().as_secs_f64(),
-        };
+        let (now, last) = (wall.nanoseconds(), self.last.0.nanoseconds());
+        let moved = Duration::from_nanos(now.abs_diff(last)).as_secs_f64();
+        let shown = if now < last { -moved } else { moved };
         self.last = (wall, steady);
         let jump = shown - passed;
         (jump.abs() >= self.limit.as_secs_f64()).then_some(jump)

@@ -6,8 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farkeep_engine::Clock;
-use farkeep_engine::SystemClock;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
@@ -109,7 +107,7 @@ fn answer(head: &[u8], observer: &Observer) -> Page {
     }
     match target.split('?').next() {
         Some("/metrics") => {
-            let body = observer.metrics(SystemClock.now());
+            let body = observer.metrics();
             Page { status: "200 OK", kind: "text/plain; version=0.0.4; charset=utf-8", body }
         }
         Some("/health") => {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use farkeep_engine::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -18,7 +19,6 @@ use super::page;
 use crate::config::Config;
 
 /// The observer of a server that runs.
-#[derive(Debug)]
 pub(crate) struct Watching {
     pub(crate) observer: Arc<Observer>,
     /// Where the pages are, if they are.
@@ -34,7 +34,7 @@ impl Watching {
     ///
     /// # Errors
     /// If events cannot be written down.
-    pub(crate) async fn start(folder: &Path, config: Arc<Config>) -> io::Result<Self> {
+    pub(crate) async fn start(folder: &Path, config: Arc<Config>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (recorder, notes) = Recorder::new();
         let (notifier, telling) = match config.notify.is_empty() {
             true => (None, None),
@@ -45,7 +45,7 @@ impl Watching {
             }
         };
         Journal::open(folder)?.record(&recorder, notes, notifier)?;
-        let observer = Arc::new(Observer::new(recorder));
+        let observer = Arc::new(Observer::new(recorder, clock));
         let (mut address, mut answering) = (None, None);
         match TcpListener::bind(config.observe).await {
             Ok(listener) => {

@@ -2,8 +2,6 @@
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::time::Time;
-use farkeep_engine::Clock;
-use farkeep_engine::SystemClock;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Fault;
 use farkeep_protocol::fault::Refused;
@@ -89,8 +87,8 @@ impl Answer {
         Self::Plain(FromServer::Goodbye(Goodbye { reason }))
     }
 
-    pub(super) fn heartbeat() -> Self {
-        Self::Plain(FromServer::Heartbeat(Heartbeat { time: SystemClock.now() }))
+    pub(super) fn heartbeat(time: Time) -> Self {
+        Self::Plain(FromServer::Heartbeat(Heartbeat { time }))
     }
 
     /// What it is; `None` if it is no message.

@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use farkeep_codec::layout::Malformed;
-use farkeep_codec::time::Time;
-use farkeep_engine::Clock;
 use farkeep_engine::SlotId;
-use farkeep_engine::SystemClock;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Fault;
 use farkeep_protocol::field::JournalHash;
@@ -313,7 +310,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
     ) -> Result<(), Turned> {
         let is_stripe = matches!(greeting.purpose, Purpose::Stripe(_));
         let credit_requests = if is_stripe { 0 } else { self.house.config.limits.session_requests };
-        let time: Time = SystemClock.now();
+        let time = self.house.observer.now();
         let version = greeting.version;
         self.say(&Welcome {
             version,

@@ -304,7 +304,7 @@ async fn write<W: AsyncWrite + Unpin>(
             Ok(None) => return Ending::Cut,
             Err(_) => {
                 writer.shrink();
-                Answer::heartbeat()
+                Answer::heartbeat(observer.now())
             }
         };
         let mut next = Some(answer);

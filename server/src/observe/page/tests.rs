@@ -1,3 +1,4 @@
+use farkeep_engine::SystemClock;
 use tokio::io::duplex;
 
 use super::*;
@@ -5,7 +6,7 @@ use crate::config::Quota;
 use crate::observe::Recorder;
 
 fn observer() -> Observer {
-    Observer::new(Recorder::new().0)
+    Observer::new(Recorder::new().0, Arc::new(SystemClock))
 }
 
 fn status(head: &str) -> String {
