@@ -29,6 +29,7 @@ use super::watching::events;
 use super::watching::of;
 use super::watching::page;
 use super::watching::sample;
+use super::watching::written;
 
 /// A server with the repository `main` on a disk that does what it is told.
 async fn on_disk() -> (Host, SimulatedDisk) {
@@ -172,16 +173,13 @@ async fn a_clock_that_jumps_raises_an_event_in_both_directions() {
     let clock = Arc::new(ManualClock::new(after(0)));
     let machine = Machine { clock: clock.clone(), ..Machine::default() };
     let host = Host::on(machine, config()).await;
-    let written = host.folder().path().join("events");
     let mut received = Vec::new();
     let mut session = host.session(AGENT).await;
     let (objects, root) = make::tree(1, 2, 500);
     session.store(&objects).await.expect("it goes on");
     for (jumps, seconds) in [(1, 3_600), (2, -7_200)] {
         clock.set(after(seconds));
-        while fs::read_to_string(&written).expect("it is there").matches("\"clock-jumped\"").count() < jumps {
-            tokio::task::yield_now().await;
-        }
+        written(&host, "clock-jumped", jumps).await;
         let record = make::record(make::draft(&format!("web-1:/{jumps}"), root), AGENT);
         let commit = session.commit(&record).await;
         let answered = session.until(commit).await.expect("it goes on");

@@ -48,7 +48,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// Beyond this a test has hung. No test measures it.
-const HUNG: Duration = Duration::from_secs(60);
+pub(crate) const HUNG: Duration = Duration::from_secs(60);
 
 /// The public key of the client with this seed.
 pub(crate) fn public(seed: [u8; 32]) -> PublicKey {

@@ -9,11 +9,13 @@ use farkeep_server::config::Quota;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::host::AGENT;
 use super::host::Host;
 use super::host::config;
 use super::make;
+use super::peer::HUNG;
 
 /// What came back for these bytes; nothing if the connection was cut.
 async fn said(address: SocketAddr, bytes: &[u8]) -> String {
@@ -44,6 +46,18 @@ async fn samples<const N: usize>(host: &Host, names: [&str; N]) -> [Option<f64>;
         *value = sample(host, name).await;
     }
     values
+}
+
+/// Waits until an event of that name was written down so many times.
+pub(super) async fn written(host: &Host, name: &str, times: usize) {
+    let path = host.folder().path().join("events");
+    let written = async {
+        while fs::read_to_string(&path).expect("it is there").matches(&format!("\"{name}\"")).count() < times
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(HUNG, written).await.unwrap_or_else(|_| panic!("{name} is not written {times} times"));
 }
 
 /// The events that were written down, by name.
@@ -192,10 +206,7 @@ async fn a_servers_life_is_written_down_and_told() {
     let token = host.token("web-1", Role::Agent, &["main"]);
     host.peer(AGENT).await.enroll(&token, "web").await.expect("the token is good");
     host.revoke(AGENT);
-    let written = host.folder().path().join("events");
-    while !fs::read_to_string(&written).expect("it is there").contains("\"revoked\"") {
-        tokio::task::yield_now().await;
-    }
+    written(&host, "revoked", 1).await;
     let folder = host.stop().await;
     let events = events(folder.path());
     let names: Vec<_> = events.iter().map(|event| event["event"].as_str().expect("a name")).collect();
@@ -221,11 +232,8 @@ async fn a_point_that_is_too_old_is_seen_by_a_server_that_was_just_started() {
     let mut config = config();
     config.alerts.point_age = Some(0);
     let host = Host::over(folder, config).await;
-    let written = host.folder().path().join("events");
     // It becomes a second old sooner or later.
-    while !fs::read_to_string(&written).expect("it is there").contains("\"point-old\"") {
-        tokio::task::yield_now().await;
-    }
+    written(&host, "point-old", 1).await;
     let folder = host.stop().await;
     let events = events(folder.path());
     let [event] = of(&events, "point-old")[..] else { panic!("not one in {events:?}") };
