@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::kill::Seed;
 use crate::remote::site::Site;
 use crate::world::Item;
 use crate::world::Manifest;
 use crate::world::Program;
 use crate::world::Random;
+use crate::world::Seed;
 use crate::world::Tree;
 use crate::world::make;
 

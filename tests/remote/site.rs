@@ -14,6 +14,7 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering;
 
+use farkeep_server::observe::LOG;
 use rustix::process::Pid;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -64,9 +65,22 @@ impl Site {
         site
     }
 
+    /// A server over the data of another one that has ended. It does not run yet.
+    pub(crate) fn over(data: TempDir, more: &str) -> Self {
+        let site = Self { data, port: free_port(), process: None };
+        let listen = format!("listen = \"127.0.0.1:{}\"\n", site.port);
+        fs::write(site.config(), listen).expect("there is room");
+        site.configure(more);
+        site
+    }
+
+    fn config(&self) -> PathBuf {
+        self.data.path().join("farkeepd.toml")
+    }
+
     /// Has the server show its metrics on a port that nobody else asks for.
     fn configure(&self, more: &str) {
-        let path = self.data.path().join("farkeepd.toml");
+        let path = self.config();
         let config = fs::read_to_string(&path).expect("init wrote it");
         fs::write(path, format!("{config}observe = \"127.0.0.1:0\"\n{more}")).expect("there is room");
     }
@@ -74,6 +88,8 @@ impl Site {
     /// Starts the server, and waits until it listens.
     pub(crate) fn start(&mut self) {
         let mut serve = self.command("serve");
+        // What it says of every connection would bury what a failing test says.
+        serve.env(LOG, "error");
         let mut process = serve.stdout(Stdio::piped()).spawn().expect("the program was built");
         let mut line = String::new();
         let output = process.stdout.take().expect("it was asked for a pipe");
