@@ -20,7 +20,11 @@ fn cuts(recorded: &Recorded, offsets: &[usize]) -> Vec<Vec<Plan>> {
 async fn a_session_that_is_cut_at_any_byte_goes_on() {
     for recorded in recorded().await {
         let plans = cuts(&recorded, &recorded.offsets(1));
-        expect_all_kept(&patient(), &plans, After::Resumes).await;
+        let connections = expect_all_kept(&patient(), &plans, After::Resumes).await;
+        // The last bytes are a goodbye, without which a client can be done; and a line may carry a few less than were recorded.
+        let cut = connections.iter().filter(|count| **count > 1).count();
+        assert_eq!(connections.len(), recorded.length + 1);
+        assert!(cut * 10 > recorded.length * 9, "{cut} of {} were cut", recorded.length);
     }
 }
 
