@@ -5,7 +5,7 @@ mod errand;
 mod harm;
 mod kill;
 mod program;
-mod proxy;
+pub(crate) mod proxy;
 mod rounds;
 mod stripes;
 mod trial;

@@ -26,8 +26,13 @@ use farkeep_protocol::message::RemoveSlot;
 use farkeep_protocol::message::Slots;
 use farkeep_protocol::message::Usage;
 use farkeep_protocol::message::Verify;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::end;
+use crate::chaos::proxy::Proxy;
 use crate::server::host::AGENT;
 use crate::server::host::Host;
 use crate::server::host::KEEPER;
@@ -35,8 +40,11 @@ use crate::server::host::OTHER;
 use crate::server::host::READER;
 use crate::server::host::config;
 use crate::server::make;
+use crate::server::peer::HUNG;
 use crate::server::peer::Over;
+use crate::server::peer::Peer;
 use crate::server::peer::Session;
+use crate::server::peer::resume;
 
 /// The agent's session, where there is something to steal and to delete.
 async fn thief(host: &Host) -> (Session, farkeep_codec::id::ObjectId, farkeep_codec::id::SnapshotId) {
@@ -218,5 +226,42 @@ async fn a_repository_that_was_taken_away() {
     let mut agent = host.session(AGENT).await;
     host.know(AGENT, "web-1", Role::Agent, &["elsewhere"]).await;
     assert_eq!(agent.peer.end().await, Over::Fault(Code::REPOSITORY_UNKNOWN));
+    end(host).await;
+}
+
+/// Somebody on the line kept all that an agent sent, and sends it once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_recorded_is_not_had_twice() {
+    let host = Host::new(config()).await;
+    let proxy = Proxy::start(host.address(), vec![]).await;
+    let mut peer = Peer::connect(proxy.address(), host.key(), AGENT).await.expect("it connects");
+    let name = peer.hello_new().await.session;
+    peer.open("main").await.expect("it is open to this client");
+    let mut session = Session::over(peer);
+    let (objects, root) = make::tree(1, 3, 500);
+    session.store(&objects).await.expect("it goes on");
+    let commit = session.commit(&make::record(make::draft("web-1:/", root), AGENT)).await;
+    assert!(session.until(commit).await.expect("it goes on").committed().is_some());
+    session.leave().await;
+    let (recorded, answers) = proxy.seen();
+
+    let mut again = TcpStream::connect(host.address()).await.expect("it listens");
+    // The server ends it before it has read all of it.
+    drop(again.write_all(&recorded).await);
+    let mut answer = Vec::new();
+    drop(timeout(HUNG, again.read_to_end(&mut answer)).await.expect("it is ended"));
+    assert!(answer.len() < answers.len(), "no more than what a stranger hears");
+    // Nor is the session to be had by its name, not even by whose it was.
+    for seed in [AGENT, OTHER] {
+        let resumed = resume(host.peer(seed).await, name).await.err();
+        assert_eq!(resumed, Some(Over::Fault(Code::SESSION_UNKNOWN)));
+    }
+    let mut reader = host.session(READER).await;
+    let sequence = reader.number();
+    let prefix = Text::new("").expect("short");
+    reader.peer.send(&List { sequence, newest: 0, prefix }).await.expect("sent");
+    let answered = reader.until(sequence).await.expect("it goes on");
+    assert_eq!(answered.all.iter().filter(|came| came.kind == Kind::Listed).count(), 1);
+    reader.leave().await;
     end(host).await;
 }
