@@ -18,6 +18,7 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 use thiserror::Error;
+use ureq::http::Uri;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,10 @@ pub struct Config {
     pub observe: SocketAddr,
     /// A command with its arguments that is run for each event, with the event on its input.
     pub notify: Vec<String>,
+    /// An address, `http:` or `https:`, to which each event is posted.
+    pub webhook: Option<String>,
+    /// Certificates in PEM that are trusted there.
+    pub webhook_roots: PathBuf,
     /// How many, and how much memory for them.
     pub limits: Limits,
     /// How long.
@@ -199,6 +204,8 @@ impl Default for Config {
             public_host: None,
             observe: SocketAddr::from(([127, 0, 0, 1], OBSERVE_PORT)),
             notify: Vec::new(),
+            webhook: None,
+            webhook_roots: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             rates: Rates::default(),
@@ -312,6 +319,9 @@ impl Config {
         if self.notify.first().is_some_and(String::is_empty) {
             return unfit("notify must begin with the name of a program".to_owned());
         }
+        if self.webhook.as_ref().is_some_and(|url| !is_web_address(url)) {
+            return unfit("webhook must be an address that begins with http:// or https://".to_owned());
+        }
         for quota in self.quotas.all() {
             if quota.soft_bytes.zip(quota.hard_bytes).is_some_and(|(soft, hard)| soft > hard) {
                 return unfit("soft_bytes of a quota must not be above its hard_bytes".to_owned());
@@ -319,6 +329,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn is_web_address(text: &str) -> bool {
+    let uri = text.parse::<Uri>();
+    uri.is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
 }
 
 /// Least bytes that a session may have under way.

@@ -39,6 +39,7 @@ mod notify;
 mod page;
 mod text;
 mod watching;
+mod webhook;
 #[cfg(test)]
 mod tests;
 

@@ -40,6 +40,8 @@ fn a_misspelt_key_and_a_value_that_cannot_work_are_refused() {
         "[deadlines]\nheartbeat = 60",
         "[deadlines]\nresume = -1",
         "notify = ['']",
+        "webhook = 'alerts.example.org/farkeep'",
+        "webhook = 'ftp://alerts.example.org'",
         "[alerts]\nclock_jump = 0",
         "[quotas.each_client]\nsoft_bytes = 2\nhard_bytes = 1",
     ] {

@@ -166,15 +166,15 @@ impl Journal {
         Ok(Self { folder: folder.to_owned(), file, bytes, bytes_max })
     }
 
-    /// Has a thread write down what is raised, and tell it to the notifier if there is one.
+    /// Has a thread write down what is raised, and tell it to the notifiers.
     pub(crate) fn record(
         self,
         recorder: &Recorder,
         notes: mpsc::Receiver<Note>,
-        notifier: Option<Notifier>,
+        notifiers: Vec<Notifier>,
     ) -> io::Result<()> {
         let lost = Arc::clone(&recorder.lost);
-        thread::Builder::new().name("events".to_owned()).spawn(move || run(self, notes, notifier, &lost))?;
+        thread::Builder::new().name("events".to_owned()).spawn(move || run(self, notes, notifiers, &lost))?;
         Ok(())
     }
 
@@ -195,7 +195,7 @@ fn open_file(folder: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(folder.join(FILE))
 }
 
-fn run(mut journal: Journal, mut notes: mpsc::Receiver<Note>, notifier: Option<Notifier>, lost: &AtomicU64) {
+fn run(mut journal: Journal, mut notes: mpsc::Receiver<Note>, notifiers: Vec<Notifier>, lost: &AtomicU64) {
     while let Some(note) = notes.blocking_recv() {
         match note {
             Note::Event(time, event) => {
@@ -205,16 +205,14 @@ fn run(mut journal: Journal, mut notes: mpsc::Receiver<Note>, notifier: Option<N
                     lost.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, line, "an event was not written down");
                 }
-                if let Some(notifier) = &notifier
-                    && notifier.tell(line).is_err()
-                {
+                for _behind in notifiers.iter().filter_map(|notifier| notifier.tell(line.clone()).err()) {
                     lost.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!("the command for events is too far behind");
+                    tracing::error!("whoever is told of events is too far behind");
                 }
             }
             Note::End(done) => {
                 // Whoever waited may have stopped waiting.
-                drop(notifier);
+                drop(notifiers);
                 let _heard = done.send(());
                 return;
             }

@@ -1,8 +1,7 @@
-//! Tells a command what happened: each event is a run of it, with the event as one line of JSON on its input.
-//!
-//! How a message goes out of the house is the command's business, so that no client of the web, with the trust in
-//! certificates that it needs, has to live in the server.
+//! Tells somebody what happened: a command, which is run for each event with the event as one line of JSON on its input, or
+//! an address of the web, to which that line is posted.
 
+use std::fmt;
 use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -15,44 +14,78 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+
+use super::webhook::Webhook;
 
 #[cfg(test)]
 mod tests;
 
-/// Events that wait for the command.
+/// Events that wait until somebody is told.
 const WAITING_MAX: usize = 64;
 
-/// Runs a command for each event, one after the other.
+/// Who is told.
+pub(crate) enum Listener {
+    /// A command with its arguments.
+    Command(Vec<String>),
+    /// An address of the web.
+    Webhook(Webhook),
+}
+
+/// Tells somebody of each event, one after the other.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     sender: mpsc::Sender<String>,
 }
 
 impl Notifier {
-    /// Begins, with a command and its arguments. Its runs that fail, or take longer than `limit`, are counted.
+    /// Begins. What fails, or takes longer than `limit`, is counted.
     pub(crate) fn start(
-        command: Vec<String>,
+        listener: Listener,
         limit: Duration,
         failed: Arc<AtomicU64>,
     ) -> (Self, JoinHandle<()>) {
         let (sender, mut lines) = mpsc::channel::<String>(WAITING_MAX);
         let running = tokio::spawn(async move {
             while let Some(line) = lines.recv().await {
-                let outcome = timeout(limit, run(&command, &line)).await;
-                let outcome = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                if let Err(error) = outcome {
+                if let Err(error) = listener.hear(line, limit).await {
                     failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%error, "the command was not told of an event");
+                    tracing::error!(%error, "{listener} was not told of an event");
                 }
             }
         });
         (Self { sender }, running)
     }
 
-    /// Has the command told, unless too much waits for it.
+    /// Has it told, unless too much waits.
     pub(super) fn tell(&self, line: String) -> Result<(), TrySendError<String>> {
         self.sender.try_send(line)
+    }
+}
+
+impl Listener {
+    async fn hear(&self, line: String, limit: Duration) -> io::Result<()> {
+        match self {
+            Self::Command(command) => {
+                let outcome = timeout(limit, run(command, &line)).await;
+                outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            Self::Webhook(webhook) => {
+                let webhook = webhook.clone();
+                let posted = spawn_blocking(move || webhook.post(&line, limit)).await;
+                posted.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Command(_) => "the command",
+            Self::Webhook(_) => "the webhook",
+        })
     }
 }
 

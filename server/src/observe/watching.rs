@@ -14,8 +14,10 @@ use super::Observer;
 use super::events::Event;
 use super::events::Journal;
 use super::events::Recorder;
+use super::notify::Listener;
 use super::notify::Notifier;
 use super::page;
+use super::webhook::Webhook;
 use crate::config::Config;
 
 /// The observer of a server that runs.
@@ -24,7 +26,7 @@ pub(crate) struct Watching {
     /// Where the pages are, if they are.
     pub(crate) address: Option<SocketAddr>,
     answering: Option<JoinHandle<()>>,
-    telling: Option<JoinHandle<()>>,
+    telling: Vec<JoinHandle<()>>,
     config: Arc<Config>,
 }
 
@@ -36,15 +38,13 @@ impl Watching {
     /// If events cannot be written down.
     pub(crate) async fn start(folder: &Path, config: Arc<Config>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (recorder, notes) = Recorder::new();
-        let (notifier, telling) = match config.notify.is_empty() {
-            true => (None, None),
-            false => {
-                let limit = config.deadlines.notify;
-                let (notifier, telling) = Notifier::start(config.notify.clone(), limit, recorder.lost());
-                (Some(notifier), Some(telling))
-            }
-        };
-        Journal::open(folder)?.record(&recorder, notes, notifier)?;
+        let (mut notifiers, mut telling) = (Vec::new(), Vec::new());
+        for listener in listeners(&config) {
+            let (notifier, running) = Notifier::start(listener, config.deadlines.notify, recorder.lost());
+            notifiers.push(notifier);
+            telling.push(running);
+        }
+        Journal::open(folder)?.record(&recorder, notes, notifiers)?;
         let observer = Arc::new(Observer::new(recorder, clock));
         let (mut address, mut answering) = (None, None);
         match TcpListener::bind(config.observe).await {
@@ -68,10 +68,10 @@ impl Watching {
     /// The server has ended: all events are written down, and the pages are gone.
     pub(crate) async fn stop(self) {
         self.observer.recorder.finish().await;
-        if let Some(mut telling) = self.telling {
+        for mut telling in self.telling {
             let last = timeout(self.config.deadlines.notify, &mut telling).await;
             if last.is_err() {
-                tracing::error!("the command was not told of the last events");
+                tracing::error!("somebody was not told of the last events");
                 telling.abort();
             }
         }
@@ -79,4 +79,14 @@ impl Watching {
             answering.abort();
         }
     }
+}
+
+/// Who is told of events.
+fn listeners(config: &Config) -> Vec<Listener> {
+    let command = (!config.notify.is_empty()).then(|| Listener::Command(config.notify.clone()));
+    let webhook = config
+        .webhook
+        .as_ref()
+        .map(|url| Listener::Webhook(Webhook { url: url.clone(), roots: config.webhook_roots.clone() }));
+    command.into_iter().chain(webhook).collect()
 }

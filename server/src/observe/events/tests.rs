@@ -66,7 +66,7 @@ fn whoever_follows_sees_every_line_once() {
 async fn what_is_raised_is_a_line_of_json() {
     let folder = folder();
     let (recorder, notes) = Recorder::new();
-    Journal::open(folder.path()).expect("opened").record(&recorder, notes, None).expect("a thread");
+    Journal::open(folder.path()).expect("opened").record(&recorder, notes, Vec::new()).expect("a thread");
     let whose = "client \"a\"\n".to_owned();
     recorder.raise(Event::QuotaSoft { whose: whose.clone(), used_bytes: 2, limit_bytes: 1 });
     recorder.finish().await;

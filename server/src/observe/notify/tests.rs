@@ -11,7 +11,7 @@ fn shell(script: &str) -> Vec<String> {
 /// What came of these lines: how many were not told.
 async fn failed(script: &str, limit: Duration, lines: &[&str]) -> u64 {
     let failed = Arc::default();
-    let (notifier, running) = Notifier::start(shell(script), limit, Arc::clone(&failed));
+    let (notifier, running) = Notifier::start(Listener::Command(shell(script)), limit, Arc::clone(&failed));
     for line in lines {
         notifier.tell((*line).to_owned()).expect("there is room");
     }
