@@ -30,7 +30,7 @@ const CANDIDATES_SHOWN: usize = 8;
 pub enum Selector {
     /// The one whose id begins with these hexadecimal digits.
     Prefix(String),
-    /// The newest, or the one that came `back` before it.
+    /// The newest by the time of its capture, or the one `back` places before it.
     Latest {
         /// How many to go back.
         back: u64,
@@ -66,8 +66,10 @@ pub struct Label {
     pub id: SnapshotId,
     /// Its place in the order of arrival.
     pub sequence: u64,
-    /// When the agent began to read.
+    /// When the agent began to read, by the clock of its host.
     pub captured: Time,
+    /// When the repository took it in, by its own clock.
+    pub received: Time,
     /// Whether every source file could be read.
     pub complete: bool,
     /// Its series.
@@ -224,6 +226,14 @@ impl Selector {
     }
 }
 
+impl Label {
+    /// Its place in the order of capture. A point may arrive long after it was captured, and behind newer ones; but none
+    /// arrives before its capture, so a clock that was ahead is not believed.
+    pub fn order(&self) -> (Time, u64) {
+        (self.captured.min(self.received), self.sequence)
+    }
+}
+
 impl Filter {
     /// Whether the snapshot is one to consider.
     pub fn admits(&self, label: &Label) -> bool {
@@ -261,7 +271,7 @@ impl Filter {
 /// [`SelectorError`] names those that it could have been, or the nearest there are.
 pub fn select(labels: &[Label], filter: &Filter, selector: &Selector) -> Result<usize, SelectorError> {
     let mut admitted: Vec<usize> = (0..labels.len()).filter(|at| filter.admits(&labels[*at])).collect();
-    admitted.sort_by_key(|at| Reverse(labels[*at].sequence));
+    admitted.sort_by_key(|at| Reverse(labels[*at].order()));
     if admitted.is_empty() {
         return Err(SelectorError::None { filter: filter.words() });
     }
@@ -305,8 +315,8 @@ fn by_time(
     time: Time,
 ) -> Result<usize, SelectorError> {
     let mut complete: Vec<usize> = admitted.iter().copied().filter(|at| labels[*at].complete).collect();
-    complete.sort_by_key(|at| (labels[*at].captured, labels[*at].sequence));
-    let newest = complete.iter().rev().find(|at| labels[**at].captured <= time).copied();
+    complete.reverse();
+    let newest = complete.iter().rev().find(|at| labels[**at].order().0 <= time).copied();
     newest.ok_or_else(|| {
         let candidates = candidates(labels, complete.iter().copied());
         SelectorError::NotThatOld { time, filter: filter.words(), candidates }

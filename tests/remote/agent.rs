@@ -128,6 +128,31 @@ fn points_that_no_server_took_are_brought_there_in_order_with_their_times() {
 }
 
 #[test]
+fn a_point_that_comes_behind_a_newer_one_is_not_the_latest() {
+    let mut site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "etc", "every 1d", "series = \"own\""));
+    let write = |text: &str| fs::write(agent.path("source/file"), text).expect("there is room");
+    run(&agent, &["run", "--once"]).expect(0);
+    site.stop();
+    write("spooled");
+    run(&agent, &["run", "--once"]).expect(14);
+    site.start();
+    write("newer");
+    agent.json("backup", ["--series=own".as_ref(), agent.path("source").as_os_str()]);
+    write("last");
+    run(&agent, &["run", "--once"]).expect(0);
+    let (path, points) = (agent.path("source/file"), keeper.json("snapshots", [""; 0]));
+    for (back, text) in ["last", "newer", "spooled", "text"].into_iter().enumerate() {
+        let subject = format!("latest~{back}:{}", path.display());
+        assert_eq!(keeper.run("dump", [subject.as_str(), "--series=own"]).expect(0).results, text);
+        assert_eq!(keeper.run("dump", [subject]).expect(0).results, text);
+    }
+    let sequences: Vec<&Value> = points.iter().map(|point| &point["sequence"]).collect();
+    assert!(sequences[1].as_u64() > sequences[2].as_u64(), "listed as captured, not as arrived: {points:?}");
+}
+
+#[test]
 fn a_spool_that_was_removed_is_counted_on_by_nobody() {
     let mut site = Site::new();
     let (keeper, agent) = agent_of(&site);

@@ -85,7 +85,7 @@ impl Find {
         if self.pattern.trim().is_empty() { Err(refused("it is empty".to_owned())) } else { Ok(glob) }
     }
 
-    /// The snapshots to look in, in the order of arrival.
+    /// The snapshots to look in, in the order of their capture.
     fn points(&self, session: &Session, repository: &Repository) -> Result<Vec<Point>, Failure> {
         let filter = self.filter.filter();
         let mut points = points(session, repository)?;

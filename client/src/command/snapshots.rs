@@ -16,6 +16,9 @@ use crate::repository::Point;
 
 /// List the snapshots, oldest first
 ///
+/// Their order is that of their capture, by which `latest` goes too. A point that waited in an agent's spool stands where it
+/// belongs; where a host's clock was ahead, the time at which the repository received the point counts.
+///
 /// JSON has both ids of each: the content id, which is equal for equal files however they came here, and the root id,
 /// which also depends on where contents are stored.
 #[derive(Debug, Args)]

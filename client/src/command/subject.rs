@@ -59,13 +59,15 @@ impl Subject {
     }
 }
 
-/// All snapshots in the order of arrival. Those that cannot be opened are named in a warning and left out.
+/// All snapshots in the order of their capture. Those that cannot be opened are named in a warning and left out.
 pub(super) fn points(session: &Session, repository: &Repository) -> Result<Vec<Point>, Failure> {
     let listing = repository.listing()?;
     for refused in &listing.refused {
         session.output.warn(&format!("warning: snapshot {} is left out: {}", refused.id, refused.why));
     }
-    Ok(listing.points)
+    let mut points = listing.points;
+    points.sort_by_cached_key(|point| label(point).order());
+    Ok(points)
 }
 
 /// Those that the filter lets through.
@@ -93,6 +95,7 @@ pub(super) fn label(point: &Point) -> Label {
         id: point.id,
         sequence: point.sequence,
         captured: point.record.captured,
+        received: point.received,
         complete: point.record.status == Status::Complete,
         series: point.record.series.to_string(),
         host: point.private.host.clone(),

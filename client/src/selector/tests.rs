@@ -26,6 +26,7 @@ fn label(first_bytes: &[u8], sequence: u64, series: &str) -> Label {
         id: SnapshotId::from_bytes(id),
         sequence,
         captured: Time::from_nanoseconds(seconds * 1_000_000_000),
+        received: Time::from_nanoseconds(seconds * 1_000_000_000),
         complete: true,
         series: series.to_owned(),
         host: format!("{series}-host"),
@@ -121,6 +122,19 @@ fn a_partial_snapshot_is_the_latest_but_no_answer_to_a_time() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_makes_no_snapshot_newer_than_it_arrived() {
+    let mut labels =
+        [label(b"\x01", 10, "ahead"), label(b"\x02", 20, "right"), label(b"\x03", 30, "spooled")];
+    labels[0].captured = Time::from_nanoseconds(i64::MAX);
+    labels[2].captured = Time::from_nanoseconds(5_000_000_000);
+    let latest =
+        |back| select(&labels, &Filter::default(), &Selector::Latest { back }).expect("there is one");
+    assert_eq!([latest(0), latest(1), latest(2)], [1, 0, 2]);
+    let at = |time| select(&labels, &Filter::default(), &second(time)).expect("there is one");
+    assert_eq!([at(25), at(15), at(9)], [1, 0, 2]);
+}
+
+#[test]
 fn a_time_before_the_first_snapshot_names_the_oldest() {
     let labels = [label(b"\x01", 20, "s"), label(b"\x02", 10, "s")];
     assert_eq!(select(&labels, &Filter::default(), &second(10)).expect("exactly then"), 1);
@@ -131,13 +145,17 @@ fn a_time_before_the_first_snapshot_names_the_oldest() {
 
 proptest! {
     #[test]
-    fn latest_counts_back_by_arrival(mut sequences in proptest::collection::hash_set(0u64..1000, 1..20), back in 0u64..25) {
-        let labels: Vec<Label> = sequences.drain().map(|at| label(&at.to_be_bytes(), at, "s")).collect();
-        let mut order: Vec<u64> = labels.iter().map(|label| label.sequence).collect();
+    fn latest_counts_back_by_capture(mut times in proptest::collection::hash_set(0u64..1000, 1..20), back in 0u64..25) {
+        let arrived = |(sequence, at): (u64, u64)| {
+            let received = Time::from_nanoseconds(2_000_000_000_000);
+            Label { sequence, received, ..label(&at.to_be_bytes(), at, "s") }
+        };
+        let labels: Vec<Label> = (1..).zip(times.drain()).map(arrived).collect();
+        let mut order: Vec<Time> = labels.iter().map(|label| label.captured).collect();
         order.sort_unstable();
         let expected = order.iter().rev().nth(usize::try_from(back).expect("small")).copied();
         let found = select(&labels, &Filter::default(), &Selector::Latest { back }).ok();
-        prop_assert_eq!(found.map(|at| labels[at].sequence), expected);
+        prop_assert_eq!(found.map(|at| labels[at].captured), expected);
         prop_assert_eq!(parse(&format!("latest~{back}")).ok().map(|t| t.snapshot), Some(Selector::Latest { back }));
     }
 
