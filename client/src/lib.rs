@@ -4,6 +4,7 @@
 
 mod lock;
 pub mod config;
+mod process;
 pub mod progress;
 pub mod output;
 pub mod selector;

@@ -15,7 +15,7 @@ use crate::world::Program;
 use crate::world::Ran;
 
 /// Writes a configuration with these jobs.
-fn configure(agent: &Program, site: &Site, jobs: &str) {
+pub(super) fn configure(agent: &Program, site: &Site, jobs: &str) {
     let absent = "farkeep://127.0.0.1:1/main";
     let text = format!(
         "servers = [\"{absent}\", \"{}\"]\nstate = \"{}\"\nreach = \"0s\"\nalarm-age = \"1h\"\n{jobs}",
@@ -33,7 +33,7 @@ fn job(agent: &Program, name: &str, schedule: &str, more: &str) -> String {
     )
 }
 
-fn agent_of(site: &Site) -> (Program, Program) {
+pub(super) fn agent_of(site: &Site) -> (Program, Program) {
     let keeper = site.keeper();
     let agent = site.agent(&keeper, "web-1");
     fs::create_dir(agent.path("source")).expect("it is new");
@@ -41,7 +41,7 @@ fn agent_of(site: &Site) -> (Program, Program) {
     (keeper, agent)
 }
 
-fn run(agent: &Program, arguments: &[&str]) -> Ran {
+pub(super) fn run(agent: &Program, arguments: &[&str]) -> Ran {
     let mut command = agent.command("agent");
     command.env_remove("FARKEEP_PASSWORD_FILE").args(arguments).arg("--json");
     Ran::of(command.arg("--config").arg(agent.path("agent.toml")).output())

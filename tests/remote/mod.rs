@@ -1,6 +1,7 @@
 //! Both programs as people run them: `farkeepd`, and `farkeep` on a repository behind it.
 
 mod agent;
+mod commands;
 pub(crate) mod site;
 
 mod lost;

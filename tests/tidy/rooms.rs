@@ -60,6 +60,7 @@ const HOUSES: [House; 5] = [
         rooms: &[
             "lock",
             "config",
+            "process",
             "progress",
             "output",
             "selector",

@@ -96,7 +96,12 @@ pub enum What {
     /// Files and folders.
     Paths(Vec<PathBuf>),
     /// What a command prints.
-    Command(String),
+    Command {
+        /// The line, for `/bin/sh -c`.
+        line: String,
+        /// It is killed with everything that it started when this is over.
+        limit: Option<Duration>,
+    },
     /// Disk images and block devices.
     Images(Vec<PathBuf>),
 }
@@ -215,6 +220,8 @@ struct JobTable {
     paths: Vec<PathBuf>,
     #[serde(default)]
     command: Option<String>,
+    #[serde(default)]
+    time_limit: Option<String>,
     #[serde(default)]
     images: Vec<PathBuf>,
     #[serde(default)]
@@ -350,9 +357,13 @@ impl JobTable {
         if !is_name(&name) {
             return Err(job(NOT_A_NAME.to_owned()));
         }
+        let limit = self.time_limit.map(|text| length("time-limit", &text)).transpose().map_err(&job)?;
+        if limit.is_some() && self.command.is_none() {
+            return Err(job("time-limit: it is for a command".to_owned()));
+        }
         let what = match (self.paths.is_empty(), self.command, self.images.is_empty()) {
             (false, None, true) => What::Paths(self.paths),
-            (true, Some(line), true) => What::Command(line),
+            (true, Some(line), true) => What::Command { line, limit },
             (true, None, false) => What::Images(self.images),
             _ => return Err(job("name either paths, or a command, or images".to_owned())),
         };

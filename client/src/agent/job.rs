@@ -15,6 +15,7 @@ use crate::backup::Sources;
 use crate::backup::Summary;
 use crate::backup::Unreadable;
 use crate::output::chain;
+use crate::process::Standing;
 use crate::source::Caches;
 use crate::source::FileId;
 use crate::source::Missing;
@@ -66,7 +67,12 @@ pub(super) fn request(job: &Job, config: &Config, place: &Place) -> Result<Reque
     }
     let sources = match &job.what {
         What::Paths(paths) => Sources::Paths(Roots::new(paths, Missing::Report)?),
-        What::Command(line) => Sources::Command { line: line.clone(), name: job.name.clone() },
+        What::Command { line, limit } => Sources::Command {
+            line: line.clone(),
+            name: job.name.clone(),
+            standing: Standing::Apart,
+            limit: *limit,
+        },
         What::Images(paths) => Sources::Images(paths.clone()),
     };
     Ok(Request {

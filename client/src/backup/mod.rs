@@ -47,6 +47,7 @@ use farkeep_codec::tree::PathKey;
 use thiserror::Error;
 
 use crate::output::size;
+use crate::process::Standing;
 use crate::progress::Progress;
 use crate::repository::Group;
 use crate::repository::Repository;
@@ -77,6 +78,10 @@ pub enum Sources {
         line: String,
         /// Name of the file in the snapshot.
         name: String,
+        /// Where it stands among processes.
+        standing: Standing,
+        /// It is ended when this is over.
+        limit: Option<Duration>,
     },
     /// Disk images and block devices, by blocks of a fixed size.
     Images(Vec<PathBuf>),
@@ -220,6 +225,14 @@ pub enum BackupError {
         line: String,
         /// How it ended.
         status: String,
+    },
+    /// The command whose output was to be backed up took too long.
+    #[error("the command {line:?} was ended: it took longer than {} s; no snapshot was made", limit.as_secs())]
+    CommandTooSlow {
+        /// The command.
+        line: String,
+        /// How long it might have taken.
+        limit: Duration,
     },
     /// The cache cannot be written.
     #[error("cannot use the cache; --no-cache does without what it holds")]

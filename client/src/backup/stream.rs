@@ -7,12 +7,11 @@ use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Child;
-use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
 
 use farkeep_codec::id::ContentHash;
 use farkeep_codec::object::Kind as ObjectKind;
@@ -30,8 +29,6 @@ use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
 use rustix::io::Errno;
-use rustix::process::Pid;
-use rustix::process::Signal;
 
 use super::BackupError;
 use super::CacheUse;
@@ -50,7 +47,8 @@ use super::objects::ObjectWriter;
 use super::objects::Shared;
 use super::pool;
 use super::sealing::Chunks;
-use crate::config::passphrase;
+use crate::process::Running;
+use crate::process::Standing;
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::source::Accounts;
@@ -70,7 +68,7 @@ use crate::source::path_of;
 const STREAM_MODE: u32 = 0o600;
 
 /// How long a stream that gives nothing is waited for before it is asked again whether to go on: 100 ms.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const PATIENCE_NS: u32 = 100_000_000;
 
 /// Backs up what the request names, which is not [`Sources::Paths`].
 pub(super) fn run(
@@ -144,6 +142,20 @@ fn resolve(path: &Path) -> Result<PathBuf, BackupError> {
         .map_err(|source| BackupError::Io { doing: format!("find {}", path.display()), source })
 }
 
+/// When a command has to have ended.
+#[derive(Clone, Copy)]
+struct Deadline<'a> {
+    line: &'a str,
+    limit: Duration,
+    begun: Instant,
+}
+
+impl Deadline<'_> {
+    fn is_over(&self) -> bool {
+        self.begun.elapsed() >= self.limit
+    }
+}
+
 /// The sources on their way into a tree.
 struct Streams<'a, 'b> {
     request: &'a Request,
@@ -160,35 +172,49 @@ impl Streams<'_, '_> {
     fn add_sources(&mut self, paths: &[PathKey]) -> Result<(), BackupError> {
         match &self.request.sources {
             Sources::Stdin { .. } => {
-                paths.iter().try_for_each(|path| self.add_stream(path, io::stdin().as_fd()))
+                paths.iter().try_for_each(|path| self.add_stream(path, io::stdin().as_fd(), None))
             }
-            Sources::Command { line, .. } => paths.iter().try_for_each(|path| self.add_command(path, line)),
+            Sources::Command { line, standing, limit, .. } => {
+                paths.iter().try_for_each(|path| self.add_command(path, line, *standing, *limit))
+            }
             Sources::Images(_) | Sources::Paths(_) => self.add_images(paths),
         }
     }
 
-    fn add_command(&mut self, path: &PathKey, line: &str) -> Result<(), BackupError> {
+    fn add_command(
+        &mut self,
+        path: &PathKey,
+        line: &str,
+        standing: Standing,
+        limit: Option<Duration>,
+    ) -> Result<(), BackupError> {
         let failed = |source| BackupError::Io { doing: format!("run {line:?}"), source };
-        let mut command = Command::new("/bin/sh");
-        // What opens the repository is none of the command's business, nor of whatever it starts.
-        for variable in passphrase::variables() {
-            command.env_remove(variable);
-        }
-        let mut child: Child =
-            command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
-        let output = child.stdout.take().expect("it was asked for a pipe");
-        let added = self.add_stream(path, output.as_fd());
+        let begun = Instant::now();
+        let running = Running::start(line, standing, |command| {
+            command.stdout(Stdio::piped());
+        });
+        let mut running = running.map_err(failed)?;
+        let deadline = limit.map(|limit| Deadline { line, limit, begun });
+        let output = running.take_output().expect("it was asked for a pipe");
+        let added = self.add_stream(path, output.as_fd(), deadline);
         // When the reading failed nobody takes the rest: whoever writes it ends on a closed pipe, and the command, which
         // may be waiting for something else, is asked to end.
         drop(output);
-        if added.is_err() {
-            // It may have ended by itself.
-            let _ = rustix::process::kill_process(Pid::from_child(&child), Signal::TERM);
+        let ended = added.and_then(|()| {
+            loop {
+                if running.ends_within(Duration::from_nanos(PATIENCE_NS.into())).map_err(failed)? {
+                    return Ok(());
+                }
+                self.go_on(deadline)?;
+            }
+        });
+        if ended.is_err() {
+            running.end();
         }
-        let status = child.wait().map_err(failed)?;
-        added?;
+        let status = running.finish().map_err(failed)?;
+        ended?;
         // The signal that ended this run may have ended the command first.
-        self.go_on()?;
+        self.go_on(None)?;
         if status.success() {
             Ok(())
         } else {
@@ -196,23 +222,36 @@ impl Streams<'_, '_> {
         }
     }
 
-    /// Fails when the run is to end early.
-    fn go_on(&self) -> Result<(), BackupError> {
-        match self.request.cancel.load(Ordering::Relaxed) {
-            true => Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().bytes }),
-            false => Ok(()),
+    /// Fails when the run is to end early, or the command that it reads from has had its time.
+    fn go_on(&self, deadline: Option<Deadline<'_>>) -> Result<(), BackupError> {
+        if self.request.cancel.load(Ordering::Relaxed) {
+            return Err(BackupError::Interrupted { stored_bytes: self.writer.shared.stored().bytes });
+        }
+        match deadline {
+            Some(deadline) if deadline.is_over() => {
+                Err(BackupError::CommandTooSlow { line: deadline.line.to_owned(), limit: deadline.limit })
+            }
+            _ => Ok(()),
         }
     }
 
-    fn add_stream(&mut self, path: &PathKey, input: BorrowedFd<'_>) -> Result<(), BackupError> {
+    fn add_stream(
+        &mut self,
+        path: &PathKey,
+        input: BorrowedFd<'_>,
+        deadline: Option<Deadline<'_>>,
+    ) -> Result<(), BackupError> {
         let failed = |source| BackupError::Io { doing: format!("read {path}"), source };
+        let cancel = &self.request.cancel;
+        let is_over =
+            || cancel.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| deadline.is_over());
         let mut stream = ChunkStream::new(&mut self.writer, self.chunks, Cutting::ByContent);
         let mut bytes = 0;
         loop {
-            match read_next(input, stream.room(), &self.request.cancel).map_err(failed)? {
+            match read_next(input, stream.room(), &is_over).map_err(failed)? {
                 None => {
                     drop(stream);
-                    return self.go_on();
+                    return self.go_on(deadline);
                 }
                 Some(0) => break,
                 Some(count) => {
@@ -307,7 +346,7 @@ impl Streams<'_, '_> {
     }
 
     fn finish(mut self, capture: &Capture<'_>) -> Result<Summary, BackupError> {
-        self.go_on()?;
+        self.go_on(None)?;
         let writer = &mut self.writer;
         let mut sink = |node: NodePlain<'_>| writer.write(ObjectKind::Node, node.references, node.plain);
         let root = self.builder.finish(&mut sink)?;
@@ -316,10 +355,15 @@ impl Streams<'_, '_> {
     }
 }
 
-/// Reads what a stream gives next, however long that takes; nothing when the run is to end before.
-fn read_next(input: BorrowedFd<'_>, room: &mut [u8], cancel: &AtomicBool) -> io::Result<Option<usize>> {
-    while !cancel.load(Ordering::Relaxed) {
-        match rustix::event::poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&PATIENCE)) {
+/// Reads what a stream gives next, however long that takes; nothing when the run is over before.
+fn read_next(
+    input: BorrowedFd<'_>,
+    room: &mut [u8],
+    is_over: &dyn Fn() -> bool,
+) -> io::Result<Option<usize>> {
+    let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NS.into() };
+    while !is_over() {
+        match rustix::event::poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&patience)) {
             Ok(0) | Err(Errno::INTR) => continue,
             ready => ready?,
         };

@@ -24,6 +24,7 @@ use crate::config::cache_folder;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::output::line::Named;
+use crate::process::Standing;
 use crate::progress::Phase;
 use crate::progress::Progress;
 use crate::repository::Access;
@@ -149,7 +150,13 @@ impl Backup {
         }
         if let Some(line) = &self.command {
             let name = self.name.clone().unwrap_or_else(|| first_word(line));
-            return Ok(Sources::Command { line: line.clone(), name });
+            // It may ask for a password at the terminal.
+            return Ok(Sources::Command {
+                line: line.clone(),
+                name,
+                standing: Standing::Beside,
+                limit: None,
+            });
         }
         if self.image {
             return Ok(Sources::Images(self.paths.clone()));

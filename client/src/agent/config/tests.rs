@@ -24,7 +24,7 @@ const HEAD: &str =
 fn a_whole_configuration_is_understood() {
     let job = "[[job]]\nname = \"etc\"\npaths = [\"/etc\"]\nexclude = [\"*.tmp\"]\nschedule = \"every 15m\"\njitter = \"2m\"\n\
                before = \"true\"\nfinally = { run = \"told\", limit = \"30s\" }\ncatch-up = false\n\
-               [[job]]\nname = \"shop\"\ncommand = \"pg_dump shop\"\nschedule = \"30 3 * * *\"\n";
+               [[job]]\nname = \"shop\"\ncommand = \"pg_dump shop\"\ntime-limit = \"1h\"\nschedule = \"30 3 * * *\"\n";
     let config = read(&format!(
         "{HEAD}reach = \"90s\"\nalarm-age = \"2h\"\nspool = \"1G\"\nlimit-upload = \"2MiB\"\nconnections = 3\n{job}"
     )).expect("it is whole");
@@ -38,7 +38,8 @@ fn a_whole_configuration_is_understood() {
     let before = Hook { line: "true".to_owned(), limit: Duration::from_secs(600) };
     let finally = Hook { line: "told".to_owned(), limit: Duration::from_secs(30) };
     assert_eq!((&etc.hooks.before, &etc.hooks.finally), (&Some(before), &Some(finally)));
-    assert_eq!(shop.what, What::Command("pg_dump shop".to_owned()));
+    let limit = Some(Duration::from_secs(3_600));
+    assert_eq!(shop.what, What::Command { line: "pg_dump shop".to_owned(), limit });
     assert_eq!(shop.catch_up, CatchUp::Once);
 }
 
@@ -83,6 +84,8 @@ fn what_cannot_be_used_is_named() {
         (format!("{HEAD}{}", paths.replace("every 15m", "now and then")), "every 15m"),
         (format!("{HEAD}{}", paths.replace("\"etc\"", "\"a job\"")), "letters"),
         (format!("{HEAD}{}", job("paths = [\"/etc\"]\njitter = \"soon\"")), "length of time"),
+        (format!("{HEAD}{}", job("command = \"true\"\ntime-limit = \"5\"")), "time-limit"),
+        (format!("{HEAD}{}", job("paths = [\"/etc\"]\ntime-limit = \"5m\"")), "for a command"),
         (
             format!("{HEAD}{}", job("paths = [\"/etc\"]\nbefore = { run = \"true\", limit = \"5\" }")),
             "before",
