@@ -13,6 +13,7 @@ pub mod runs;
 pub mod servers;
 pub mod spooling;
 pub mod error;
+pub mod doubts;
 mod job;
 mod together;
 mod lane;

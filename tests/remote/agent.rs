@@ -270,6 +270,39 @@ fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
 
 /// What the agent remembers of its one job.
 fn remembered(agent: &Program) -> Value {
+#[test]
+fn a_path_that_never_was_there_fails_its_job_and_a_check_names_it() {
+    let site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    let (source, typo) = (agent.path("source"), agent.path("sauce"));
+    let jobs = format!(
+        "[[job]]\nname = \"both\"\npaths = [{source:?}, {typo:?}]\nschedule = \"every 1d\"\n\
+         [[job]]\nname = \"good\"\npaths = [{source:?}]\nschedule = \"every 1d\"\n"
+    );
+    configure(&agent, &site, &jobs);
+    let missing = typo.display().to_string();
+    let checked = run(&agent, &["check"]).expect(0);
+    let here = format!("127.0.0.1:{}", site.port());
+    assert!(!checked.messages.contains("job good") && !checked.messages.contains(&here), "{checked:?}");
+    checked.says(&[
+        "warning: job both",
+        &missing,
+        "not enrolled at 127.0.0.1:1",
+        "the configuration can be used; jobs: 2",
+    ]);
+    let ran = run(&agent, &["run", "--once"]).expect(14).lines();
+    assert_eq!((&ran[0]["outcome"], &ran[1]["outcome"]), (&"failed".into(), &"complete".into()));
+    assert!(ran[0]["message"].as_str().is_some_and(|why| why.contains(&missing)), "{ran:?}");
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1, "no point hides it");
+
+    // What was there once and is away is missing from the points, which go on.
+    fs::write(&typo, "text").expect("there is room");
+    run(&agent, &["run", "--once"]).expect(0);
+    fs::remove_file(&typo).expect("it is there");
+    let ran = run(&agent, &["run", "--once"]).expect(14).lines();
+    assert_eq!(ran[0]["outcome"], "partial");
+}
+
     let text = fs::read_to_string(agent.path("state/runs.json")).expect("it is there");
     serde_json::from_str(&text).expect("it is JSON")
 }

@@ -1,5 +1,8 @@
 //! A job as a backup that is asked for, between its hooks.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::slice;
 use std::sync::Arc;
 
 use super::config::Config;
@@ -20,8 +23,12 @@ use crate::source::Caches;
 use crate::source::FileId;
 use crate::source::Missing;
 use crate::source::Mounts;
+use crate::source::RootError;
 use crate::source::Roots;
 use crate::source::Rules;
+
+#[cfg(test)]
+mod tests;
 
 /// A point that was made.
 pub(super) enum Made {
@@ -54,8 +61,13 @@ pub(super) fn between_hooks(job: &Job, make: impl FnOnce() -> Result<Made, JobEr
     made.map(|made| (made, (!complaints.is_empty()).then(|| complaints.join("; "))))
 }
 
-/// The backup of a job.
-pub(super) fn request(job: &Job, config: &Config, place: &Place) -> Result<Request, JobError> {
+/// The backup of a job, of whose paths those in `seen` were there in earlier runs.
+pub(super) fn request(
+    job: &Job,
+    config: &Config,
+    place: &Place,
+    seen: &mut BTreeSet<PathBuf>,
+) -> Result<Request, JobError> {
     let mut rules = Rules::new(&job.exclude, &[])?;
     rules.caches = if job.exclude_caches { Caches::Leave } else { Caches::Take };
     rules.mounts = if job.one_file_system { Mounts::Stay } else { Mounts::Enter };
@@ -66,7 +78,11 @@ pub(super) fn request(job: &Job, config: &Config, place: &Place) -> Result<Reque
         }
     }
     let sources = match &job.what {
-        What::Paths(paths) => Sources::Paths(Roots::new(paths, Missing::Report)?),
+        // What is captured may only be there when the hook has run.
+        What::Paths(paths) if job.hooks.capture.is_some() => {
+            Sources::Paths(Roots::new(paths, Missing::Report)?)
+        }
+        What::Paths(paths) => Sources::Paths(roots(paths, seen)?),
         What::Command { line, limit } => Sources::Command {
             line: line.clone(),
             name: job.name.clone(),
@@ -88,6 +104,20 @@ pub(super) fn request(job: &Job, config: &Config, place: &Place) -> Result<Reque
         cancel: Arc::clone(&place.cancel),
         together: None,
     })
+}
+
+/// The paths of a job. One that never was there is a mistake, which a partial point would hide; and of nothing at all there
+/// is no point. Without what was there once the point is partial: it may be back soon, and the rest does not wait for it.
+fn roots(paths: &[PathBuf], seen: &mut BTreeSet<PathBuf>) -> Result<Roots, RootError> {
+    let look = |path| Roots::new(slice::from_ref(path), Missing::Refuse);
+    let (there, gone): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| look(path).is_ok());
+    let is_refused = |path: &&&PathBuf| there.is_empty() || !seen.contains(**path);
+    if let Some(path) = gone.iter().find(is_refused) {
+        look(path)?;
+    }
+    seen.retain(|path| paths.contains(path));
+    seen.extend(there.into_iter().cloned());
+    Roots::new(paths, Missing::Report)
 }
 
 /// The series of a job.

@@ -1,5 +1,6 @@
 //! A lane of the agent: jobs that run one after the other, each when it is due, with their hooks.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc::Sender;
 use std::thread::ScopedJoinHandle;
@@ -209,7 +210,8 @@ impl<'a> Lane<'a> {
         let due = jobs.first().and_then(|job| job.schedule.last(begun));
         let id = together::id(member, due, jobs.len());
         let make = |job: &Job| {
-            let mut request = job::request(job, config, place)?;
+            // A point of one moment has all of its paths.
+            let mut request = job::request(job, config, place, &mut BTreeSet::new())?;
             // Runs at the same time do not share a cache.
             request.cache_folder.push(&job.name);
             request.tags.push(together::tag(member, id));
@@ -228,7 +230,9 @@ impl<'a> Lane<'a> {
 
     /// Makes a point at the first server that answers, behind those that wait; where none does, in the spool.
     fn back_up(&mut self, job: &Job) -> Result<Made, JobError> {
-        let request = job::request(job, self.config, self.place)?;
+        let mut seen = self.memory.with(|runs| runs.jobs.entry(job.name.clone()).or_default().seen.clone());
+        let request = job::request(job, self.config, self.place, &mut seen)?;
+        self.memory.with(|runs| runs.jobs.entry(job.name.clone()).or_default().seen = seen);
         let unreached = match self.spooling.servers.reach() {
             Ok(repository) => {
                 self.drain_to(&repository);

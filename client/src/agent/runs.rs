@@ -1,9 +1,11 @@
 //! What an agent remembers of its runs: one file, which `farkeep agent status` reads while the agent runs.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -64,6 +66,9 @@ pub struct Remembered {
     pub snapshot: Option<String>,
     /// When the next run is due.
     pub next: Option<Timestamp>,
+    /// Those of its paths that were there.
+    #[serde(default)]
+    pub seen: BTreeSet<PathBuf>,
 }
 
 /// How a run ended.

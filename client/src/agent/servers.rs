@@ -144,13 +144,24 @@ impl Servers<'_> {
         self.config.state.join(PARAMETERS)
     }
 
-    fn open(&self, address: &Address) -> Result<Repository, Failure> {
+    /// Why this host cannot write to the repository at a server, as far as it knows without asking there.
+    pub(super) fn doubt(&self, address: &Address) -> Option<String> {
+        self.credentials(address).err().map(|error| chain(&error))
+    }
+
+    /// What this host is known as at a server, and the code by which it writes there.
+    fn credentials(&self, address: &Address) -> Result<(Enrolment, AgentCode), Failure> {
         let enrolment = Enrolment::read(&self.place.enrolments, &address.host, address.port)?;
         if enrolment.role != Role::Agent {
             return Err(Failure::Role(address.host.to_string(), enrolment.role.name()));
         }
         let code = enrolment.codes.get(&address.repository).cloned();
         let code = code.ok_or_else(|| Failure::Code(format!("{}/{}", address.host, address.repository)))?;
+        Ok((enrolment, code))
+    }
+
+    fn open(&self, address: &Address) -> Result<Repository, Failure> {
+        let (enrolment, code) = self.credentials(address)?;
         let line = Line {
             cancel: Arc::clone(&self.place.cancel),
             retry_for: self.config.resume,

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use super::failure::Failure;
 use super::interrupt;
 use super::session::Session;
 use crate::agent::config::Config;
+use crate::agent::doubts::doubts;
 use crate::agent::place::Place;
 use crate::agent::runs::Outcome;
 use crate::agent::runs::Remembered;
@@ -91,7 +93,7 @@ enum What {
     Run(Run),
     /// Show how the jobs went, and whether all is well
     Status(Configured),
-    /// Only say whether the configuration can be used
+    /// Only say whether the configuration can be used, and what of it does not fit this host
     Check(Configured),
 }
 
@@ -123,7 +125,11 @@ impl AgentCommand {
             What::Run(run) => run.run(session),
             What::Status(configured) => status(session, &configured.read()?),
             What::Check(configured) => {
-                let jobs = configured.read()?.jobs.len();
+                let config = configured.read()?;
+                for doubt in doubts(&config, &place()) {
+                    session.output.warn(&format!("warning: {doubt}"));
+                }
+                let jobs = config.jobs.len();
                 session.output.note(&format!("the configuration can be used; jobs: {jobs}"));
                 Ok(Exit::Done)
             }
@@ -134,13 +140,7 @@ impl AgentCommand {
 impl Run {
     fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let config = self.configured.read()?;
-        let place = Place {
-            enrolments: Session::config_folder(),
-            caches: cache_folder(|name| env::var_os(name)),
-            host: host(),
-            user: user(),
-            cancel: interrupt::cancel_flag(),
-        };
+        let place = Place { cancel: interrupt::cancel_flag(), ..place() };
         let mut exit = Exit::Done;
         let mut printed = Ok(());
         let mut show = |event: &Event| {
@@ -169,6 +169,17 @@ impl Run {
         printed?;
         // An agent that was told to end did what it was told.
         Ok(if self.once { exit } else { Exit::Done })
+    }
+}
+
+/// Where the agent runs.
+fn place() -> Place {
+    Place {
+        enrolments: Session::config_folder(),
+        caches: cache_folder(|name| env::var_os(name)),
+        host: host(),
+        user: user(),
+        cancel: Arc::default(),
     }
 }
 
