@@ -37,7 +37,7 @@ use crate::source::path_of;
 /// Nothing is ever written outside of the target. Every object is verified before bytes of it are written: as it is
 /// stored by its id, and opened by its seal; what cannot be verified is not written, is named, and the exit code says so.
 /// With --verify each file that was written or compared is also read back; what --overwrite if-changed takes for equal is
-/// not read at all. Where damage hides which names a folder had, --delete removes
+/// not read at all. A restore whose --include matches nothing fails. Where damage hides which names a folder had, --delete removes
 /// nothing from it. It is refused for a partial snapshot, and spares mount points, the repository and the cache.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -144,6 +144,10 @@ impl Restore {
             let damage = problem.damage;
             session.output.problem(&line::RestoreProblem { path, extent, before, entries, why, damage })?;
         }
+        let is_in_vain = !self.include.is_empty() && summary.selected == 0 && summary.problem_count == 0;
+        if is_in_vain {
+            session.output.problem(&line::NoMatch { globs: self.include.clone() })?;
+        }
         for path in &summary.gone {
             let path = path_of(path);
             let path = self.target.join(path.strip_prefix("/").unwrap_or(&path));
@@ -169,7 +173,7 @@ impl Restore {
             elapsed: summary.elapsed,
         })?;
         Ok(match (summary.damage_count, summary.problem_count) {
-            (0, 0) => Exit::Done,
+            (0, 0) if !is_in_vain => Exit::Done,
             (0, _) => Exit::Failed,
             _ => Exit::Damage,
         })

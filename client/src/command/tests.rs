@@ -236,6 +236,14 @@ fn a_restore_brings_back_what_was_there() {
     assert_eq!((&line["files"], &line["written_bytes"]), (&1.into(), &7.into()));
     assert_eq!(fs::read(target.join("a.conf")).expect("it is there"), b"second!");
     restore("latest", &["--include", "[a", "--overwrite", "never"]).expect(Exit::Usage);
+    for dry in [&["--dry-run"][..], &[]] {
+        let vain = ["--include", "*.cnf", "--overwrite", "always"];
+        let vain = restore("latest", &[&vain, dry].concat()).expect(Exit::Failed);
+        assert_eq!(vain.line("no_match")["globs"][0], "*.cnf");
+        assert_eq!(vain.line("restore")["problem_count"], 0);
+        let found = ["--include", "*.cnf", "--include", "*.conf", "--overwrite", "always"];
+        restore("latest", &[&found, dry].concat()).expect(Exit::Done);
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub use self::key::Recovery;
 pub use self::repository::Failure;
 pub use self::repository::Repository;
 pub use self::repository::Stats;
+pub use self::restore::NoMatch;
 pub use self::restore::Removed;
 pub use self::restore::Restore;
 pub use self::restore::RestoreProblem;

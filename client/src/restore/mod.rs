@@ -138,6 +138,8 @@ pub struct Problem {
 /// What a restore did.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
+    /// Entries of the snapshot that were to be restored.
+    pub selected: u64,
     /// Regular files that were written or were equal already.
     pub files: u64,
     /// Folders.
@@ -233,7 +235,7 @@ pub fn run(repository: &Repository, request: &Request, progress: &Progress) -> R
     };
     visit(repository, request, &view, &mut second)?;
     second.finish();
-    Ok(report.finish(target.notices().count(), begun.elapsed()))
+    Ok(Summary { selected: totals.entries, ..report.finish(target.notices().count(), begun.elapsed()) })
 }
 
 fn first_pass(

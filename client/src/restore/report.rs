@@ -101,6 +101,7 @@ impl Report {
         let mut gone = self.gone.into_inner().unwrap_or_else(PoisonError::into_inner);
         gone.sort_unstable();
         Summary {
+            selected: 0,
             files: self.files.into_inner(),
             folders: self.folders.into_inner(),
             others: self.others.into_inner(),

@@ -59,6 +59,13 @@ pub struct Removed {
     pub dry_run: bool,
 }
 
+/// Nothing of the snapshot is what was asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct NoMatch {
+    /// The globs, one of which it would have to match.
+    pub globs: Vec<String>,
+}
+
 /// One path that could not be restored as it was.
 #[derive(Debug, Clone, Serialize)]
 pub struct RestoreProblem {
@@ -131,6 +138,14 @@ impl Line for Removed {
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} {}", if self.dry_run { "would remove" } else { "removed" }, self.path)
+    }
+}
+
+impl Line for NoMatch {
+    const TYPE: &'static str = "no_match";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "warning: nothing that was to be restored matches --include {}", self.globs.join(" "))
     }
 }
 

@@ -268,6 +268,9 @@ fn restores_have_these_fields() {
     assert!(human(&line).contains("1 file read back and found equal"), "{}", human(&line));
     let told = human(&Restore { deleted: 2, dry_run: true, ..line });
     assert!(told.contains("2 files and folders would be removed that the snapshot"), "{told}");
+    let nothing = NoMatch { globs: vec!["*.conf".to_owned(), "/etc".to_owned()] };
+    assert_fields(&nothing, "globs");
+    assert!(human(&nothing).ends_with(" matches --include *.conf /etc\n"), "{}", human(&nothing));
     let removed = Removed { path: Named::of_bytes(b"/t/a"), dry_run: true };
     assert_fields(&removed, "path dry_run");
     assert_eq!(human(&removed), "would remove /t/a\n");
