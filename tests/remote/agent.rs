@@ -260,7 +260,9 @@ fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
     let mut line = String::new();
     let output = child.stdout.take().expect("it was asked for a pipe");
     BufReader::new(output).read_line(&mut line).expect("the job comes due");
-    run(&agent, &["run", "--once"]).expect(1).says(&["another agent is at work"]);
+    let second = run(&agent, &["run", "--once"]).expect(1);
+    let state = agent.path("state").display().to_string();
+    second.says(&[&state, "another agent is at work in it", "one agent at a time"]);
     rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert!(child.wait().expect("it ends").success());
     let said: Value = serde_json::from_str(&line).expect("a line");
@@ -268,8 +270,6 @@ fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
     assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1);
 }
 
-/// What the agent remembers of its one job.
-fn remembered(agent: &Program) -> Value {
 #[test]
 fn a_path_that_never_was_there_fails_its_job_and_a_check_names_it() {
     let site = Site::new();
@@ -303,6 +303,8 @@ fn a_path_that_never_was_there_fails_its_job_and_a_check_names_it() {
     assert_eq!(ran[0]["outcome"], "partial");
 }
 
+/// What the agent remembers of its one job.
+fn remembered(agent: &Program) -> Value {
     let text = fs::read_to_string(agent.path("state/runs.json")).expect("it is there");
     serde_json::from_str(&text).expect("it is JSON")
 }

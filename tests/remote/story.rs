@@ -1,6 +1,8 @@
 //! The whole story over the wire: what is stored by an agent is what a folder would hold.
 
 use std::fs;
+use std::process::Command;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -127,6 +129,9 @@ fn an_agent_writes_and_reads_nothing() {
 #[test]
 fn refusals_say_what_to_do() {
     let site = Site::new();
+    let early = Program::at(site.location());
+    early.run("enroll", [site.offer("early", "keeper")]).expect(0);
+    early.run("snapshots", [""; 0]).expect(10).says(&["nobody has made the repository main", "farkeep init"]);
     let keeper = site.keeper();
     let stranger = Program::at(site.location());
     stranger.run("snapshots", [""; 0]).expect(1).says(&["not enrolled", "farkeepd enroll"]);
@@ -135,11 +140,34 @@ fn refusals_say_what_to_do() {
     stranger.run("enroll", [&used]).expect(1).says(&["token"]);
     stranger.run("enroll", ["fk1:nonsense"]).expect(2).says(&["in one piece"]);
     let absent = site.location().replace("/main", "/absent");
-    keeper.run("snapshots", ["--repo", &absent]).expect(10).says(&["not enrolled for"]);
+    let unknown = keeper.run("snapshots", ["--repo", &absent]).expect(10).says(&["not enrolled for"]);
+    assert!(!unknown.messages.contains("nobody has made the repository absent"), "{unknown:?}");
     keeper.run("init", [""; 0]).expect(1).says(&["exists", "another name"]);
     let mut wrong = keeper.command("snapshots");
     wrong.env_remove("FARKEEP_PASSWORD_FILE").env("FARKEEP_PASSWORD", "wrong");
     Ran::of(wrong.output()).expect(12).says(&["wrong passphrase"]);
+}
+
+#[test]
+fn an_agent_is_told_its_name_its_code_and_whose_a_series_is() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    let bare = Program::at(site.location());
+    let mut enroll = Command::new("setsid");
+    let command = bare.command("enroll");
+    enroll.arg("--wait").arg(command.get_program()).args(command.get_args());
+    enroll.args(["--name=own", "--json"]).arg(site.offer("given", "agent")).env_clear();
+    enroll.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    let ran = Ran::of(enroll.output()).expect(1).says(&["farkeep key agent", "FARKEEP_AGENT_CODE"]);
+    assert!(!ran.messages.contains("passphrase"), "{}", ran.messages);
+    assert_eq!(ran.lines()[0]["name"], "given");
+
+    let (one, two) = (site.agent(&keeper, "web-1"), site.agent(&keeper, "web-2"));
+    fs::create_dir(one.path("source")).expect("it is new");
+    let source = one.path("source");
+    let backup = ["--series=of one".as_ref(), source.as_os_str()];
+    one.run("backup", backup).expect(0);
+    two.run("backup", backup).expect(1).says(&["belongs to another agent", "--series NAME"]);
 }
 
 /// A limit is for a line to a server. What is written is the same.

@@ -1,5 +1,6 @@
-//! Why a job made no point.
+//! Why an agent does not work, and why a job made no point.
 
+use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -10,6 +11,18 @@ use super::spooling::SpoolError;
 use crate::backup::BackupError;
 use crate::source::RootError;
 use crate::source::RuleError;
+
+/// Why an agent does not work in its folder.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// There is one already.
+    #[error("another agent is at work in it")]
+    AtWork,
+    /// What it remembers cannot be written.
+    #[error("it cannot be written to")]
+    State(#[from] io::Error),
+}
 
 /// Why a job made no point.
 #[derive(Debug, Error)]

@@ -196,7 +196,7 @@ impl<'a> Lane<'a> {
                     remembered.due = Some(begun);
                 }
                 remember(remembered, begun, outcome);
-                Event::Ended { job: job.name.clone(), remembered: remembered.clone() }
+                Event::Ended { job: job.name.clone(), remembered: Box::new(remembered.clone()) }
             };
             jobs.iter().zip(outcomes).map(remember).collect::<Vec<_>>()
         });

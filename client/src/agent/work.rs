@@ -10,6 +10,7 @@ use std::sync::mpsc::channel;
 use std::thread::ScopedJoinHandle;
 
 use super::config::Config;
+use super::error::AgentError;
 use super::lane::Lane;
 use super::lane::lanes;
 use super::place::Place;
@@ -30,7 +31,7 @@ pub enum Event {
         /// Name of the job.
         job: String,
         /// How it went.
-        remembered: Remembered,
+        remembered: Box<Remembered>,
     },
     /// Points that waited in the spool were brought to a server.
     Brought {
@@ -44,8 +45,8 @@ pub enum Event {
 /// Runs jobs as they come due until the agent is told to end, and tells of them.
 ///
 /// # Errors
-/// When what it remembers cannot be written.
-pub fn run(config: &Config, place: &Place, told: &mut dyn FnMut(&Event)) -> io::Result<()> {
+/// When another agent is at work in its folder, or what it remembers cannot be written there.
+pub fn run(config: &Config, place: &Place, told: &mut dyn FnMut(&Event)) -> Result<(), AgentError> {
     work(config, place, told, |lane| lane.run())
 }
 
@@ -53,7 +54,7 @@ pub fn run(config: &Config, place: &Place, told: &mut dyn FnMut(&Event)) -> io::
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_once(config: &Config, place: &Place, told: &mut dyn FnMut(&Event)) -> io::Result<()> {
+pub fn run_once(config: &Config, place: &Place, told: &mut dyn FnMut(&Event)) -> Result<(), AgentError> {
     work(config, place, told, |lane| lane.run_once())
 }
 
@@ -63,7 +64,7 @@ fn work(
     place: &Place,
     told: &mut dyn FnMut(&Event),
     go: impl Fn(&mut Lane<'_>) -> io::Result<()> + Sync,
-) -> io::Result<()> {
+) -> Result<(), AgentError> {
     let mut runs = Runs::read(&config.state);
     let _lock = begin(config, &runs)?;
     runs.jobs.retain(|name, _| config.jobs.iter().any(|job| job.name == *name));
@@ -88,17 +89,17 @@ fn work(
         let ended = |lane: ScopedJoinHandle<'_, io::Result<()>>| {
             lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        running.into_iter().try_for_each(ended)
+        Ok(running.into_iter().try_for_each(ended)?)
     })
 }
 
 /// Makes the agent's folder, for itself alone: a spool holds what was backed up. What an agent before left standing still is
 /// thawed.
-fn begin(config: &Config, runs: &Runs) -> io::Result<Lock> {
+fn begin(config: &Config, runs: &Runs) -> Result<Lock, AgentError> {
     let state = &config.state;
     DirBuilder::new().recursive(true).mode(0o700).create(state)?;
     let lock = Lock::take(File::options().create(true).truncate(false).write(true).open(state.join(LOCK))?)?;
-    let lock = lock.ok_or_else(|| io::Error::other("another agent is at work there"))?;
+    let lock = lock.ok_or(AgentError::AtWork)?;
     for job in &config.jobs {
         let was_cut = |run: &Remembered| run.begun.is_some() && run.ended.is_none();
         if job.member.is_some() && runs.jobs.get(&job.name).is_some_and(was_cut) {

@@ -165,7 +165,7 @@ impl Run {
         } else {
             work::run(&config, &place, &mut show)
         }
-        .map_err(|source| Failure::AgentState { path: config.state.clone(), source })?;
+        .map_err(|source| Failure::Agent { state: config.state.clone(), source })?;
         printed?;
         // An agent that was told to end did what it was told.
         Ok(if self.once { exit } else { Exit::Done })

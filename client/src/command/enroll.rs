@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::session::Session;
-use super::session::agent_code;
+use super::session::agent_code_for;
 use crate::config::Address;
 use crate::config::Location;
 use crate::config::enrolment::Enrolment;
@@ -34,7 +34,7 @@ pub(super) struct Enroll {
     /// The string that `farkeepd enroll` printed, or the address of a repository whose agent code is to be given
     #[arg(value_name = "STRING")]
     string: String,
-    /// What this host is to be called at the server; else its own name
+    /// What this host calls itself, if not by its own name; what the server calls it was said there, and is printed
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The repository that the agent code is for, where the host is enrolled for several
@@ -82,8 +82,7 @@ impl Enroll {
 fn add_code(session: &Session, mut enrolment: Enrolment, repository: &str) -> Result<Exit, Failure> {
     let address =
         Address { host: enrolment.host.clone(), port: enrolment.port, repository: repository.to_owned() };
-    let code = agent_code()
-        .map_err(|source| Failure::NoAgentCode { address: address.clone(), source: Box::new(source) })?;
+    let code = agent_code_for(&address)?;
     enrolment.codes.insert(repository.to_owned(), code);
     enrolment.write(&Session::config_folder())?;
     session.output.note(&format!("This host can write to {address} now."));

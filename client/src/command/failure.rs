@@ -17,6 +17,7 @@ use farkeep_protocol::identity::NotAnEnrolment;
 use thiserror::Error;
 
 use crate::agent::config::ConfigError;
+use crate::agent::error::AgentError;
 use crate::backup::BackupError;
 use crate::check::CheckError;
 use crate::config::Address;
@@ -39,8 +40,8 @@ use crate::source::RuleError;
 pub(super) enum Failure {
     #[error(transparent)]
     AgentConfig(#[from] ConfigError),
-    #[error("cannot write what the agent remembers to {}", path.display())]
-    AgentState { path: PathBuf, source: io::Error },
+    #[error("the agent cannot use its state folder {}", state.display())]
+    Agent { state: PathBuf, source: AgentError },
     #[error(transparent)]
     Location(#[from] LocationError),
     #[error(transparent)]
@@ -94,6 +95,8 @@ pub(super) enum Failure {
     EnrolmentString { source: NotAnEnrolment },
     #[error("the agent code cannot be read")]
     AgentCode { source: CodeError },
+    #[error("no agent code was given and there is no terminal to ask on")]
+    NobodyToAskForCode { source: io::Error },
     #[error("this host is enrolled, and cannot write to {address} without its agent code")]
     NoAgentCode { address: Address, source: Box<Failure> },
     #[error("{} is a folder, and a limit is for what goes to and from a server", folder.display())]
@@ -118,6 +121,7 @@ impl Failure {
             | Self::NotAFile { .. }
             | Self::TwoPaths { .. }
             | Self::NobodyToAskForNew { .. }
+            | Self::NobodyToAskForCode { .. }
             | Self::EnrolmentString { .. }
             | Self::AgentCode { .. }
             | Self::LimitOfFolder { .. }
@@ -143,9 +147,13 @@ impl Failure {
             Self::Enrolment(EnrolmentError::None { .. }) => {
                 "`farkeepd enroll` at the server prints a string for `farkeep enroll`."
             }
+            Self::Agent { source: AgentError::AtWork, .. } => {
+                "A state folder has one agent at a time: stop the other one, or give this one a `state` of its own."
+            }
             Self::EnrolmentString { .. } => "Give the string as `farkeepd enroll` printed it, in one piece.",
-            Self::AgentCode { .. } | Self::NoAgentCode { .. } => {
-                "`farkeep key agent` prints the code; `farkeep enroll farkeep://HOST/NAME` takes it."
+            Self::AgentCode { .. } | Self::NoAgentCode { .. } | Self::NobodyToAskForCode { .. } => {
+                "`farkeep key agent` prints the code. Set FARKEEP_AGENT_CODE, FARKEEP_AGENT_CODE_FILE or \
+                 FARKEEP_AGENT_CODE_COMMAND, and run `farkeep enroll farkeep://HOST/NAME`, which takes it."
             }
             Self::LimitOfFolder { .. } => {
                 "Leave --limit-upload and --limit-download away: a folder is written as fast as its disk takes it."
@@ -229,7 +237,12 @@ fn advice_of_remote(error: &RemoteError) -> Option<&'static str> {
     Some(match error {
         RemoteError::Refused { code, .. } => match *code {
             Code::REPOSITORY_UNKNOWN => {
-                "Check the name. If it is right, this host is not enrolled for the repository."
+                "Check the name. If it is right, nobody has made the repository yet, which `farkeep init` does, or this \
+                 host is not enrolled for it."
+            }
+            Code::SERIES_OF_ANOTHER => {
+                "Another host writes that series, or this one did before it was enrolled anew. Choose another: `--series \
+                 NAME`, or `series` in the job of an agent."
             }
             Code::IN_USE => "Wait until it has ended, and try again.",
             Code::ROLE => "What a host may do is decided when it is enrolled: `farkeepd enroll --role`.",

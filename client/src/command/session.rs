@@ -21,6 +21,7 @@ use crate::config::enrolment::config_folder;
 use crate::config::passphrase;
 use crate::config::passphrase::Flags;
 use crate::config::passphrase::Passphrase;
+use crate::config::passphrase::PassphraseError;
 use crate::config::passphrase::Purpose;
 use crate::config::passphrase::Source;
 use crate::config::size::Rate;
@@ -183,7 +184,7 @@ impl Session {
         }
         let code = match enrolment.codes.get(&address.repository) {
             Some(code) => code.clone(),
-            None => agent_code()?,
+            None => agent_code_for(address)?,
         };
         Ok(locked.unlock_as_agent(&code, enrolment.identity)?)
     }
@@ -194,11 +195,19 @@ impl Session {
     }
 }
 
+/// The agent code of a repository for which this host has none yet.
+pub(super) fn agent_code_for(address: &Address) -> Result<AgentCode, Failure> {
+    agent_code().map_err(|source| Failure::NoAgentCode { address: address.clone(), source: Box::new(source) })
+}
+
 /// The agent code, asked for where no other source has it.
-pub(super) fn agent_code() -> Result<AgentCode, Failure> {
+fn agent_code() -> Result<AgentCode, Failure> {
     let source =
         Source::choose(&Flags::default(), &passphrase::AGENT, |name| env::var_os(name), "Agent code");
-    let typed = source.read(Purpose::Open)?;
+    let typed = source.read(Purpose::Open).map_err(|error| match error {
+        PassphraseError::NobodyToAsk { source } => Failure::NobodyToAskForCode { source },
+        other => other.into(),
+    })?;
     let text = String::from_utf8_lossy(typed.as_bytes());
     AgentCode::parse(text.trim()).map_err(|source| Failure::AgentCode { source })
 }

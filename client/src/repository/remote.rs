@@ -449,7 +449,7 @@ fn parts_of_a_million(part: f64) -> u32 {
     parts
 }
 
-/// Makes this host known to a server by an enrolment string, under this name.
+/// Makes this host, which calls itself by this name, known to a server by an enrolment string.
 ///
 /// # Errors
 /// When the server does not take it, or is another one than the string says.
@@ -481,7 +481,7 @@ pub fn enroll(
         server: *server,
         identity,
         role: admitted.role,
-        name: name.to_owned(),
+        name: admitted.name,
         repositories: admitted.repositories,
         codes: std::collections::BTreeMap::new(),
     })

@@ -362,7 +362,7 @@ message! {
     Enroll<'a> {
         /// What the administrator gave out.
         token: Token,
-        /// What the client is to be called.
+        /// What the client calls itself.
         name: Name<'a>,
     }
 }
@@ -372,6 +372,8 @@ message! {
     Enrolled<'a> {
         /// As what.
         role: Role,
+        /// What the server calls it.
+        name: Name<'a>,
         /// Repositories that are open to it.
         repositories: List<Name<'a>, 0, ENROLLED_REPOSITORIES_MAX>,
     }

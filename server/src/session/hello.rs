@@ -196,7 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         let names = client.repositories.iter().filter_map(|name| Name::new(name).ok()).collect();
         let repositories =
             List::new(names).map_err(|error| Failure::new(Code::INTERNAL, error.to_string()))?;
-        self.say(&Enrolled { role: client.role, repositories }).await
+        let name =
+            Name::new(&client.name).map_err(|error| Failure::new(Code::INTERNAL, error.to_string()))?;
+        self.say(&Enrolled { role: client.role, name, repositories }).await
     }
 
     async fn open(&mut self, greeting: &Greeting) -> Result<Begun, Turned> {
@@ -263,8 +265,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
             return Err(unknown(&name).into());
         }
         let lease = self.house.repositories.open(&name, how).await;
-        // The same words whether there is none or none for this client.
-        Ok((lease.map_err(|f| if f.code == Code::REPOSITORY_UNKNOWN { unknown(&name) } else { f })?, access))
+        // It is open to this client, which may know that there is none.
+        Ok((lease.map_err(|f| if f.code == Code::REPOSITORY_UNKNOWN { not_made(&name) } else { f })?, access))
     }
 
     async fn opened(&mut self, lease: &Lease, rights: Rights) -> Result<(), Turned> {
@@ -377,6 +379,12 @@ fn turned(error: &farkeep_protocol::stream::StreamError) -> Turned {
     error.code().map_or(Turned::Gone, |code| Turned::Away(Failure::new(code, error.to_string())))
 }
 
+fn not_made(name: &str) -> Failure {
+    let text = format!("nobody has made the repository {name} yet: a keeper does by `farkeep init`");
+    Failure::new(Code::REPOSITORY_UNKNOWN, text)
+}
+
+/// The same words whether there is none or none for this client.
 fn unknown(name: &str) -> Failure {
     Failure::new(Code::REPOSITORY_UNKNOWN, format!("there is no repository {name}, or not for this client"))
 }

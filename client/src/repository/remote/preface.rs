@@ -166,6 +166,7 @@ pub(super) struct OpenedRepository {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Admitted {
     pub(super) role: Role,
+    pub(super) name: String,
     pub(super) repositories: Vec<String>,
 }
 
@@ -206,7 +207,8 @@ impl Preface {
         let body = preface.answer(Kind::Enrolled).await?;
         let enrolled = Enrolled::decode(&body)?;
         let repositories = enrolled.repositories.iter().map(|name| name.as_str().to_owned()).collect();
-        Ok(Admitted { role: enrolled.role, repositories })
+        let name = enrolled.name.as_str().to_owned();
+        Ok(Admitted { role: enrolled.role, name, repositories })
     }
 
     /// Opens or makes the repository.

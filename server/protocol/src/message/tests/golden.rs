@@ -147,8 +147,9 @@ fn golden_enroll() {
 
 #[test]
 fn golden_enrolled() {
-    let enrolled = Enrolled { role: Role::Agent, repositories: list(vec![name("main"), name("db")]) };
-    golden(&enrolled, r#"01 02 04 "main" 02 "db""#);
+    let repositories = list(vec![name("main"), name("db")]);
+    let enrolled = Enrolled { role: Role::Agent, name: name("web-1"), repositories };
+    golden(&enrolled, r#"01 05 "web-1" 02 04 "main" 02 "db""#);
 }
 
 #[test]
