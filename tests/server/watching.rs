@@ -95,13 +95,14 @@ async fn metrics_move_with_a_session() {
         "farkeep_objects_total{result=\"known\"}",
         "farkeep_objects_total{result=\"refused\"}",
         "farkeep_commits_total",
+        "farkeep_committed_bytes_total",
         "farkeep_commit_seconds_count",
         "farkeep_faults_total{code=\"quota-exceeded\"}",
         "farkeep_quota_limit_bytes{repository=\"main\",kind=\"hard\"}",
         "farkeep_repository_objects{repository=\"main\"}",
     ];
     let values = samples(&host, counted).await.map(|value| value.expect("it is shown"));
-    assert_eq!(values, [4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 90_000.0, 4.0]);
+    assert_eq!(values, [4.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 90_000.0, 4.0]);
     let received = samples(
         &host,
         ["object", "record", "other"].map(|kind| match kind {

@@ -153,11 +153,17 @@ impl Batch {
             });
         }
         if let Some(begun) = self.begun {
-            let new = |outcome: &Result<Vec<CommittedAt>, Failure>| {
-                outcome.iter().flatten().filter(|committed| !committed.already).count() as u64
-            };
-            let count = committed.iter().map(|(outcome, _)| new(outcome)).sum();
-            repository.observer().counters.committed(count, begun.elapsed());
+            let all = commits.iter().zip(&committed).flat_map(|(order, (outcome, _))| {
+                let ended = outcome.as_deref().unwrap_or_default();
+                order.iter().zip(ended).filter(|(_, at)| !at.already).map(|(commit, _)| commit)
+            });
+            let (mut count, mut bytes) = (0, 0_u64);
+            for commit in all {
+                count += 1;
+                bytes =
+                    bytes.saturating_add(Snapshot::parse(&commit.record).map_or(0, |record| record.bytes));
+            }
+            repository.observer().counters.committed(count, bytes, begun.elapsed());
             // Before anybody is told, so that whoever was told finds it.
             repository.report();
         }

@@ -64,6 +64,7 @@ pub(crate) struct Counters {
     received_bytes: [AtomicU64; 3],
     objects: [AtomicU64; 3],
     commits: AtomicU64,
+    committed_bytes: AtomicU64,
     commit_seconds: Histogram,
     faults: Faults,
     faults_unknown: AtomicU64,
@@ -119,9 +120,10 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Snapshots were committed, so long after they were to be.
-    pub(crate) fn committed(&self, snapshots: u64, after: Duration) {
+    /// Snapshots of files with so many bytes in all were committed, so long after they were to be.
+    pub(crate) fn committed(&self, snapshots: u64, bytes: u64, after: Duration) {
         self.commits.fetch_add(snapshots, Ordering::Relaxed);
+        self.committed_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.commit_seconds.count(after);
     }
 
@@ -150,6 +152,9 @@ impl Counters {
         }
         let commits = self.commits.load(Ordering::Relaxed);
         text.alone("farkeep_commits_total", Form::Counter, "Snapshots that were committed.", commits);
+        let bytes = self.committed_bytes.load(Ordering::Relaxed);
+        let help = "Lengths of the files in these snapshots: what was stored for them, compressed, is the objects received.";
+        text.alone("farkeep_committed_bytes_total", Form::Counter, help, bytes);
         let help = "Time from a commit's turn until its snapshots were durable.";
         self.commit_seconds.write("farkeep_commit_seconds", help, text);
         text.family("farkeep_queue_depth", Form::Gauge, "Work that waits for a thread.");
