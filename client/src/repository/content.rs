@@ -51,55 +51,73 @@ impl Fetcher<'_> {
             let plain = self.plain(bundle)?;
             return take(Piece::Data(Fetcher::slice(bundle, plain, *offset, bytes)?));
         }
-        let mut layout = Layout { holes: content.holes(), at: 0 };
+        let mut layout = Layout::new(content, bytes);
         for chunk in self.repository().chunks(content) {
-            layout.data(self.plain(&chunk?)?, &mut take)?;
+            let plain = self.plain(&chunk?)?;
+            let at = layout.chunk(plain.len() as u64)?;
+            at.hole.map_or(Ok(()), |hole| take(Piece::Hole(hole)))?;
+            take(Piece::Data(plain))?;
         }
-        layout.pass_hole(&mut take)?;
-        let is_whole = layout.at == bytes && layout.holes.is_empty();
-        if is_whole { Ok(()) } else { Err(RepositoryError::Chunks { bytes }.into()) }
+        layout.end()?.map_or(Ok(()), |hole| take(Piece::Hole(hole)))
     }
 }
 
-/// The way through a file whose data lies around holes.
-struct Layout<'h> {
+/// The way through a file whose chunks lie between holes. What does not make up the file is refused before it is used: FORMAT.md,
+/// "Contents of files".
+pub(crate) struct Layout<'h> {
     holes: &'h [Hole],
     at: u64,
+    bytes: u64,
 }
 
-impl Layout<'_> {
-    /// Hands out data, and the holes in front of it and inside of it.
-    fn data<E>(
-        &mut self,
-        mut data: &[u8],
-        take: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        while !data.is_empty() {
-            self.pass_hole(take)?;
-            let (now, rest) = data.split_at(self.until_hole(data.len()));
-            take(Piece::Data(now))?;
-            self.at = self.at.saturating_add(now.len() as u64);
-            data = rest;
-        }
-        Ok(())
+/// Where a chunk lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChunkAt {
+    /// Length of the hole in front of it, if there is one.
+    pub(crate) hole: Option<u64>,
+    /// From the start of the file.
+    pub(crate) offset: u64,
+}
+
+impl<'h> Layout<'h> {
+    /// Of a file of `bytes` bytes.
+    pub(crate) fn new(content: &'h Content, bytes: u64) -> Self {
+        Self { holes: content.holes(), at: 0, bytes }
     }
 
-    /// Hands out the hole that begins here, if one does.
-    fn pass_hole<E>(&mut self, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
-        match self.holes.split_first() {
-            Some((hole, rest)) if hole.offset == self.at => {
-                self.at = self.at.saturating_add(hole.bytes);
-                self.holes = rest;
-                take(Piece::Hole(hole.bytes))
-            }
-            _ => Ok(()),
+    /// Where the next chunk lies, of so many bytes.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Chunks`] when it reaches into a hole, or beyond the end of the file.
+    pub(crate) fn chunk(&mut self, bytes: u64) -> Result<ChunkAt, RepositoryError> {
+        let hole = self.hole();
+        let offset = self.at;
+        let end = self.holes.first().map_or(self.bytes, |hole| hole.offset);
+        match offset.checked_add(bytes) {
+            Some(at) if at <= end => self.at = at,
+            _ => return Err(RepositoryError::Chunks { bytes: self.bytes }),
         }
+        Ok(ChunkAt { hole, offset })
     }
 
-    /// How many of the next `bytes` bytes of data come before the next hole.
-    fn until_hole(&self, bytes: usize) -> usize {
-        let room = self.holes.first().map_or(u64::MAX, |hole| hole.offset.saturating_sub(self.at));
-        usize::try_from(room).map_or(bytes, |room| room.min(bytes))
+    /// No chunk follows. Length of the hole at the end, if there is one.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Chunks`] when that is not the end of the file.
+    pub(crate) fn end(mut self) -> Result<Option<u64>, RepositoryError> {
+        let hole = self.hole();
+        let is_whole = self.at == self.bytes && self.holes.is_empty();
+        is_whole.then_some(hole).ok_or(RepositoryError::Chunks { bytes: self.bytes })
+    }
+
+    /// Passes the hole that begins here, if one does.
+    fn hole(&mut self) -> Option<u64> {
+        let (hole, rest) = self.holes.split_first()?;
+        (hole.offset == self.at).then(|| {
+            self.at = self.at.saturating_add(hole.bytes);
+            self.holes = rest;
+            hole.bytes
+        })
     }
 }
 

@@ -27,6 +27,7 @@ use super::make_way;
 use super::missed::Fault;
 use super::report::count;
 use super::view::View;
+use crate::repository::Layout;
 use crate::repository::Place;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
@@ -302,30 +303,34 @@ impl FirstPass<'_> {
 
     fn large(&mut self, destination: Destination) {
         let Some(content) = destination.entry.content().cloned() else { return };
+        let bytes = destination.entry.content_bytes();
         let Some(file) = self.writing.begin_large(destination) else { return };
-        let mut holes = content.holes().iter().peekable();
-        let mut at = 0;
+        let mut layout = Layout::new(&content, bytes);
         let mut stretch = Vec::new();
         let mut stretch_bytes = 0;
+        let mut fault = None;
         for chunk in self.repository.chunks(&content) {
-            let chunk: Pointer = match chunk {
-                Ok(chunk) => chunk,
+            let placed = chunk.and_then(|chunk| {
+                let at = layout.chunk(u64::from(chunk.plain_bytes))?;
+                Ok((chunk, at.offset))
+            });
+            let (chunk, offset) = match placed {
+                Ok(placed) => placed,
                 Err(error) => {
-                    file.fail(Fault::Repository, &error);
+                    fault = Some(error);
                     break;
                 }
             };
-            while let Some(hole) = holes.next_if(|hole| hole.offset == at) {
-                at += hole.bytes;
-            }
-            stretch.push((chunk, at));
-            at += u64::from(chunk.plain_bytes);
+            stretch.push((chunk, offset));
             stretch_bytes += u64::from(chunk.plain_bytes);
             if stretch_bytes >= STRETCH_BYTES {
                 file.expect_stretch();
                 self.send(Job::Stretch(Arc::clone(&file), std::mem::take(&mut stretch)));
                 stretch_bytes = 0;
             }
+        }
+        if let Some(error) = fault.or_else(|| layout.end().err()) {
+            file.fail(Fault::Repository, &error);
         }
         // The last stretch ends what the plan itself was counted for.
         self.send(Job::Stretch(file, stretch));

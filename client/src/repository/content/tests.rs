@@ -4,51 +4,59 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Hands the chunks through a layout, as `pieces` does, and returns the file.
-fn lay(chunks: &[Vec<u8>], holes: &[Hole]) -> (Vec<u8>, bool) {
-    let mut file = Vec::new();
-    let mut take = |piece: Piece<'_>| -> Result<(), RepositoryError> {
-        match piece {
-            Piece::Data(data) => file.extend_from_slice(data),
-            Piece::Hole(bytes) => file.resize(file.len() + usize::try_from(bytes).expect("small"), 0),
-        }
-        Ok(())
-    };
-    let mut layout = Layout { holes, at: 0 };
-    for chunk in chunks {
-        layout.data(chunk, &mut take).expect("nothing fails");
-    }
-    layout.pass_hole(&mut take).expect("nothing fails");
-    let is_whole = layout.holes.is_empty();
-    (file, is_whole)
+/// Hands chunks of these lengths through a layout, as `pieces` does: where they lie, and whether they make up the file.
+fn lay(chunks: &[u64], holes: &[Hole], bytes: u64) -> Result<Vec<u64>, RepositoryError> {
+    let content = Content::Chunks { pointers: Vec::new(), holes: holes.to_vec() };
+    let mut layout = Layout::new(&content, bytes);
+    let offsets = chunks.iter().map(|bytes| layout.chunk(*bytes).map(|at| at.offset)).collect();
+    layout.end().and(offsets)
+}
+
+fn hole(offset: u64, bytes: u64) -> Hole {
+    Hole { offset, bytes }
 }
 
 proptest! {
     #[test]
-    fn data_and_holes_interleave_as_they_were(
-        runs in proptest::collection::vec((1usize..50, 1usize..50), 1..8),
+    fn chunks_lie_between_the_holes(
+        runs in proptest::collection::vec((1u64..50, proptest::collection::vec(1u64..40, 1..4)), 1..8),
         starts_with_hole: bool,
-        chunk_bytes in 1usize..40,
+        ends_with_hole: bool,
     ) {
-        let (mut file, mut data, mut holes) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, (hole, run)) in runs.iter().enumerate() {
-            if at > 0 || starts_with_hole {
-                holes.push(Hole { offset: file.len() as u64, bytes: *hole as u64 });
-                file.resize(file.len() + hole, 0);
+        let (mut at, mut offsets, mut chunks, mut holes) = (0, Vec::new(), Vec::new(), Vec::new());
+        for (number, (bytes, run)) in runs.iter().enumerate() {
+            if number > 0 || starts_with_hole {
+                holes.push(hole(at, *bytes));
+                at += bytes;
             }
-            let bytes: Vec<u8> = (1..=250).cycle().take(*run).collect();
-            file.extend_from_slice(&bytes);
-            data.extend_from_slice(&bytes);
+            for chunk in run {
+                offsets.push(at);
+                chunks.push(*chunk);
+                at += chunk;
+            }
         }
-        let chunks: Vec<Vec<u8>> = data.chunks(chunk_bytes).map(<[u8]>::to_vec).collect();
-        prop_assert_eq!(lay(&chunks, &holes), (file, true));
+        if ends_with_hole {
+            holes.push(hole(at, 7));
+            at += 7;
+        }
+        prop_assert_eq!(lay(&chunks, &holes, at).expect("they make up the file"), offsets);
+        prop_assert!(lay(&chunks, &holes, at + 1).is_err(), "something is missing");
+        prop_assert!(lay(&chunks, &holes, at - 1).is_err(), "there is too much");
+        // Two chunks with a hole between them, as one.
+        let mut spanning = chunks.clone();
+        if let [.., (_, before), (_, last)] = &runs[..] {
+            let merged = chunks.len() - last.len();
+            let first = spanning.remove(merged);
+            spanning[merged - 1] += first;
+            prop_assert!(!before.is_empty() && lay(&spanning, &holes, at).is_err());
+        }
     }
 }
 
 #[test]
 fn a_file_may_end_with_a_hole_or_be_one() {
-    let hole = |offset, bytes| Hole { offset, bytes };
-    assert_eq!(lay(&[vec![1, 2]], &[hole(2, 3)]), (vec![1, 2, 0, 0, 0], true));
-    assert_eq!(lay(&[], &[hole(0, 2)]), (vec![0, 0], true));
-    assert_eq!(lay(&[vec![1]], &[hole(5, 2)]), (vec![1], false));
+    assert_eq!(lay(&[2], &[hole(2, 3)], 5).expect("it is whole"), [0]);
+    assert_eq!(lay(&[], &[hole(0, 2)], 2).expect("it is whole"), [0; 0]);
+    assert!(lay(&[1], &[hole(5, 2)], 7).is_err());
+    assert!(lay(&[u64::MAX, u64::MAX], &[], 7).is_err());
 }
