@@ -70,6 +70,7 @@ pub use self::point::Listing;
 pub use self::point::Point;
 pub use self::point::Refused;
 pub use self::remote::Line;
+pub use self::remote::Pace;
 pub use self::remote::RemoteError;
 pub use self::remote::enroll;
 pub use self::slots::KeySlot;
@@ -79,6 +80,7 @@ pub use self::store::Stored;
 pub use self::unlock::Locked;
 pub use self::unlock::Unlocking;
 
+pub(crate) use self::content::Layout;
 pub(crate) use self::remote::jittered;
 pub(crate) use self::store::Place;
 pub(crate) use self::store::Report;

@@ -153,6 +153,38 @@ fn a_point_that_comes_behind_a_newer_one_is_not_the_latest() {
 }
 
 #[test]
+fn a_job_that_is_due_while_points_wait_is_captured_behind_them() {
+    let mut site = Site::new();
+    let (keeper, agent) = agent_of(&site);
+    configure(&agent, &site, &job(&agent, "etc", "every 1d", ""));
+    run(&agent, &["run", "--once"]).expect(0);
+    site.stop();
+    fs::write(agent.path("source/file"), "text 1").expect("there is room");
+    run(&agent, &["run", "--once"]).expect(14);
+    site.start();
+    fs::write(agent.path("source/file"), "text 2").expect("there is room");
+    let mut runs = remembered(&agent);
+    runs["jobs"]["etc"]["due"] = "2020-01-01T00:00:00Z".into();
+    fs::write(agent.path("state/runs.json"), runs.to_string()).expect("there is room");
+    let mut command = agent.command("agent");
+    command.env_remove("FARKEEP_PASSWORD_FILE").args(["run", "--json", "--config"]);
+    let mut child =
+        command.arg(agent.path("agent.toml")).stdout(Stdio::piped()).spawn().expect("the program was built");
+    let output = BufReader::new(child.stdout.take().expect("it was asked for a pipe"));
+    let mut lines = output.lines().map(|line| serde_json::from_str(&line.expect("text")).expect("a line"));
+    let line: Value = lines.next().expect("the job is due");
+    assert_eq!((&line["type"], &line["outcome"]), (&"job".into(), &"spooled".into()));
+    let line: Value = lines.next().expect("what waits is brought");
+    assert_eq!((&line["type"], &line["points"], &line["waiting"]), (&"brought".into(), &2.into(), &0.into()));
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(remembered(&agent)["jobs"]["etc"]["outcome"], "complete");
+    let path = format!("latest:{}", agent.path("source/file").display());
+    assert_eq!(keeper.run("dump", [path]).expect(0).results, "text 2");
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 3);
+}
+
+#[test]
 fn a_spool_that_was_removed_is_counted_on_by_nobody() {
     let mut site = Site::new();
     let (keeper, agent) = agent_of(&site);

@@ -108,6 +108,21 @@ fn when_one_fails_none_is_committed_and_all_thaw() {
 }
 
 #[test]
+fn a_member_that_fails_before_it_begins_keeps_nobody_frozen() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    let (one, other) = (Host::new(&site, &keeper, "one"), Host::new(&site, &keeper, "other"));
+    for stands_against in ["before = \"exit 3\"", "exclude = [\"[\"]"] {
+        one.configure(&site, 2, "10m", &["cart"], FREEZE);
+        other.configure(&site, 2, "10m", &["bank"], stands_against);
+        let lines = both(&one, &other);
+        assert!(lines.len() == 2 && lines.iter().all(|line| line["outcome"] == "failed"), "{lines:?}");
+        assert_eq!(other.told(), [""; 0], "nothing was frozen");
+    }
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 0);
+}
+
+#[test]
 fn a_member_that_does_not_come_keeps_nobody_frozen() {
     let site = Site::new();
     let keeper = site.keeper();

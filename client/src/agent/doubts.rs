@@ -13,7 +13,7 @@ use crate::source::Roots;
 /// What does not fit now, in words: servers at which the host is not enrolled, and paths that are not there. A hook may
 /// yet see to a path, so none of it makes the configuration a wrong one.
 pub fn doubts(config: &Config, place: &Place) -> Vec<String> {
-    let servers = Servers { config, place };
+    let servers = Servers::new(config, place);
     let unknown = config.servers.iter().filter_map(|address| {
         let why = servers.doubt(address)?;
         Some(format!("server {address}: {why}"))

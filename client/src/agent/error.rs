@@ -54,6 +54,9 @@ pub enum JobError {
     /// The agent was at work when the other members of the group began.
     #[error("the agent was busy when the group was due: the other members did not wait for it")]
     TooLate,
+    /// The system has no threads left.
+    #[error("no thread can be started")]
+    Thread(#[source] io::Error),
     /// No server takes it.
     #[error(transparent)]
     Reach(#[from] ReachError),

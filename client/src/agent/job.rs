@@ -10,6 +10,7 @@ use super::config::Job;
 use super::config::What;
 use super::error::JobError;
 use super::hooks::Hook;
+use super::hooks::HookError;
 use super::place::Place;
 use crate::backup::CacheUse;
 use crate::backup::Intent;
@@ -41,13 +42,17 @@ pub(super) enum Made {
 /// A point, and what went wrong behind it: or none.
 pub(super) type Outcome = Result<(Made, Option<String>), JobError>;
 
-/// Makes a job's point between its hooks. A failure behind the backup is a message: the point is there.
-pub(super) fn between_hooks(job: &Job, make: impl FnOnce() -> Result<Made, JobError>) -> Outcome {
+/// Makes a job's point between its hooks; `make` hears how the one before it went. A failure behind the backup is a message:
+/// the point is there.
+pub(super) fn between_hooks(
+    job: &Job,
+    make: impl FnOnce(Result<(), HookError>) -> Result<Made, JobError>,
+) -> Outcome {
     let run = |hook: &Option<Hook>, outcome: &str| match hook {
         Some(hook) => hook.run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_OUTCOME", outcome)]),
         None => Ok(()),
     };
-    let made = run(&job.hooks.before, "none").map_err(JobError::from).and_then(|()| make());
+    let made = make(run(&job.hooks.before, "none"));
     let (outcome, behind) = match &made {
         Ok(_) => ("done", &job.hooks.after),
         Err(_) => ("failed", &job.hooks.on_failure),

@@ -1,8 +1,8 @@
 //! A lane of the agent: jobs that run one after the other, each when it is due, with their hooks.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
+use std::thread::Builder;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use super::config::Config;
 use super::config::Job;
 use super::config::Member;
 use super::error::JobError;
+use super::hooks::HookError;
 use super::job;
 use super::job::Made;
 use super::place::LOOK;
@@ -33,6 +34,7 @@ use super::together;
 use super::work::Event;
 use crate::backup;
 use crate::backup::BackupError;
+use crate::backup::Summary;
 use crate::output::chain;
 use crate::progress::Progress;
 use crate::repository::Repository;
@@ -49,7 +51,8 @@ pub(super) struct Lane<'a> {
     config: &'a Config,
     place: &'a Place,
     memory: &'a Memory<'a>,
-    events: Sender<Event>,
+    events: SyncSender<Event>,
+    when: When,
     jobs: Vec<&'a Job>,
     spooling: Spooling<'a>,
     /// When the spool is drained next, and the wait before.
@@ -58,14 +61,24 @@ pub(super) struct Lane<'a> {
     seen: Timestamp,
 }
 
+/// When the jobs of a lane run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// As they come due, until the agent is told to end.
+    Due,
+    /// Once, now, whatever their schedules say.
+    Once,
+}
+
 /// The lanes of a configuration: one of the jobs that stand alone, which has the spool too, and one of each group, whose
 /// other members do not wait until a long job ends.
 pub(super) fn lanes<'a>(
-    config: &'a Config,
-    place: &'a Place,
+    servers: &'a Servers<'a>,
     memory: &'a Memory<'a>,
-    events: &Sender<Event>,
+    events: &SyncSender<Event>,
+    when: When,
 ) -> Vec<Lane<'a>> {
+    let (config, place) = (servers.config, servers.place);
     let mut lanes: Vec<(Option<&Member>, Vec<&Job>)> = vec![(None, Vec::new())];
     for job in &config.jobs {
         match lanes.iter_mut().find(|(member, _)| *member == job.member.as_ref()) {
@@ -78,8 +91,9 @@ pub(super) fn lanes<'a>(
         place,
         memory,
         events: events.clone(),
+        when,
         jobs,
-        spooling: Spooling { servers: Servers { config, place } },
+        spooling: Spooling { servers },
         drain: (Instant::now(), DRAIN_FIRST),
         seen: Timestamp::now(),
     };
@@ -87,37 +101,35 @@ pub(super) fn lanes<'a>(
 }
 
 impl<'a> Lane<'a> {
-    /// Runs jobs as they come due until the agent is told to end.
-    ///
-    /// # Errors
-    /// When what it remembers cannot be written.
-    pub(super) fn run(&mut self) -> io::Result<()> {
+    /// Runs its jobs.
+    pub(super) fn run(&mut self) {
+        match self.when {
+            When::Due => self.run_due(),
+            When::Once => self.run_once(),
+        }
+    }
+
+    fn run_due(&mut self) {
         while !self.place.is_cancelled() {
             let now = Timestamp::now();
-            match self.first_due(now)? {
-                Some((job, at)) if at <= now => self.take(job)?,
-                _ if self.drain_is_due() => self.drain_idle()?,
+            match self.first_due(now) {
+                Some((job, at)) if at <= now => self.take(job),
+                _ if self.drain_is_due() => self.drain_idle(),
                 Some((_, at)) => {
                     self.place.sleep(at.duration_since(now).try_into().unwrap_or(LOOK).min(LOOK));
                 }
                 None => self.place.sleep(LOOK),
             }
         }
-        Ok(())
     }
 
-    /// Runs every job once, now, whatever its schedule says.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub(super) fn run_once(&mut self) -> io::Result<()> {
+    fn run_once(&mut self) {
         let is_group = self.group().is_some();
         for job in self.jobs.clone().into_iter().take(if is_group { 1 } else { usize::MAX }) {
             if !self.place.is_cancelled() {
-                self.take(job)?;
+                self.take(job);
             }
         }
-        Ok(())
     }
 
     /// The group, if it is the lane of one.
@@ -126,7 +138,7 @@ impl<'a> Lane<'a> {
     }
 
     /// The job that is due first, and when.
-    fn first_due(&mut self, now: Timestamp) -> io::Result<Option<(&'a Job, Timestamp)>> {
+    fn first_due(&mut self, now: Timestamp) -> Option<(&'a Job, Timestamp)> {
         let was_put_back = now + CLOCK_GRACE < self.seen;
         self.seen = now;
         let (jobs, host) = (&self.jobs, &self.place.host);
@@ -154,18 +166,23 @@ impl<'a> Lane<'a> {
         };
         let is_new = self.memory.with(next);
         if is_new {
-            self.memory.write()?;
+            self.memory.write();
         }
+        self.next()
+    }
+
+    /// The job whose time comes first, as far as times are known.
+    fn next(&self) -> Option<(&'a Job, Timestamp)> {
         self.memory.with(|runs| {
             let next = |job: &Job| runs.jobs.get(&job.name)?.next;
             let times = self.jobs.iter().filter_map(|job| Some((*job, next(job)?)));
-            Ok(times.min_by_key(|(_, time)| *time))
+            times.min_by_key(|(_, time)| *time)
         })
     }
 
     /// Runs one job, or all of the group, and remembers how they went. A run that is killed or told to end was none: its time
     /// is made up for.
-    fn take(&mut self, job: &'a Job) -> io::Result<()> {
+    fn take(&mut self, job: &'a Job) {
         let begun = Timestamp::now();
         let jobs = if self.group().is_some() { self.jobs.clone() } else { vec![job] };
         let due = self.memory.with(|runs| {
@@ -177,9 +194,11 @@ impl<'a> Lane<'a> {
             }
             due
         });
-        self.memory.write()?;
+        self.memory.write();
         let outcomes = match self.group() {
-            None => vec![job::between_hooks(job, || self.back_up(job))],
+            None => vec![job::between_hooks(job, |before| {
+                before.map_err(JobError::from).and_then(|()| self.back_up(job))
+            })],
             // The others have waited for it in vain, and have thawed.
             Some(member) if due.is_some_and(|due| due + member.limit < begun) => {
                 jobs.iter().map(|_| Err(JobError::TooLate)).collect()
@@ -200,8 +219,8 @@ impl<'a> Lane<'a> {
             };
             jobs.iter().zip(outcomes).map(remember).collect::<Vec<_>>()
         });
+        self.memory.write();
         ended.into_iter().for_each(|event| self.tell(event));
-        self.memory.write()
     }
 
     /// Makes the points of a group's jobs. Without a server there is nobody to gather them.
@@ -209,30 +228,50 @@ impl<'a> Lane<'a> {
         let (config, place, servers) = (self.config, self.place, self.spooling.servers);
         let due = jobs.first().and_then(|job| job.schedule.last(begun));
         let id = together::id(member, due, jobs.len());
-        let make = |job: &Job| {
-            // A point of one moment has all of its paths.
-            let mut request = job::request(job, config, place, &mut BTreeSet::new())?;
-            // Runs at the same time do not share a cache.
-            request.cache_folder.push(&job.name);
-            request.tags.push(together::tag(member, id));
+        let make = |job: &Job, before: Result<(), HookError>| {
+            let request = || {
+                before?;
+                // A point of one moment has all of its paths.
+                let mut request = job::request(job, config, place, &mut BTreeSet::new())?;
+                // Runs at the same time do not share a cache.
+                request.cache_folder.push(&job.name);
+                request.tags.push(together::tag(member, id));
+                Ok(request)
+            };
             together::run(servers, job, member, id, request)
                 .map(|(summary, complaint)| Made::Acknowledged(Box::new(summary), complaint))
         };
+        let make = &make;
         std::thread::scope(|scope| {
-            let run = |job| scope.spawn(move || job::between_hooks(job, || make(job)));
+            let run = |job| {
+                let run = move || job::between_hooks(job, |before| make(job, before));
+                Builder::new().name("member".to_owned()).spawn_scoped(scope, run)
+            };
             let running: Vec<_> = jobs.iter().map(|job| run(*job)).collect();
             let ended = |handle: ScopedJoinHandle<'_, job::Outcome>| {
                 handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
-            running.into_iter().map(ended).collect()
+            running
+                .into_iter()
+                .map(|started| started.map_or_else(|error| Err(JobError::Thread(error)), ended))
+                .collect()
         })
     }
 
-    /// Makes a point at the first server that answers, behind those that wait; where none does, in the spool.
+    /// Makes a point at the first server that answers, behind those that wait; where none does, in the spool. Where many
+    /// wait, the next jobs would wait too until all are brought: so a job that comes due meanwhile spools its point behind.
     fn back_up(&mut self, job: &Job) -> Result<Made, JobError> {
         let mut seen = self.memory.with(|runs| runs.jobs.entry(job.name.clone()).or_default().seen.clone());
         let request = job::request(job, self.config, self.place, &mut seen)?;
         self.memory.with(|runs| runs.jobs.entry(job.name.clone()).or_default().seen = seen);
+        if self.when == When::Due
+            && self.spooling.is_there()
+            && let Ok((summary, waiting)) = self.spooling.store(&request)
+        {
+            self.memory.with(|runs| runs.spool = waiting);
+            self.drain.0 = Instant::now();
+            return Ok(spooled("points wait to be brought to a server", &summary));
+        }
         let unreached = match self.spooling.servers.reach() {
             Ok(repository) => {
                 self.drain_to(&repository);
@@ -252,10 +291,7 @@ impl<'a> Lane<'a> {
             Ok((summary, waiting)) => {
                 self.memory.with(|runs| runs.spool = waiting);
                 tracing::warn!("job {}: the point is spooled: {unreached}", job.name);
-                let missing = job::missed_by(&summary);
-                Ok(Made::Spooled(
-                    missing.map_or(unreached.clone(), |missing| format!("{unreached}; {missing}")),
-                ))
+                Ok(spooled(&unreached, &summary))
             }
             Err(source) => Err(JobError::NotSpooled { unreached, source: Box::new(source) }),
         }
@@ -265,22 +301,29 @@ impl<'a> Lane<'a> {
         self.group().is_none() && self.drain.0 <= Instant::now() && self.spooling.is_there()
     }
 
-    /// Looks whether a server is there that takes what waits.
-    fn drain_idle(&mut self) -> io::Result<()> {
+    /// Looks whether a server is there that takes what waits. As long as it takes something, more is brought at once.
+    fn drain_idle(&mut self) {
         let (_, wait) = self.drain;
-        match self.spooling.servers.try_all() {
+        let brought = match self.spooling.servers.try_all() {
             Ok(repository) => self.drain_to(&repository),
-            Err(error) => tracing::debug!("{error}"),
-        }
-        self.drain = (Instant::now() + jittered(wait), (wait * 2).min(DRAIN_MAX));
-        self.memory.write()
+            Err(error) => {
+                tracing::debug!("{error}");
+                0
+            }
+        };
+        self.drain = match brought {
+            0 => (Instant::now() + jittered(wait), (wait * 2).min(DRAIN_MAX)),
+            _ => (Instant::now(), DRAIN_FIRST),
+        };
+        self.memory.write();
     }
 
-    /// Brings what waits in the spool to a server.
-    fn drain_to(&mut self, repository: &Repository) {
+    /// Brings what waits in the spool to a server, until a job comes due, and says how many points it brought.
+    fn drain_to(&self, repository: &Repository) -> u64 {
         let (jobs, host) = (&self.config.jobs, &self.place.host);
         let mut points = 0;
-        let waiting = self.spooling.drain(repository, &mut |draft, id| {
+        let goes_on = || self.when == When::Once || self.next().is_none_or(|(_, at)| Timestamp::now() < at);
+        let waiting = self.spooling.drain(repository, &goes_on, &mut |draft, id| {
             points += 1;
             let captured = timestamp(draft.captured);
             tracing::info!("the point of {} of {captured:.0} was brought to the server", draft.series);
@@ -289,8 +332,10 @@ impl<'a> Lane<'a> {
             };
             self.memory.with(|runs| {
                 let remembered = runs.jobs.entry(job.name.clone()).or_default();
-                remembered.acknowledged = remembered.acknowledged.max(Some(captured));
-                remembered.snapshot = Some(id.to_string());
+                if remembered.acknowledged.is_none_or(|newest| newest <= captured) {
+                    remembered.acknowledged = Some(captured);
+                    remembered.snapshot = Some(id.to_string());
+                }
                 // The point of an earlier run says nothing of how the last one went.
                 let is_of_last = remembered.begun.is_some_and(|begun| begun <= captured);
                 if is_of_last && remembered.outcome == Some(Outcome::Spooled) {
@@ -309,13 +354,20 @@ impl<'a> Lane<'a> {
             self.tell(Event::Brought { points, waiting });
         }
         self.memory.with(|runs| runs.spool = waiting);
-        self.drain = (Instant::now(), DRAIN_FIRST);
+        points
     }
 
+    /// Backups do not wait until somebody reads how they went.
     fn tell(&self, event: Event) {
-        // Whoever listens listens until all lanes have ended.
-        let _ = self.events.send(event);
+        if self.events.try_send(event).is_err() {
+            tracing::warn!("nobody reads what is told of the jobs");
+        }
     }
+}
+
+/// A point that waits in the spool, for this reason.
+fn spooled(why: &str, summary: &Summary) -> Made {
+    Made::Spooled(job::missed_by(summary).map_or(why.to_owned(), |missing| format!("{why}; {missing}")))
 }
 
 /// Remembers how a run that began then has ended.

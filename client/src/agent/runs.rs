@@ -137,12 +137,12 @@ impl<'a> Memory<'a> {
         look(&mut self.runs())
     }
 
-    /// Writes all of it down.
-    ///
-    /// # Errors
-    /// As [`Runs::write`].
-    pub(super) fn write(&self) -> io::Result<()> {
-        self.runs().write(self.folder)
+    /// Writes all of it down. What cannot be written is said, and holds no backup up: it is written with what comes next, and
+    /// `farkeep agent status` sees runs that are overdue meanwhile.
+    pub(super) fn write(&self) {
+        if let Err(error) = self.runs().write(self.folder) {
+            tracing::error!("what is to be remembered of the jobs cannot be written: {error}");
+        }
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {

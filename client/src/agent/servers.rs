@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -23,6 +25,7 @@ use crate::output::chain;
 use crate::repository::Access;
 use crate::repository::Line;
 use crate::repository::Locked;
+use crate::repository::Pace;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 use crate::repository::jittered;
@@ -63,14 +66,21 @@ enum Failure {
     Repository(#[from] RepositoryError),
 }
 
-/// The servers of an agent.
-#[derive(Clone, Copy)]
+/// The servers of an agent, for all that it does.
 pub(super) struct Servers<'a> {
     pub(super) config: &'a Config,
     pub(super) place: &'a Place,
+    pace: Pace,
+    /// Held by whoever compares what a server has with what is remembered.
+    adopting: Mutex<()>,
 }
 
-impl Servers<'_> {
+impl<'a> Servers<'a> {
+    /// The servers of this configuration.
+    pub(super) fn new(config: &'a Config, place: &'a Place) -> Self {
+        Self { config, place, pace: Pace::new(config.upload, None), adopting: Mutex::default() }
+    }
+
     /// The repository at the first server that answers. All are tried again until the time for it is over.
     pub(super) fn reach(&self) -> Result<Repository, ReachError> {
         let begun = Instant::now();
@@ -121,6 +131,7 @@ impl Servers<'_> {
     /// Remembers what the repository asks of its writers. Another one than that for which points may wait is refused.
     fn adopt(&self, repository: Repository) -> Result<Repository, Failure> {
         let parameters = repository.parameters();
+        let _alone = self.adopting.lock().unwrap_or_else(PoisonError::into_inner);
         match self.known() {
             Some(known) if known == *parameters => {}
             Some(known) if known.repository != parameters.repository => {
@@ -166,8 +177,7 @@ impl Servers<'_> {
             cancel: Arc::clone(&self.place.cancel),
             retry_for: self.config.resume,
             connections: self.config.connections,
-            upload: self.config.upload,
-            ..Line::default()
+            pace: self.pace.clone(),
         };
         let locked = Locked::connect(address, &enrolment, Access::Write, &line)?;
         Ok(locked.unlock_as_agent(&code, enrolment.identity)?.finish()?)

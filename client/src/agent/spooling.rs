@@ -57,7 +57,7 @@ pub enum SpoolError {
 /// The spool of an agent.
 #[derive(Clone, Copy)]
 pub(super) struct Spooling<'a> {
-    pub(super) servers: Servers<'a>,
+    pub(super) servers: &'a Servers<'a>,
 }
 
 impl Spooling<'_> {
@@ -79,10 +79,12 @@ impl Spooling<'_> {
         Ok((made?, waiting(&depth, None)))
     }
 
-    /// Brings everything that waits to a repository, tells `ended` of each point, and says what waits then.
+    /// Brings everything that waits to a repository for as long as `goes_on` says so, tells `ended` of each point, and says
+    /// what waits then.
     pub(super) fn drain(
         &self,
         to: &Repository,
+        goes_on: &dyn Fn() -> bool,
         ended: &mut dyn FnMut(&Draft, &SnapshotId),
     ) -> Option<Waiting> {
         if !self.is_there() {
@@ -90,16 +92,17 @@ impl Spooling<'_> {
         }
         let mut trouble = None;
         let drained = self.open().map_err(|error| chain(&error)).and_then(|spool| {
-            let drained = spool.drain(to, &self.servers.place.cancel, &mut |draft, made| match made {
-                Ok(id) => ended(draft, &id),
-                Err(error) => {
-                    let when = timestamp(draft.captured);
-                    let said =
-                        format!("the point of {} of {when} is kept back: {}", draft.series, chain(error));
-                    tracing::warn!("{said}");
-                    trouble.get_or_insert(said);
-                }
-            });
+            let drained =
+                spool.drain(to, &self.servers.place.cancel, goes_on, &mut |draft, made| match made {
+                    Ok(id) => ended(draft, &id),
+                    Err(error) => {
+                        let when = timestamp(draft.captured);
+                        let said =
+                            format!("the point of {} of {when} is kept back: {}", draft.series, chain(error));
+                        tracing::warn!("{said}");
+                        trouble.get_or_insert(said);
+                    }
+                });
             if let Err(error) = drained {
                 let said = format!("the spool is not empty yet: {}", chain(&error));
                 tracing::warn!("{said}");

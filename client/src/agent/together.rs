@@ -11,6 +11,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::thread::Builder;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
@@ -60,17 +61,37 @@ pub(super) fn id(member: &Member, due: Option<Timestamp>, members_here: usize) -
     GroupId::from_bytes(bytes)
 }
 
-/// Runs a job as a member of its group.
+/// Runs a job as a member of its group. Whatever stands against it, as far as `request` knows it before it begins, the others
+/// are told too: they need not stand still for a member that does not come.
 pub(super) fn run(
-    servers: Servers<'_>,
+    servers: &Servers<'_>,
     job: &Job,
     member: &Member,
     id: GroupId,
-    request: Request,
+    request: impl FnOnce() -> Result<Request, JobError>,
 ) -> Result<(Summary, Option<String>), JobError> {
     let group = Group { id, members: member.members, limit: member.limit };
     let repository = servers.reach()?;
-    let still = Arc::new(Standstill::begin(job, member, servers.place));
+    let outcome =
+        request().and_then(|request| capture(&repository, servers.place, job, member, group, request));
+    if let Err(JobError::Late { .. }) = &outcome {
+        // Its time is over at the server too.
+    } else if outcome.is_err() {
+        // The others hear of it by the broken session too, where they know of this member.
+        let _ = repository.gather(&group, Stage::Failed);
+    }
+    outcome
+}
+
+fn capture(
+    repository: &Repository,
+    place: &Place,
+    job: &Job,
+    member: &Member,
+    group: Group,
+    request: Request,
+) -> Result<(Summary, Option<String>), JobError> {
+    let still = Arc::new(Standstill::begin(job, member, place)?);
     let hook = |hook: &Option<Hook>| match hook {
         Some(Hook { line, limit }) => Hook { line: line.clone(), limit: member.limit.min(*limit) }
             .run(&[("FARKEEP_JOB", &job.name), ("FARKEEP_GROUP", &member.group)]),
@@ -109,12 +130,8 @@ pub(super) fn run(
             together: Some(Together { group, captured, is_captured: Arc::default() }),
             ..request
         };
-        Ok(backup::begin(&request).store(&repository, &Progress::new())?)
+        Ok(backup::begin(&request).store(repository, &Progress::new())?)
     })();
-    if let Err(JobError::Hook(_) | JobError::Backup(_)) = &outcome {
-        // The others need not wait for it. They hear of it by the broken session too, where they know of it.
-        let _ = repository.gather(&group, Stage::Failed);
-    }
     match (outcome, still.end()) {
         (_, Err(late @ JobError::Late { .. })) => Err(late),
         // The point is there, whatever became of the hook behind it.
@@ -157,7 +174,7 @@ enum State {
 }
 
 impl Standstill {
-    fn begin(job: &Job, member: &Member, place: &Place) -> Self {
+    fn begin(job: &Job, member: &Member, place: &Place) -> Result<Self, JobError> {
         let shared = Arc::new(Shared {
             job: job.clone(),
             limit: member.limit,
@@ -166,8 +183,8 @@ impl Standstill {
             changed: Condvar::new(),
         });
         let (watched, agent) = (Arc::clone(&shared), Arc::clone(&place.cancel));
-        let watch = std::thread::spawn(move || watched.watch(&agent));
-        Self { shared, watch: Mutex::new(Some(watch)) }
+        let watch = Builder::new().name("standstill".to_owned()).spawn(move || watched.watch(&agent));
+        Ok(Self { shared, watch: Mutex::new(Some(watch.map_err(JobError::Thread)?)) })
     }
 
     /// Thaws it, if that has not happened yet.

@@ -191,9 +191,15 @@ fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
     for job in &config.jobs {
         let remembered = runs.jobs.get(&job.name).cloned().unwrap_or_default();
         let mut row = row(&job.name, &remembered, now, config.alarm_age);
-        if !is_at_work && remembered.next.is_some_and(|next| next + OVERDUE < now) {
+        let is_running = is_at_work && remembered.begun.is_some() && remembered.ended.is_none();
+        if is_running {
+            row.message = remembered.begun.map(|begun| format!("a run goes on since {begun:.0}"));
+        } else if remembered.next.is_some_and(|next| next + OVERDUE < now) {
             row.is_well = false;
-            row.message = Some("no agent is at work, and the next run is overdue".to_owned());
+            row.message = Some(match is_at_work {
+                false => "no agent is at work, and the next run is overdue".to_owned(),
+                true => "the next run is overdue: another job has run since before it was due".to_owned(),
+            });
         }
         if !row.is_well {
             exit = Exit::Attention;

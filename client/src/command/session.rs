@@ -29,6 +29,7 @@ use crate::output::Output;
 use crate::repository::Access;
 use crate::repository::Line;
 use crate::repository::Locked;
+use crate::repository::Pace;
 use crate::repository::Repository;
 use crate::repository::Unlocking;
 
@@ -129,8 +130,7 @@ impl Session {
         Line {
             retry_for: Duration::from_secs(self.global.retry_for),
             connections: usize::from(self.global.connections),
-            upload: self.global.limit_upload,
-            download: self.global.limit_download,
+            pace: Pace::new(self.global.limit_upload, self.global.limit_download),
             cancel: interrupt::flag(),
         }
     }

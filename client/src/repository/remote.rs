@@ -25,6 +25,7 @@ use std::sync::mpsc::channel;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use std::time::Instant;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
@@ -53,7 +54,6 @@ use farkeep_protocol::limits::PROBE_IDS_MAX;
 use farkeep_protocol::limits::SHARE_WHOLE;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::pace::Pace;
 use self::puts::Item;
 use self::reads::Outcome;
 use self::request::ListedRecord;
@@ -72,13 +72,18 @@ use super::store::Store;
 use super::store::Stored;
 use crate::config::Address;
 use crate::config::enrolment::Enrolment;
-use crate::config::size::Rate;
 
 pub use self::error::RemoteError;
+pub use self::pace::Pace;
 pub(crate) use self::wire::jittered;
 
 /// How long whoever waits for others waits before it looks whether it is told to end.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long members of a consistency group may take to store what they captured: one day, as PROTOCOL.md has it.
+const STORING: Duration = Duration::from_secs(24 * 3_600);
+/// How much later than it should a server may say what became of a group: as long as a cut connection may be away.
+const SLACK: Duration = Duration::from_secs(660);
 
 /// How a server is spoken with.
 #[derive(Debug, Clone)]
@@ -87,10 +92,8 @@ pub struct Line {
     pub retry_for: Duration,
     /// Connections of a session. Over a long fat network several carry more than one.
     pub connections: usize,
-    /// No faster than this is sent, over all connections together.
-    pub upload: Option<Rate>,
-    /// Nor received.
-    pub download: Option<Rate>,
+    /// How fast bytes go, over all connections together, and over all sessions that share it.
+    pub pace: Pace,
     /// Set from outside when the trying is to end.
     pub cancel: Arc<AtomicBool>,
 }
@@ -100,8 +103,7 @@ impl Default for Line {
         Self {
             retry_for: Duration::from_secs(600),
             connections: 1,
-            upload: None,
-            download: None,
+            pace: Pace::default(),
             cancel: Arc::default(),
         }
     }
@@ -133,7 +135,7 @@ impl RemoteStore {
         let dial = preface::dial(&address.host, address.port, &enrolment.identity, enrolment.server)?;
         Self::over(
             Reach {
-                dial: Pace::new(line.upload, line.download).hold(dial),
+                dial: line.pace.clone().hold(dial),
                 server: format!("{}:{}", address.host, address.port),
                 repository: address.repository.clone(),
                 access: match access {
@@ -197,13 +199,21 @@ impl RemoteStore {
         answer.recv().unwrap_or_else(|_| Err(self.shared.failure().unwrap_or(RemoteError::Ended)))
     }
 
-    /// Asks for what others have a part in, and waits for the answer until it is told to end.
-    fn ask_others<T>(&self, request: impl FnOnce(Reply<T>) -> Command) -> Result<T, RemoteError> {
+    /// Asks for what others have a part in, and waits for the answer until it is told to end, or `limit` is over.
+    fn ask_others<T>(
+        &self,
+        limit: Duration,
+        request: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, RemoteError> {
         let (reply, answer) = sync_channel(1);
         self.send(request(reply));
+        let begun = Instant::now();
         loop {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if begun.elapsed() >= limit => {
+                    return Err(RemoteError::broken("it does not say what became of a consistency group"));
+                }
                 Err(RecvTimeoutError::Timeout) if !self.cancel.load(Ordering::Relaxed) => {}
                 Err(_) => return Err(self.shared.failure().unwrap_or(RemoteError::Ended)),
             }
@@ -325,12 +335,14 @@ impl Store for RemoteStore {
 
     fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
         let (record, group) = (Arc::new(record.to_vec()), Some(group.id));
-        Ok(self.ask_others(|reply| Command::Lane(Item::Commit { record, group, reply }))?)
+        Ok(self.ask_others(STORING + SLACK, |reply| Command::Lane(Item::Commit { record, group, reply }))?)
     }
 
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {
         let group = *group;
-        Ok(self.ask_others(|reply| Command::Ask(Request::Barrier { group, stage, reply }))?)
+        Ok(self.ask_others(group.limit + SLACK, |reply| {
+            Command::Ask(Request::Barrier { group, stage, reply })
+        })?)
     }
 
     fn snapshots(&self) -> Result<Vec<Listed>, RepositoryError> {

@@ -129,7 +129,7 @@ impl Spool {
 
     /// Brings all points to a repository, in the order of their capture, and tells `ended` of each. One that cannot be
     /// brought there, since something is missing of it, stays, and those of its series behind it; others are brought
-    /// nevertheless. Ends early when `cancel` is set.
+    /// nevertheless. Ends early when `cancel` is set, and between two points when `goes_on` says no.
     ///
     /// # Errors
     /// When the repository takes nothing any more. What was not brought yet stays.
@@ -137,6 +137,7 @@ impl Spool {
         &self,
         to: &Repository,
         cancel: &AtomicBool,
+        goes_on: &dyn Fn() -> bool,
         ended: &mut dyn FnMut(&Draft, Result<SnapshotId, &RepositoryError>),
     ) -> Result<(), RepositoryError> {
         let mut brought = HashSet::new();
@@ -145,6 +146,9 @@ impl Spool {
             let draft = (*listed.record).clone();
             if held.contains(&draft.series) {
                 continue;
+            }
+            if !goes_on() {
+                return Ok(());
             }
             let id = listed.id;
             let made =

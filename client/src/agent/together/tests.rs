@@ -35,7 +35,7 @@ fn place() -> Place {
 fn standstill(folder: &Path, limit: &str, place: &Place) -> Standstill {
     let jobs = jobs(folder, 1, limit);
     let job = jobs.first().expect("one");
-    Standstill::begin(job, job.member.as_ref().expect("a group"), place)
+    Standstill::begin(job, job.member.as_ref().expect("a group"), place).expect("there are threads")
 }
 
 fn told(folder: &Path) -> String {

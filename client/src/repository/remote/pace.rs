@@ -1,4 +1,4 @@
-//! How fast bytes go where a limit was set: one bucket for each direction, which all connections of a session share.
+//! How fast bytes go where a limit was set: one bucket for each direction, which all sessions with a copy of it share.
 //!
 //! The bucket knows no clock: it is told what time it is, and says how long to wait. Whoever asks first goes first, and
 //! for a small piece only, so that no connection falls silent behind the others.
@@ -67,9 +67,9 @@ impl Bucket {
     }
 }
 
-/// The limits of a session. Copies share them.
+/// How fast bytes go. Copies share it.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub struct Pace {
     begun: Instant,
     up: Option<Way>,
     down: Option<Way>,
@@ -93,12 +93,12 @@ impl Way {
 }
 
 impl Pace {
-    /// No faster than this, where it says something. To be called where there is a clock.
-    pub(super) fn new(up: Option<Rate>, down: Option<Rate>) -> Self {
+    /// No faster than this, where it says something.
+    pub fn new(up: Option<Rate>, down: Option<Rate>) -> Self {
         Self { begun: Instant::now(), up: up.map(Way::new), down: down.map(Way::new) }
     }
 
-    /// A way to the server that keeps to this.
+    /// A way to the server that keeps to it.
     pub(super) fn hold(self, dial: Dial) -> Dial {
         if self.up.is_none() && self.down.is_none() {
             return dial;
@@ -107,6 +107,13 @@ impl Pace {
             let (pace, dialling) = (self.clone(), dial());
             Box::pin(async move { Ok(Box::new(Paced::new(dialling.await?, &pace)) as Box<dyn Io>) })
         })
+    }
+}
+
+impl Default for Pace {
+    /// As fast as can be.
+    fn default() -> Self {
+        Self::new(None, None)
     }
 }
 

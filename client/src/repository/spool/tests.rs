@@ -93,7 +93,7 @@ impl Story {
         let (spool, ended) = (self.spool(), RefCell::new(0));
         let to = self.trial.open(Access::Write);
         spool
-            .drain(&to, &never(), &mut |_, made| *ended.borrow_mut() += usize::from(made.is_ok()))
+            .drain(&to, &never(), &|| true, &mut |_, made| *ended.borrow_mut() += usize::from(made.is_ok()))
             .expect("there is room");
         spool.close().expect("it can be removed");
         ended.into_inner()
@@ -172,6 +172,19 @@ fn a_drain_whose_end_was_not_noted_adds_nothing() {
 }
 
 #[test]
+fn a_drain_gives_way_between_two_points() {
+    let story = Story::new();
+    for round in 0..3 {
+        story.write("new", 200_000, 100 + round);
+        story.back_up(story.spool().repository()).expect("there is room");
+    }
+    let (spool, to, brought) = (story.spool(), story.trial.open(Access::Write), RefCell::new(0));
+    let goes_on = || *brought.borrow() < 2;
+    spool.drain(&to, &never(), &goes_on, &mut |_, _| *brought.borrow_mut() += 1).expect("it is no failure");
+    assert_eq!((spool.close().expect("it is kept").points, to.snapshots().expect("all hold").len()), (1, 3));
+}
+
+#[test]
 fn a_point_beyond_the_bound_is_refused_and_those_before_it_stay() {
     let story = Story::new();
     story.write("new", 200_000, 100);
@@ -244,12 +257,14 @@ fn a_point_of_which_something_is_missing_stays_and_keeps_no_other_back() {
         None,
     );
     spool
-        .drain(&elsewhere, &never(), &mut |_, made| refused += usize::from(made.is_err()))
+        .drain(&elsewhere, &never(), &|| true, &mut |_, made| refused += usize::from(made.is_err()))
         .expect("it takes other points");
     assert_eq!(refused, 1);
     assert_eq!(spool.depth().expect("it can be read").points, 1);
     let mut drained = 0;
-    spool.drain(&to, &never(), &mut |_, made| drained += usize::from(made.is_ok())).expect("there is room");
+    spool
+        .drain(&to, &never(), &|| true, &mut |_, made| drained += usize::from(made.is_ok()))
+        .expect("there is room");
     assert_eq!(drained, 1);
     assert_eq!(
         to.newest_record(&Series::new(SERIES).expect("a name")).expect("it is").expect("one").record.sequence,
@@ -274,7 +289,7 @@ fn a_drain_that_is_ended_early_is_gone_on_with() {
     }
     let (spool, cancel) = (story.spool(), AtomicBool::new(false));
     let to = story.trial.open(Access::Write);
-    let ended = spool.drain(&to, &cancel, &mut |_, _| cancel.store(true, Ordering::Relaxed));
+    let ended = spool.drain(&to, &cancel, &|| true, &mut |_, _| cancel.store(true, Ordering::Relaxed));
     assert!(ended.is_err());
     assert_eq!(spool.depth().expect("it can be read").points, 1);
     drop((spool, to));
