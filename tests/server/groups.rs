@@ -79,6 +79,24 @@ async fn members_are_committed_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_of_the_record_of_another() {
+    let host = Host::new(config()).await;
+    let (mut one, mut other) = (host.session(AGENT).await, host.session(OTHER).await);
+    let (objects, root) = make::tree(1, 3, 500);
+    one.store(&objects).await.expect("it goes on");
+    let record = make::record(make::draft("web-1:/", root), AGENT);
+    let committed = one.commit(&record).await;
+    one.until(committed).await.expect("it goes on").committed().expect("committed");
+    let again = commit(&mut one, &record).await;
+    assert!(one.until(again).await.expect("it goes on").committed().expect("its own").already);
+    let stolen = commit(&mut other, &record).await;
+    assert_eq!(other.until(stolen).await.expect("it goes on").code(stolen), Some(Code::GROUP_BROKEN));
+    one.leave().await;
+    other.leave().await;
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn if_one_member_fails_none_is_committed() {
     let host = Host::new(config()).await;
     let (mut one, mut other) = captured(&host).await;

@@ -25,7 +25,7 @@ use super::Reply;
 use super::repository::Repository;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Bytes that were put after which nobody waits for more.
 const GATHER_BYTES_MAX: u64 = 8 << 20;
@@ -59,6 +59,15 @@ pub(crate) struct Commit {
     pub(crate) record: Vec<u8>,
     /// The key that must have signed it and the series so far; `None` for whoever may commit to all series.
     pub(crate) agent: Option<[u8; 32]>,
+}
+
+impl Commit {
+    /// Its id, unless another agent signed it than the one who commits it.
+    pub(crate) fn id_if_own(&self) -> Option<SnapshotId> {
+        let signer = || Some(*Snapshot::parse(&self.record).ok()?.agent().as_bytes());
+        let is_own = self.agent.is_none_or(|agent| signer() == Some(agent));
+        is_own.then(|| SnapshotId::from_bytes(*blake3::hash(&self.record).as_bytes()))
+    }
 }
 
 /// A snapshot that was committed.

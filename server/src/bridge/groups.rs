@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use farkeep_codec::id::SnapshotId;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::SessionId;
 use farkeep_protocol::message::Stage;
@@ -33,12 +32,21 @@ mod tests;
 
 /// Groups of one server at most: beyond them nobody gets a new one.
 const GROUPS_MAX: usize = 4_096;
+/// Groups of one repository at most, so that its clients together take no other one's.
+const GROUPS_PER_REPOSITORY_MAX: usize = 1_024;
+/// Groups at most that one client has begun, in all its sessions. Those count too that are broken and only kept so that who
+/// comes late is told so: they outlive the session that broke them.
+const GROUPS_PER_CLIENT_MAX: usize = 64;
 /// Groups that one member takes part in at most.
 const GROUPS_PER_MEMBER_MAX: usize = 4;
 
 /// Who takes part in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Member(pub(crate) SessionId);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Member {
+    pub(crate) session: SessionId,
+    /// The key of the client.
+    pub(crate) client: [u8; 32],
+}
 
 /// What a member does.
 pub(crate) enum Step {
@@ -58,15 +66,24 @@ type Key = (String, GroupId);
 enum Message {
     Step { key: Key, member: Member, step: Step },
     Gone { member: Member },
-    Committed { key: Key, answers: HashMap<blake3::Hash, CommittedAt> },
-    Failed { key: Key },
+    Committed { key: Key, generation: u64, answers: HashMap<blake3::Hash, CommittedAt> },
+    Failed { key: Key, generation: u64 },
+}
+
+/// A group, and what tells it from others.
+struct Kept {
+    group: Group,
+    /// No other group has it, also none that had or gets the same id.
+    generation: u64,
+    /// The key of the client that began it.
+    founder: [u8; 32],
 }
 
 impl Groups {
     /// Starts the task.
     pub(crate) fn start() -> Self {
         let (sender, messages) = mpsc::unbounded_channel();
-        let owner = Owner { groups: HashMap::new(), sender: sender.downgrade() };
+        let owner = Owner { groups: HashMap::new(), begun: 0, sender: sender.downgrade() };
         tokio::spawn(owner.run(messages));
         Self(sender)
     }
@@ -83,21 +100,24 @@ impl Groups {
 }
 
 struct Owner {
-    groups: HashMap<Key, Group>,
+    groups: HashMap<Key, Kept>,
+    /// Groups so far.
+    begun: u64,
     sender: WeakUnboundedSender<Message>,
 }
 
 impl Owner {
     async fn run(mut self, mut messages: UnboundedReceiver<Message>) {
         loop {
-            let next = self.groups.values().map(Group::ends).min();
+            let next = self.groups.values().map(|kept| kept.group.ends()).min();
             let message = match next {
                 None => messages.recv().await,
                 Some(deadline) => tokio::select! {
                     message = messages.recv() => message,
                     () = sleep_until(deadline) => {
                         let now = Instant::now();
-                        self.groups.extract_if(|_, group| group.ends() <= now).for_each(|(_, group)| group.expire());
+                        let over = self.groups.extract_if(|_, kept| kept.group.ends() <= now);
+                        over.for_each(|(_, kept)| kept.group.expire());
                         continue;
                     }
                 },
@@ -113,55 +133,69 @@ impl Owner {
         match message {
             Message::Step { key, member, step } => self.step(key, member, step),
             Message::Gone { member } => {
-                let broken = self.groups.extract_if(|_, group| group.needs(member));
-                broken.for_each(|(_, group)| group.end(Why::Gone));
+                let broken = self.groups.extract_if(|_, kept| kept.group.needs(member));
+                broken.for_each(|(_, kept)| kept.group.end(Why::Gone));
             }
-            Message::Committed { key, answers } => {
-                if let Some(group) = self.groups.remove(&key) {
+            Message::Committed { key, generation, answers } => {
+                if let Some(group) = self.remove(&key, generation) {
                     group.committed(&answers);
                 }
             }
-            Message::Failed { key } => self.end(&key, Why::Refused),
+            Message::Failed { key, generation } => {
+                if let Some(group) = self.remove(&key, generation) {
+                    group.end(Why::Refused);
+                }
+            }
         }
     }
 
-    fn end(&mut self, key: &Key, why: Why) {
-        if let Some(group) = self.groups.remove(key) {
-            group.end(why);
-        }
+    /// Takes out the group that is meant, and none that has its id since.
+    fn remove(&mut self, key: &Key, generation: u64) -> Option<Group> {
+        self.groups.get(key).is_some_and(|kept| kept.generation == generation).then_some(())?;
+        self.groups.remove(key).map(|kept| kept.group)
     }
 
     fn step(&mut self, key: Key, member: Member, step: Step) {
-        // A record that is there was committed with its group, whatever became of that since.
-        let step = match step {
-            Step::Commit { commit, lease, reply } => {
-                let id = SnapshotId::from_bytes(*blake3::hash(&commit.record).as_bytes());
-                match lease.engine().committed(&id) {
-                    Some(before) => return reply.send(Ok(CommittedAt::again(before))),
-                    None => Step::Commit { commit, lease, reply },
-                }
-            }
-            barrier @ Step::Barrier { .. } => barrier,
-        };
         if let Step::Barrier { members, .. } = &step
             && !self.groups.contains_key(&key)
         {
-            let of_member = self.groups.values().filter(|group| group.needs(member)).count();
-            if self.groups.len() >= GROUPS_MAX || of_member >= GROUPS_PER_MEMBER_MAX {
+            if !self.has_room(&key, member) {
                 return refuse(step, Why::Unknown);
             }
-            self.groups.insert(key.clone(), Group::new(*members, Instant::now()));
+            self.begun += 1;
+            let group = Group::new(*members, Instant::now());
+            let kept = Kept { group, generation: self.begun, founder: member.client };
+            self.groups.insert(key.clone(), kept);
         }
-        let Some(group) = self.groups.get_mut(&key) else { return refuse(step, Why::Unknown) };
-        match group.take(member, step, Instant::now()) {
+        let Some(kept) = self.groups.get_mut(&key) else { return refuse(step, Why::Unknown) };
+        let generation = kept.generation;
+        match kept.group.take(member, step, Instant::now()) {
             Outcome::GoesOn => {}
-            Outcome::Broken => self.end(&key, Why::Disagreement),
-            Outcome::Commit(committing) => self.commit(key, committing),
+            Outcome::Broken => {
+                if let Some(group) = self.remove(&key, generation) {
+                    group.end(Why::Disagreement);
+                }
+            }
+            Outcome::Commit(committing) => self.commit(key, generation, committing),
         }
     }
 
+    /// Whether the member may begin a group of that repository.
+    fn has_room(&self, (repository, _): &Key, member: Member) -> bool {
+        let (mut of_repository, mut of_client, mut of_member) = (0, 0, 0);
+        for ((other, _), kept) in &self.groups {
+            of_repository += usize::from(other == repository);
+            of_client += usize::from(kept.founder == member.client);
+            of_member += usize::from(kept.group.needs(member));
+        }
+        self.groups.len() < GROUPS_MAX
+            && of_repository < GROUPS_PER_REPOSITORY_MAX
+            && of_client < GROUPS_PER_CLIENT_MAX
+            && of_member < GROUPS_PER_MEMBER_MAX
+    }
+
     /// Hands everything to the committer of the repository, and the answers to everybody.
-    fn commit(&self, key: Key, committing: Vec<Committing>) {
+    fn commit(&self, key: Key, generation: u64, committing: Vec<Committing>) {
         let Some(lease) = committing.first().map(|first| first.lease.clone()) else { return };
         let sender = self.sender.clone();
         let (mut commits, mut replies) = (Vec::new(), Vec::new());
@@ -175,13 +209,13 @@ impl Owner {
                 Ok(committed) => {
                     let hashes = replies.iter().map(|(hash, _)| *hash);
                     let answers = hashes.zip(committed.iter().copied()).collect();
-                    drop(sender.send(Message::Committed { key, answers }));
+                    drop(sender.send(Message::Committed { key, generation, answers }));
                     let answered = replies.into_iter().zip(committed);
                     answered.for_each(|((_, reply), at)| reply.send(Ok(at)));
                 }
                 Err(failure) => {
                     tracing::warn!(%failure, "a consistency group was not committed");
-                    drop(sender.send(Message::Failed { key }));
+                    drop(sender.send(Message::Failed { key, generation }));
                     replies.into_iter().for_each(|(_, reply)| reply.send(Err(Why::Refused.failure())));
                 }
             }

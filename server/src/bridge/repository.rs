@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use farkeep_codec::id::SnapshotId;
 use farkeep_engine::Engine;
 use farkeep_engine::Put;
 use farkeep_protocol::fault::Code;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::CommittedAt;
 use super::Failure;
 use super::Order;
 use super::meter::Meter;
@@ -131,6 +133,11 @@ impl Lease {
     /// The engine. Blocks; for the pool alone, but for what it has in memory.
     pub(crate) fn engine(&self) -> &Engine {
         &self.repository().engine
+    }
+
+    /// A snapshot that was committed. Blocks.
+    pub(crate) fn committed(&self, id: &SnapshotId) -> Option<CommittedAt> {
+        self.engine().committed(id).map(CommittedAt::again)
     }
 
     /// Tells the committer.

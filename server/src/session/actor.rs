@@ -171,7 +171,7 @@ impl Session {
             self.settle();
         }
         self.place.hide();
-        self.house.groups.gone(Member(self.place.id));
+        self.house.groups.gone(self.member());
         // What the engine has begun is seen to its end, so that it is counted right.
         while self.puts.is_busy() {
             match self.news.recv().await {
@@ -179,6 +179,11 @@ impl Session {
                 None => break,
             }
         }
+    }
+
+    /// What it is to consistency groups.
+    pub(super) fn member(&self) -> Member {
+        Member { session: self.place.id, client: *self.owner.key.as_bytes() }
     }
 
     fn take(&mut self, event: Event) {

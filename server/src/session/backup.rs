@@ -1,5 +1,6 @@
 //! What goes into a repository, in the order of its numbers: puts, flushes, commits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use farkeep_engine::Put;
@@ -10,6 +11,7 @@ use farkeep_protocol::message::Durable;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::Gathered;
 use farkeep_protocol::message::Stage;
+use tokio::sync::oneshot;
 
 use super::actor::Session;
 use super::answer::Answer;
@@ -22,8 +24,11 @@ use super::puts::ranges;
 use crate::bridge::Commit;
 use crate::bridge::CommittedAt;
 use crate::bridge::Failure;
+use crate::bridge::Groups;
+use crate::bridge::Lease;
 use crate::bridge::Member;
 use crate::bridge::Order;
+use crate::bridge::Pool;
 use crate::bridge::Reply;
 use crate::bridge::Step;
 use crate::bridge::Taken;
@@ -227,8 +232,10 @@ impl Session {
                 self.lease.order(Order::Commit { commits: vec![commit], done });
             }
             Some(group) => {
-                let step = Step::Commit { commit, lease: self.lease.clone(), reply: Reply::new(tell) };
-                self.house.groups.step(self.lease.name(), group, Member(self.place.id), step);
+                let (house, lease, member) = (Arc::clone(&self.house), self.lease.clone(), self.member());
+                tokio::spawn(async move {
+                    tell(commit_in_group(&house.pool, &house.groups, lease, (group, member), commit).await);
+                });
             }
         }
     }
@@ -250,6 +257,34 @@ impl Session {
         });
         let deadline = Duration::from_millis(u64::from(deadline_ms));
         let step = Step::Barrier { members, deadline, stage, reply };
-        self.house.groups.step(self.lease.name(), group, Member(self.place.id), step);
+        self.house.groups.step(self.lease.name(), group, self.member(), step);
+    }
+}
+
+/// Brings a record to its group. One that is there was committed with its group, whatever became of that since: the repository
+/// is asked here and not by the task of all groups, which shall not fail with one of them.
+async fn commit_in_group(
+    pool: &Pool,
+    groups: &Groups,
+    lease: Lease,
+    (group, member): (GroupId, Member),
+    commit: Commit,
+) -> Result<CommittedAt, Failure> {
+    let (name, asked, id) = (lease.name().to_owned(), lease.clone(), commit.id_if_own());
+    let look = || {
+        let lease = asked.clone();
+        pool.run(move || id.and_then(|id| lease.committed(&id)))
+    };
+    if let Some(before) = look().await? {
+        return Ok(before);
+    }
+    let (sender, answer) = oneshot::channel();
+    // Whoever asked may be gone.
+    let reply = Reply::new(move |answer| drop(sender.send(answer)));
+    groups.step(&name, group, member, Step::Commit { commit, lease, reply });
+    match answer.await.unwrap_or_else(|_| Err(Failure::new(Code::INTERNAL, "no answer"))) {
+        // It may have been committed, and its group forgotten, between the question and the step.
+        Err(failure) if failure.code == Code::GROUP_BROKEN => look().await?.ok_or(failure),
+        answer => answer,
     }
 }

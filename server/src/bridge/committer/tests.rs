@@ -30,7 +30,7 @@ fn reader() -> ReaderSecret {
 }
 
 /// An engine that asks of nobody what a snapshot refers to.
-fn engine() -> (TempDir, Engine) {
+pub(crate) fn engine() -> (TempDir, Engine) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let parameters = Parameters {
         repository: REPOSITORY,
@@ -52,7 +52,7 @@ fn engine() -> (TempDir, Engine) {
 }
 
 /// The record of an agent's series at this place, which is right as the first one only.
-fn order(agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
+pub(crate) fn order(agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
     let private = Private {
         root_seed: Seed::from_bytes([5; 32]),
         root_bytes: 1,

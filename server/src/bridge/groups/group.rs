@@ -142,14 +142,21 @@ impl Group {
             return Outcome::GoesOn;
         }
         match step {
+            // What is being committed is not up to a member any more: whatever it says, others do not hear of it.
+            Step::Barrier { members, stage, reply, .. } if matches!(self.records, Records::UnderWay(_)) => {
+                let is_one = members as usize == self.members && self.captured.came.contains(&member);
+                reply.send(match stage {
+                    Stage::Failed => Err(Why::Failed.failure()),
+                    _ if is_one => Ok(()),
+                    _ => Err(Why::Disagreement.failure()),
+                });
+                Outcome::GoesOn
+            }
             Step::Barrier { deadline, stage: Stage::Failed, reply, .. } => {
                 reply.send(Err(Why::Failed.failure()));
-                // What is being committed is not up to a member any more.
-                if matches!(self.records, Records::Gathered(_)) {
-                    self.ends = self.ends.min(now + deadline);
-                    self.break_up(Why::Failed);
-                    self.is_broken = true;
-                }
+                self.ends = self.ends.min(now + deadline);
+                self.break_up(Why::Failed);
+                self.is_broken = true;
                 Outcome::GoesOn
             }
             Step::Barrier { members, deadline, stage, reply } => {
@@ -171,24 +178,32 @@ impl Group {
                 }
                 Outcome::GoesOn
             }
-            Step::Commit { commit, lease, reply } => self.commit(member, Committing { commit, lease, reply }),
+            Step::Commit { commit, lease, reply } => {
+                self.commit(member, Committing { commit, lease, reply }, now)
+            }
         }
     }
 
     /// The records are durable. Who asks later is told so by the repository.
-    pub(super) fn committed(self, answers: &HashMap<blake3::Hash, CommittedAt>) {
-        let Records::UnderWay(waiting) = self.records else { return };
-        for (hash, reply) in waiting {
-            let again = |committed: &CommittedAt| CommittedAt { already: true, ..*committed };
-            reply.send(answers.get(&hash).map(again).ok_or_else(|| Why::Disagreement.failure()));
+    pub(super) fn committed(mut self, answers: &HashMap<blake3::Hash, CommittedAt>) {
+        if let Records::UnderWay(waiting) = &mut self.records {
+            for (hash, reply) in waiting.drain(..) {
+                let again = |committed: &CommittedAt| CommittedAt { already: true, ..*committed };
+                reply.send(answers.get(&hash).map(again).ok_or_else(|| Why::Disagreement.failure()));
+            }
         }
+        // Whoever waits for something else waits in vain.
+        self.break_up(Why::Disagreement);
     }
 
-    fn commit(&mut self, member: Member, committing: Committing) -> Outcome {
+    fn commit(&mut self, member: Member, committing: Committing, now: Instant) -> Outcome {
         let hash = blake3::hash(&committing.commit.record);
         match &mut self.records {
             Records::UnderWay(waiting) => {
-                waiting.push((hash, committing.reply));
+                match committing.commit.id_if_own() {
+                    Some(_) => waiting.push((hash, committing.reply)),
+                    None => committing.reply.send(Err(Why::Disagreement.failure())),
+                }
                 Outcome::GoesOn
             }
             Records::Gathered(records) => {
@@ -202,6 +217,8 @@ impl Group {
                 }
                 let all = std::mem::take(records).into_values().collect();
                 self.records = Records::UnderWay(Vec::new());
+                // The committer ends it now.
+                self.ends = now + STORING;
                 Outcome::Commit(all)
             }
         }

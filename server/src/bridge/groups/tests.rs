@@ -1,14 +1,46 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use farkeep_codec::time::Time;
+use farkeep_engine::SystemClock;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::message::Stage;
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::super::Failure;
+use super::super::committer::tests::engine;
+use super::super::committer::tests::order;
+use super::super::repository::Repository;
 use super::*;
+use crate::config::Quota;
+use crate::observe::Observer;
+use crate::observe::Recorder;
 
 fn member(number: u8) -> Member {
-    Member(SessionId::from_bytes([number; 16]))
+    Member { session: SessionId::from_bytes([number; 16]), client: [number; 32] }
+}
+
+/// A lease of an empty repository, and what its committer is ordered to do.
+fn lease() -> (TempDir, Lease, UnboundedReceiver<Order>) {
+    let (folder, engine) = engine();
+    let observer = Observer::new(Recorder::new().0, Arc::new(SystemClock));
+    let quota = Quota { soft_bytes: None, hard_bytes: None };
+    let repository = Repository::new("main", engine, quota, Arc::new(observer)).expect("it can be read");
+    let (sender, orders) = mpsc::unbounded_channel();
+    (folder, Lease::new(Arc::new(repository), sender, || {}), orders)
+}
+
+/// The record of an agent, brought by a member with that key.
+fn commit(told: &Told, who: u8, signer: u8, lease: &Lease) -> Step {
+    let mut commit = order(signer, &format!("host {signer}"), 0).pop().expect("there is one");
+    commit.agent = order(who, "any", 0).pop().expect("there is one").agent;
+    let told = Arc::clone(told);
+    let tell = move |answer: Result<CommittedAt, Failure>| {
+        let answer = answer.map(drop).map_err(|failure| failure.code);
+        told.lock().expect("no panic").push((who, answer));
+    };
+    Step::Commit { commit, lease: lease.clone(), reply: Reply::new(tell) }
 }
 
 /// What members were told, in order.
@@ -16,7 +48,7 @@ type Told = Arc<Mutex<Vec<(u8, Result<(), Code>)>>>;
 
 fn barrier(told: &Told, who: u8, members: u32, stage: Stage) -> Step {
     let told = Arc::clone(told);
-    let tell = move |answer: Result<(), super::super::Failure>| {
+    let tell = move |answer: Result<(), Failure>| {
         told.lock().expect("no panic").push((who, answer.map_err(|failure| failure.code)));
     };
     Step::Barrier { members, deadline: Duration::from_secs(5), stage, reply: Reply::new(tell) }
@@ -153,4 +185,84 @@ async fn one_member_holds_few_groups() {
     groups.step("main", GroupId::from_bytes([99; 16]), member(2), step);
     assert_eq!(answer.await.expect("it is told"), Ok(()));
     assert_eq!(told(&heard).len(), 10 - GROUPS_PER_MEMBER_MAX);
+}
+
+#[test]
+fn nothing_that_a_member_says_ends_a_group_that_is_being_committed() {
+    let (_folder, lease, _orders) = lease();
+    let (now, heard) = (Instant::now(), Told::default());
+    let mut group = Group::new(1, now);
+    group.take(member(1), barrier(&heard, 1, 1, Stage::Captured), now);
+    let Outcome::Commit(committing) = group.take(member(1), commit(&heard, 1, 1, &lease), now) else {
+        panic!("all have brought their records")
+    };
+    assert_eq!(told(&heard), [(1, Ok(()))]);
+    for (who, step) in [
+        (1, barrier(&heard, 1, 2, Stage::Frozen)),
+        (1, barrier(&heard, 1, 1, Stage::Failed)),
+        (2, barrier(&heard, 2, 1, Stage::Captured)),
+        (2, commit(&heard, 2, 1, &lease)),
+    ] {
+        assert!(matches!(group.take(member(who), step, now), Outcome::GoesOn));
+        assert_eq!(told(&heard), [(who, BROKEN)]);
+    }
+    group.take(member(1), barrier(&heard, 1, 1, Stage::Captured), now);
+    assert_eq!(told(&heard), [(1, Ok(()))], "who asks again is told again");
+    group.take(member(1), commit(&heard, 1, 1, &lease), now);
+    assert_eq!(told(&heard), [], "its record is under way");
+    let hash = blake3::hash(&committing[0].commit.record);
+    let id = committing[0].commit.id_if_own().expect("it is its own");
+    let at = CommittedAt { id, sequence: 1, received: Time::from_nanoseconds(1), already: false };
+    group.committed(&HashMap::from([(hash, at)]));
+    assert_eq!(told(&heard), [(1, Ok(()))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_a_group_is_not_told_of_the_next_one_of_its_id() {
+    let (_folder, lease, mut orders) = lease();
+    let (groups, heard) = (Groups::start(), Told::default());
+    let id = GroupId::from_bytes([1; 16]);
+    groups.step("main", id, member(1), barrier(&heard, 1, 1, Stage::Captured));
+    groups.step("main", id, member(1), commit(&heard, 1, 1, &lease));
+    let Some(Order::Commit { done, .. }) = orders.recv().await else { panic!("it is ordered") };
+    // The committer takes so long that the group is forgotten.
+    tokio::time::sleep(Duration::from_secs(25 * 3_600)).await;
+    groups.step("main", id, member(2), barrier(&heard, 2, 2, Stage::Frozen));
+    done.send(Ok(Vec::new()));
+    let (sender, answer) = oneshot::channel();
+    let reply = Reply::new(move |answer| drop(sender.send(answer)));
+    let step = Step::Barrier { members: 2, deadline: Duration::from_secs(5), stage: Stage::Frozen, reply };
+    groups.step("main", id, member(3), step);
+    assert_eq!(answer.await.expect("it is told"), Ok(()));
+    assert!(told(&heard).contains(&(2, Ok(()))));
+}
+
+/// Has members fail in groups of their own, and go: those groups stay until their deadline. Then tells whether somebody else,
+/// of that repository, gets a group.
+async fn gets_a_group_behind_failures(failures: impl Iterator<Item = Member>, repository: &str) -> bool {
+    let (groups, heard) = (Groups::start(), Told::default());
+    for (number, failing) in (1_u128..).zip(failures) {
+        let step = barrier(&heard, 1, 2, Stage::Failed);
+        groups.step("main", GroupId::from_bytes(number.to_le_bytes()), failing, step);
+        groups.gone(failing);
+    }
+    let (sender, answer) = oneshot::channel();
+    let reply = Reply::new(move |answer| drop(sender.send(answer)));
+    let step = Step::Barrier { members: 1, deadline: Duration::from_secs(5), stage: Stage::Frozen, reply };
+    groups.step(repository, GroupId::from_bytes([0xff; 16]), member(0xff), step);
+    answer.await.expect("it is told").is_ok()
+}
+
+#[tokio::test]
+async fn groups_that_one_client_breaks_leave_room_for_those_of_others() {
+    let session = |number: usize| SessionId::from_bytes((number as u128).to_le_bytes());
+    let one_client = (0..=GROUPS_MAX).map(|number| Member { session: session(number), client: [7; 32] });
+    assert!(gets_a_group_behind_failures(one_client, "main").await);
+    let many = |number: usize| {
+        let mut client = [7; 32];
+        client[..8].copy_from_slice(&number.to_le_bytes());
+        Member { session: session(number), client }
+    };
+    assert!(!gets_a_group_behind_failures((0..=GROUPS_MAX).map(many), "main").await, "there is a limit");
+    assert!(gets_a_group_behind_failures((0..=GROUPS_MAX).map(many), "other").await);
 }
