@@ -120,7 +120,7 @@ pub struct Deadlines {
     /// How often the files of clients are looked at.
     #[serde(with = "seconds")]
     pub registry: Duration,
-    /// How long the command for events may run.
+    /// How long the command for an event may run, and how long it is tried to post it.
     #[serde(with = "seconds")]
     pub notify: Duration,
 }

@@ -130,7 +130,7 @@ impl Recorder {
     }
 
     pub(super) fn write(&self, text: &mut Text) {
-        let help = "Events that were not written down, or that the command was not told.";
+        let help = "Events that were not written down, or that the command or the webhook was not told.";
         text.alone("farkeep_events_lost_total", Form::Counter, help, self.lost.load(Ordering::Relaxed));
     }
 }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -73,7 +74,7 @@ impl Listener {
             }
             Self::Webhook(webhook) => {
                 let webhook = webhook.clone();
-                let posted = spawn_blocking(move || webhook.post(&line, limit)).await;
+                let posted = spawn_blocking(move || webhook.post(&line, limit, &mut thread::sleep)).await;
                 posted.unwrap_or_else(|panic| Err(io::Error::other(panic)))
             }
         }
