@@ -48,7 +48,7 @@ use crate::output::line;
 /// A repository is a folder, or lies behind a server (farkeep://HOST/NAME, after `enroll`). Make one with `init`, put folders into it with `backup`, look at it with `snapshots`, `ls`,
 /// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check`.
 ///
-/// SNAPSHOT is the beginning of an id, `latest`, `latest~N` (N before the newest by time of capture), or `@TIME` (the newest complete one
+/// SNAPSHOT is the beginning of an id, `latest`, `latest~N` (N before the newest), or `@TIME` (the newest complete one
 /// captured at or before it: RFC 3339, a date, or words such as "yesterday 14:00"). SNAPSHOT:PATH names one path in it.
 #[derive(Debug, Parser)]
 #[command(

@@ -75,6 +75,7 @@ pub use self::remote::RemoteError;
 pub use self::remote::enroll;
 pub use self::slots::KeySlot;
 pub use self::spool::Depth;
+pub use self::spool::SPOOLED;
 pub use self::spool::Spool;
 pub use self::store::Stored;
 pub use self::unlock::Locked;

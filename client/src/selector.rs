@@ -4,8 +4,8 @@
 //! meant, or says which ones it could have been. Nothing is ever guessed: two snapshots that fit are an error.
 
 pub mod moment;
+pub mod order;
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
@@ -21,6 +21,8 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use self::moment::MomentError;
+use self::order::Placed;
+use self::order::in_order;
 
 /// Most candidates that an error names.
 const CANDIDATES_SHOWN: usize = 8;
@@ -30,7 +32,7 @@ const CANDIDATES_SHOWN: usize = 8;
 pub enum Selector {
     /// The one whose id begins with these hexadecimal digits.
     Prefix(String),
-    /// The newest by the time of its capture, or the one `back` places before it.
+    /// The newest, as [`order`] has it, or the one `back` places before it.
     Latest {
         /// How many to go back.
         back: u64,
@@ -70,6 +72,8 @@ pub struct Label {
     pub captured: Time,
     /// When the repository took it in, by its own clock.
     pub received: Time,
+    /// Whether it waited in a spool, and may have arrived behind newer ones.
+    pub spooled: bool,
     /// Whether every source file could be read.
     pub complete: bool,
     /// Its series.
@@ -226,14 +230,6 @@ impl Selector {
     }
 }
 
-impl Label {
-    /// Its place in the order of capture. A point may arrive long after it was captured, and behind newer ones; but none
-    /// arrives before its capture, so a clock that was ahead is not believed.
-    pub fn order(&self) -> (Time, u64) {
-        (self.captured.min(self.received), self.sequence)
-    }
-}
-
 impl Filter {
     /// Whether the snapshot is one to consider.
     pub fn admits(&self, label: &Label) -> bool {
@@ -270,8 +266,9 @@ impl Filter {
 /// # Errors
 /// [`SelectorError`] names those that it could have been, or the nearest there are.
 pub fn select(labels: &[Label], filter: &Filter, selector: &Selector) -> Result<usize, SelectorError> {
-    let mut admitted: Vec<usize> = (0..labels.len()).filter(|at| filter.admits(&labels[*at])).collect();
-    admitted.sort_by_key(|at| Reverse(labels[*at].order()));
+    let mut placed = in_order(labels);
+    placed.retain(|placed| filter.admits(&labels[placed.at]));
+    let admitted: Vec<usize> = placed.iter().rev().map(|placed| placed.at).collect();
     if admitted.is_empty() {
         return Err(SelectorError::None { filter: filter.words() });
     }
@@ -282,7 +279,7 @@ pub fn select(labels: &[Label], filter: &Filter, selector: &Selector) -> Result<
             let (back, count, filter) = (*back, admitted.len(), filter.words());
             found.ok_or(SelectorError::NotThatMany { back, count, filter })
         }
-        Selector::At(time) => by_time(labels, &admitted, filter, *time),
+        Selector::At(time) => by_time(labels, &placed, filter, *time),
     }
 }
 
@@ -308,17 +305,15 @@ fn by_prefix(
     }
 }
 
-fn by_time(
-    labels: &[Label],
-    admitted: &[usize],
-    filter: &Filter,
-    time: Time,
-) -> Result<usize, SelectorError> {
-    let mut complete: Vec<usize> = admitted.iter().copied().filter(|at| labels[*at].complete).collect();
-    complete.reverse();
-    let newest = complete.iter().rev().find(|at| labels[**at].order().0 <= time).copied();
-    newest.ok_or_else(|| {
-        let candidates = candidates(labels, complete.iter().copied());
+fn by_time(labels: &[Label], placed: &[Placed], filter: &Filter, time: Time) -> Result<usize, SelectorError> {
+    let complete = || placed.iter().filter(|placed| labels[placed.at].complete);
+    let before = complete().filter(|placed| placed.captured <= time);
+    // Of several series the one captured last; of those captured at once the last in order.
+    let newest = before.max_by_key(|placed| placed.captured);
+    newest.map(|placed| placed.at).ok_or_else(|| {
+        let mut oldest: Vec<&Placed> = complete().collect();
+        oldest.sort_by_key(|placed| placed.captured);
+        let candidates = candidates(labels, oldest.into_iter().map(|placed| placed.at));
         SelectorError::NotThatOld { time, filter: filter.words(), candidates }
     })
 }

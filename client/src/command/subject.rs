@@ -11,10 +11,12 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::repository::Point;
 use crate::repository::Repository;
+use crate::repository::SPOOLED;
 use crate::selector::Filter;
 use crate::selector::Label;
 use crate::selector::Selector;
 use crate::selector::Target;
+use crate::selector::order::in_order;
 use crate::selector::select;
 
 /// Which snapshots are considered.
@@ -59,15 +61,15 @@ impl Subject {
     }
 }
 
-/// All snapshots in the order of their capture. Those that cannot be opened are named in a warning and left out.
+/// All snapshots, the oldest first. Those that cannot be opened are named in a warning and left out.
 pub(super) fn points(session: &Session, repository: &Repository) -> Result<Vec<Point>, Failure> {
     let listing = repository.listing()?;
     for refused in &listing.refused {
         session.output.warn(&format!("warning: snapshot {} is left out: {}", refused.id, refused.why));
     }
-    let mut points = listing.points;
-    points.sort_by_cached_key(|point| label(point).order());
-    Ok(points)
+    let labels: Vec<Label> = listing.points.iter().map(label).collect();
+    let mut points: Vec<Option<Point>> = listing.points.into_iter().map(Some).collect();
+    Ok(in_order(&labels).into_iter().filter_map(|placed| points[placed.at].take()).collect())
 }
 
 /// Those that the filter lets through.
@@ -96,6 +98,7 @@ pub(super) fn label(point: &Point) -> Label {
         sequence: point.sequence,
         captured: point.record.captured,
         received: point.received,
+        spooled: point.private.tags.iter().any(|tag| tag == SPOOLED),
         complete: point.record.status == Status::Complete,
         series: point.record.series.to_string(),
         host: point.private.host.clone(),

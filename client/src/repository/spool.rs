@@ -3,7 +3,7 @@
 //! A spool is a repository in a folder, with the keys of the one at the server and a reader of its own. Its objects may
 //! refer to what the server has: a run that writes to it takes for stored what the last acknowledged snapshot had, and
 //! stores the rest here. Draining goes through its points in the order in which they were captured, puts what they reach
-//! and the spool holds, and commits each anew behind the newest of its series, with the time of its capture.
+//! and the spool holds, and commits each anew behind the newest of its series, with the time of its capture and a tag that says where it waited.
 
 use std::collections::HashSet;
 use std::fs;
@@ -23,6 +23,7 @@ use farkeep_codec::key::AgentIdentity;
 use farkeep_codec::key::READER_SECRET_BYTES;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
+use farkeep_codec::limits::SNAPSHOT_TAGS_MAX;
 use farkeep_codec::object::ObjectView;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Draft;
@@ -44,6 +45,8 @@ use crate::output::chain;
 #[cfg(test)]
 mod tests;
 
+/// The tag of a point that waited in a spool. It tells that others may have arrived before it that were captured later.
+pub const SPOOLED: &str = "spooled";
 /// What an emptied spool is called until it is removed.
 const EMPTIED: &str = "emptied";
 
@@ -214,7 +217,11 @@ impl Spool {
             ..(*point.record).clone()
         };
         let spoilt = |error| RepositoryError::Spool { folder: self.folder.clone(), why: chain(&error) };
-        let record = to.sign(draft, &point.private).map_err(spoilt)?;
+        let mut private = point.private.clone();
+        if private.tags.len() < SNAPSHOT_TAGS_MAX && !private.tags.iter().any(|tag| tag == SPOOLED) {
+            private.tags.push(SPOOLED.to_owned());
+        }
+        let record = to.sign(draft, &private).map_err(spoilt)?;
         Ok(to.commit(&record.encode())?.id)
     }
 

@@ -27,6 +27,7 @@ fn label(first_bytes: &[u8], sequence: u64, series: &str) -> Label {
         sequence,
         captured: Time::from_nanoseconds(seconds * 1_000_000_000),
         received: Time::from_nanoseconds(seconds * 1_000_000_000),
+        spooled: false,
         complete: true,
         series: series.to_owned(),
         host: format!("{series}-host"),
@@ -127,11 +128,40 @@ fn a_clock_that_was_ahead_makes_no_snapshot_newer_than_it_arrived() {
         [label(b"\x01", 10, "ahead"), label(b"\x02", 20, "right"), label(b"\x03", 30, "spooled")];
     labels[0].captured = Time::from_nanoseconds(i64::MAX);
     labels[2].captured = Time::from_nanoseconds(5_000_000_000);
+    labels[2].spooled = true;
     let latest =
         |back| select(&labels, &Filter::default(), &Selector::Latest { back }).expect("there is one");
     assert_eq!([latest(0), latest(1), latest(2)], [1, 0, 2]);
     let at = |time| select(&labels, &Filter::default(), &second(time)).expect("there is one");
     assert_eq!([at(25), at(15), at(9)], [1, 0, 2]);
+}
+
+#[test]
+fn a_clock_that_was_behind_makes_no_old_snapshot_the_latest() {
+    let mut labels = [label(b"\x01", 1_000, "s"), label(b"\x02", 1_010, "s"), label(b"\x03", 900, "other")];
+    labels[1].captured = Time::from_nanoseconds(10);
+    labels[2].captured = Time::from_nanoseconds(5);
+    let all = Filter::default();
+    let latest = |back| select(&labels, &all, &Selector::Latest { back }).expect("there is one");
+    assert_eq!([latest(0), latest(1), latest(2)], [1, 0, 2]);
+    assert_eq!(select(&labels, &all, &second(1_000)).expect("there is one"), 1);
+    let of_s = Filter { series: vec!["s".to_owned()], ..Filter::default() };
+    select(&labels, &of_s, &second(500)).expect_err("there was none of that series");
+}
+
+#[test]
+fn what_waited_in_a_spool_is_where_it_was_captured() {
+    let mut labels =
+        [label(b"\x01", 10, "s"), label(b"\x02", 20, "s"), label(b"\x03", 30, "s"), label(b"\x04", 40, "s")];
+    // Two were held back behind the second one; what was made then has a clock that is behind.
+    for (at, seconds) in [(2, 15), (3, 3)] {
+        labels[at].captured = Time::from_nanoseconds(seconds * 1_000_000_000);
+    }
+    labels[2].spooled = true;
+    let found = |selector| select(&labels, &Filter::default(), &selector).expect("there is one");
+    let latest = |back| found(Selector::Latest { back });
+    assert_eq!([latest(0), latest(1), latest(2), latest(3)], [3, 1, 2, 0]);
+    assert_eq!([found(second(12)), found(second(17)), found(second(20))], [0, 2, 3]);
 }
 
 #[test]
@@ -145,14 +175,20 @@ fn a_time_before_the_first_snapshot_names_the_oldest() {
 
 proptest! {
     #[test]
-    fn latest_counts_back_by_capture(mut times in proptest::collection::hash_set(0u64..1000, 1..20), back in 0u64..25) {
+    fn latest_counts_back_by_the_chain_and_what_was_spooled_by_capture(
+        mut times in proptest::collection::hash_set(0u64..1000, 1..20),
+        spooled: bool,
+        back in 0u64..25,
+    ) {
         let arrived = |(sequence, at): (u64, u64)| {
             let received = Time::from_nanoseconds(2_000_000_000_000);
-            Label { sequence, received, ..label(&at.to_be_bytes(), at, "s") }
+            Label { sequence, received, spooled, ..label(&at.to_be_bytes(), at, "s") }
         };
         let labels: Vec<Label> = (1..).zip(times.drain()).map(arrived).collect();
         let mut order: Vec<Time> = labels.iter().map(|label| label.captured).collect();
-        order.sort_unstable();
+        if spooled {
+            order.sort_unstable();
+        }
         let expected = order.iter().rev().nth(usize::try_from(back).expect("small")).copied();
         let found = select(&labels, &Filter::default(), &Selector::Latest { back }).ok();
         prop_assert_eq!(found.map(|at| labels[at].captured), expected);

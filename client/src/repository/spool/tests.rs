@@ -141,6 +141,11 @@ fn spooled_points_hold_what_changed_and_come_out_as_they_were_captured() {
     let points = story.points();
     assert_eq!(points[1..], captured.into_iter().zip(spooled).collect::<Vec<_>>());
     assert!(!story.folder().exists(), "what is empty is removed");
+    let brought = story.trial.open(Access::Read).snapshots().expect("all points hold").split_off(1);
+    assert!(
+        brought.iter().all(|point| point.private.tags == ["kept", SPOOLED]),
+        "it is told where they waited"
+    );
 
     // The next run goes on from the last point that was spooled.
     let summary = story.back_up(&story.trial.open(Access::Write)).expect("there is room");
