@@ -99,7 +99,7 @@ pub enum What {
     Command {
         /// The line, for `/bin/sh -c`.
         line: String,
-        /// It is killed with everything that it started when this is over.
+        /// It is killed with its process group when this is over.
         limit: Option<Duration>,
     },
     /// Disk images and block devices.

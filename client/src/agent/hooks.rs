@@ -18,7 +18,7 @@ mod tests;
 pub struct Hook {
     /// The line, for `/bin/sh -c`.
     pub line: String,
-    /// It is killed with everything that it started when this is over.
+    /// It is killed with its process group when this is over.
     pub limit: Duration,
 }
 
@@ -65,7 +65,7 @@ impl Hook {
         let running = Running::start(&self.line, Standing::Apart, |command| {
             command.stdout(beside).envs(variables.iter().copied());
         });
-        let running = running.map_err(failed)?;
+        let mut running = running.map_err(failed)?;
         let in_time = running.ends_within(self.limit).map_err(failed)?;
         if !in_time {
             running.end();

@@ -58,7 +58,8 @@ A configuration, /etc/farkeep/agent.toml:
   [[job]]
   name = \"shop\"
   command = \"pg_dump shop\"
-  time-limit = \"2h\"       # it is killed with all that it started; without it, no limit
+  time-limit = \"2h\"       # then it is killed with its process group, but for what
+                           # left that by setsid; without it, no limit
   schedule = \"30 3 * * *\"
 
 Jobs of a consistency group stand still together, on however many hosts, and
