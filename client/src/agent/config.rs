@@ -36,7 +36,9 @@ const RESUME: Duration = Duration::from_secs(600);
 const SPOOL_BYTES: u64 = 8 << 30;
 /// Length of a name.
 const NAME_BYTES_MAX: usize = 64;
-const NOT_A_NAME: &str = "a name has 1 to 64 letters, digits, dots, dashes and underscores";
+const NOT_A_NAME: &str =
+    "a name has 1 to 64 letters, digits, dots, dashes and underscores, and is neither . nor ..";
+const NO_TIME: &str = "in no time nothing is done: without a limit, leave it out";
 
 /// An agent's configuration.
 #[derive(Debug, Clone)]
@@ -178,6 +180,29 @@ impl Config {
             .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
         file.check(zone).map_err(|what| ConfigError::Refused { path: path.to_owned(), what })
     }
+
+    /// Whether each job has a series of its own on this host: else each run would be of other paths than the last one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Refused`] names the series.
+    pub fn expect_own_series(&self, path: &Path, host: &str) -> Result<(), ConfigError> {
+        let mut names = BTreeSet::new();
+        let mut all = self.jobs.iter().map(|job| job.series(host));
+        match all.find(|series| !names.insert(series.clone())) {
+            None => Ok(()),
+            Some(series) => Err(ConfigError::Refused {
+                path: path.to_owned(),
+                what: format!("two jobs have the same series {series:?}"),
+            }),
+        }
+    }
+}
+
+impl Job {
+    /// The series of the job on this host.
+    pub fn series(&self, host: &str) -> String {
+        self.series.clone().unwrap_or_else(|| format!("{host}:{}", self.name))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -280,6 +305,10 @@ impl ConfigFile {
             return Err("servers: name at least one, as in \"farkeep://backup.example:7717/main\"".to_owned());
         }
         let groups = self.groups.into_iter().map(|group| group.check(zone)).collect::<Result<Vec<_>, _>>()?;
+        let names: BTreeSet<&str> = groups.iter().map(|(member, _)| member.group.as_str()).collect();
+        if names.len() < groups.len() {
+            return Err("two groups have the same name".to_owned());
+        }
         let jobs =
             self.jobs.into_iter().map(|job| job.check(&groups, zone)).collect::<Result<Vec<_>, _>>()?;
         let names: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
@@ -361,6 +390,9 @@ impl JobTable {
         if limit.is_some() && self.command.is_none() {
             return Err(job("time-limit: it is for a command".to_owned()));
         }
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(job(format!("time-limit: {NO_TIME}")));
+        }
         let what = match (self.paths.is_empty(), self.command, self.images.is_empty()) {
             (false, None, true) => What::Paths(self.paths),
             (true, Some(line), true) => What::Command { line, limit },
@@ -406,7 +438,10 @@ impl HookTable {
     fn check(self, key: &str) -> Result<Hook, String> {
         match self {
             Self::Line(line) => Ok(Hook { line, limit: HOOK_LIMIT }),
-            Self::Table(LimitedHook { run, limit }) => Ok(Hook { line: run, limit: length(key, &limit)? }),
+            Self::Table(LimitedHook { run, limit }) => match length(key, &limit)? {
+                Duration::ZERO => Err(format!("{key}: {NO_TIME}")),
+                limit => Ok(Hook { line: run, limit }),
+            },
         }
     }
 }
@@ -414,7 +449,8 @@ impl HookTable {
 /// Whether a job or a group can be called so.
 fn is_name(name: &str) -> bool {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain)
+    // Folders are called after it.
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_plain) && !matches!(name, "." | "..")
 }
 
 fn server(text: &str) -> Result<Address, String> {

@@ -127,7 +127,7 @@ fn roots(paths: &[PathBuf], seen: &mut BTreeSet<PathBuf>) -> Result<Roots, RootE
 
 /// The series of a job.
 pub(super) fn series(job: &Job, host: &str) -> String {
-    job.series.clone().unwrap_or_else(|| format!("{host}:{}", job.name))
+    job.series(host)
 }
 
 /// What is said of files that are missing from a point, of which the first may be known.

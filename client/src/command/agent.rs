@@ -116,7 +116,9 @@ struct Run {
 
 impl Configured {
     fn read(&self) -> Result<Config, Failure> {
-        Ok(Config::read(&self.config, &TimeZone::system())?)
+        let config = Config::read(&self.config, &TimeZone::system())?;
+        config.expect_own_series(&self.config, &host())?;
+        Ok(config)
     }
 }
 

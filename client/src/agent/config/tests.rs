@@ -14,7 +14,9 @@ fn read(text: &str) -> Result<Config, String> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("agent.toml");
     fs::write(&path, text).expect("there is room");
-    Config::read(&path, &TimeZone::UTC).map_err(|error| crate::output::chain(&error))
+    let config = Config::read(&path, &TimeZone::UTC);
+    let config = config.and_then(|config| config.expect_own_series(&path, "web-1").map(|()| config));
+    config.map_err(|error| crate::output::chain(&error))
 }
 
 const HEAD: &str =
@@ -56,6 +58,8 @@ fn a_group_says_when_its_jobs_are_due() {
         (format!("{HEAD}{group}{job}schedule = \"every 1d\"\n"), "the group says"),
         (format!("{HEAD}{group}{job}").replace("members = 3", "members = 0"), "1 to 1024"),
         (format!("{HEAD}{group}{job}").replace("30s", "11m"), "10m"),
+        (format!("{HEAD}{group}{group}{job}"), "two groups"),
+        (format!("{HEAD}{group}{job}").replace("\"shop\"", "\"..\""), "neither . nor .."),
         (
             format!("{HEAD}{}", job.replace("group = \"shop\"", "schedule = \"every 1d\"")),
             "members of a group",
@@ -70,6 +74,11 @@ fn a_group_says_when_its_jobs_are_due() {
 fn what_cannot_be_used_is_named() {
     let job = |more: &str| format!("[[job]]\nname = \"etc\"\nschedule = \"every 15m\"\n{more}\n");
     let paths = job("paths = [\"/etc\"]");
+    let other = |series: &str| {
+        format!(
+            "[[job]]\nname = \"other\"\nschedule = \"every 1d\"\npaths = [\"/srv\"]\nseries = \"{series}\"\n"
+        )
+    };
     for (text, said) in [
         (format!("{HEAD}unknown = 1\n{paths}"), "unknown"),
         (HEAD.to_owned(), "[[job]]"),
@@ -83,6 +92,18 @@ fn what_cannot_be_used_is_named() {
         (format!("{HEAD}{}", job("paths = [\"/etc\"]\ncommand = \"true\"")), "either paths"),
         (format!("{HEAD}{}", paths.replace("every 15m", "now and then")), "every 15m"),
         (format!("{HEAD}{}", paths.replace("\"etc\"", "\"a job\"")), "letters"),
+        (format!("{HEAD}{}", paths.replace("\"etc\"", "\".\"")), "neither . nor .."),
+        (format!("{HEAD}{}", paths.replace("\"etc\"", "\"..\"")), "neither . nor .."),
+        (format!("{HEAD}{paths}{}", other("web-1:etc")), "same series \"web-1:etc\""),
+        (
+            format!("{HEAD}{paths}{}{}", other("one"), other("one").replace("other", "third")),
+            "same series \"one\"",
+        ),
+        (format!("{HEAD}{}", job("command = \"true\"\ntime-limit = \"0s\"")), "in no time"),
+        (
+            format!("{HEAD}{}", job("paths = [\"/etc\"]\nafter = { run = \"true\", limit = \"0s\" }")),
+            "after: in no time",
+        ),
         (format!("{HEAD}{}", job("paths = [\"/etc\"]\njitter = \"soon\"")), "length of time"),
         (format!("{HEAD}{}", job("command = \"true\"\ntime-limit = \"5\"")), "time-limit"),
         (format!("{HEAD}{}", job("paths = [\"/etc\"]\ntime-limit = \"5m\"")), "for a command"),
