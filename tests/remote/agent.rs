@@ -303,7 +303,7 @@ fn an_agent_keeps_its_schedule_until_it_is_told_to_end() {
 }
 
 #[test]
-fn a_path_that_never_was_there_fails_its_job_and_a_check_names_it() {
+fn a_path_that_never_was_there_is_named_by_a_check_and_by_the_status() {
     let site = Site::new();
     let (keeper, agent) = agent_of(&site);
     let (source, typo) = (agent.path("source"), agent.path("sauce"));
@@ -323,9 +323,14 @@ fn a_path_that_never_was_there_fails_its_job_and_a_check_names_it() {
         "the configuration can be used; jobs: 2",
     ]);
     let ran = run(&agent, &["run", "--once"]).expect(14).lines();
-    assert_eq!((&ran[0]["outcome"], &ran[1]["outcome"]), (&"failed".into(), &"complete".into()));
-    assert!(ran[0]["message"].as_str().is_some_and(|why| why.contains(&missing)), "{ran:?}");
-    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1, "no point hides it");
+    assert_eq!((&ran[0]["outcome"], &ran[1]["outcome"]), (&"partial".into(), &"complete".into()));
+    assert_eq!(keeper.json("snapshots", [""; 0]).len(), 2, "the rest is there");
+    let status = run(&agent, &["status"]).expect(14).lines();
+    assert_eq!((&status[0]["is_well"], &status[1]["is_well"]), (&false.into(), &true.into()));
+    for said in [&ran[0], &status[0]] {
+        let names_it = |why: &str| why.contains(&missing) && why.contains("in no run");
+        assert!(said["message"].as_str().is_some_and(names_it), "{said:?}");
+    }
 
     // What was there once and is away is missing from the points, which go on.
     fs::write(&typo, "text").expect("there is room");
@@ -333,6 +338,12 @@ fn a_path_that_never_was_there_fails_its_job_and_a_check_names_it() {
     fs::remove_file(&typo).expect("it is there");
     let ran = run(&agent, &["run", "--once"]).expect(14).lines();
     assert_eq!(ran[0]["outcome"], "partial");
+    run(&agent, &["status"]).expect(0);
+    // An agent that has lost its memory makes the same points, and says that it knows nothing of that path.
+    fs::remove_file(agent.path("state/runs.json")).expect("it is there");
+    let ran = run(&agent, &["run", "--once"]).expect(14).lines();
+    assert_eq!(ran[0]["outcome"], "partial");
+    run(&agent, &["status"]).expect(14);
 }
 
 /// What the agent remembers of its one job.

@@ -1,8 +1,11 @@
 //! What of a configuration does not fit the host on which it is read, before a run fails by it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::slice;
 
 use super::config::Config;
+use super::config::Job;
 use super::config::What;
 use super::place::Place;
 use super::servers::Servers;
@@ -29,4 +32,12 @@ pub fn doubts(config: &Config, place: &Place) -> Vec<String> {
         })
     });
     unknown.chain(missing).collect()
+}
+
+/// What is said of a path that was there in no run of the job that is remembered: it may be misspelt, and every point misses it.
+/// Where no run is remembered that found any, nothing is known.
+pub fn never_there(job: &Job, seen: &BTreeSet<PathBuf>) -> Option<String> {
+    let What::Paths(paths) = &job.what else { return None };
+    let path = paths.iter().find(|path| !seen.is_empty() && !seen.contains(*path))?;
+    Some(format!("{} was there in no run that is remembered", path.display()))
 }

@@ -66,7 +66,7 @@ pub(super) fn between_hooks(
     made.map(|made| (made, (!complaints.is_empty()).then(|| complaints.join("; "))))
 }
 
-/// The backup of a job, of whose paths those in `seen` were there in earlier runs.
+/// The backup of a job. `seen` are those of its paths that were there in earlier runs, as far as that is remembered.
 pub(super) fn request(
     job: &Job,
     config: &Config,
@@ -87,6 +87,8 @@ pub(super) fn request(
         What::Paths(paths) if job.hooks.capture.is_some() => {
             Sources::Paths(Roots::new(paths, Missing::Report)?)
         }
+        // A point of one moment has all of its paths.
+        What::Paths(paths) if job.member.is_some() => Sources::Paths(Roots::new(paths, Missing::Refuse)?),
         What::Paths(paths) => Sources::Paths(roots(paths, seen)?),
         What::Command { line, limit } => Sources::Command {
             line: line.clone(),
@@ -111,14 +113,13 @@ pub(super) fn request(
     })
 }
 
-/// The paths of a job. One that never was there is a mistake, which a partial point would hide; and of nothing at all there
-/// is no point. Without what was there once the point is partial: it may be back soon, and the rest does not wait for it.
+/// The paths of a job. Without those that are missing the point is partial: they may be back soon, and the rest does not wait
+/// for them. Of nothing at all there is no point.
 fn roots(paths: &[PathBuf], seen: &mut BTreeSet<PathBuf>) -> Result<Roots, RootError> {
-    let look = |path| Roots::new(slice::from_ref(path), Missing::Refuse);
-    let (there, gone): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| look(path).is_ok());
-    let is_refused = |path: &&&PathBuf| there.is_empty() || !seen.contains(**path);
-    if let Some(path) = gone.iter().find(is_refused) {
-        look(path)?;
+    let is_there = |path: &&PathBuf| Roots::new(slice::from_ref(path), Missing::Refuse).is_ok();
+    let there: Vec<&PathBuf> = paths.iter().filter(is_there).collect();
+    if there.is_empty() {
+        return Roots::new(paths, Missing::Refuse);
     }
     seen.retain(|path| paths.contains(path));
     seen.extend(there.into_iter().cloned());

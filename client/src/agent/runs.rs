@@ -66,7 +66,7 @@ pub struct Remembered {
     pub snapshot: Option<String>,
     /// When the next run is due.
     pub next: Option<Timestamp>,
-    /// Those of its paths that were there.
+    /// Those of its paths that were there in a run, if it stands alone and has no hook that captures.
     #[serde(default)]
     pub seen: BTreeSet<PathBuf>,
 }
@@ -86,7 +86,8 @@ pub enum Outcome {
 }
 
 impl Runs {
-    /// Reads what lies in `folder`. What cannot be read is nothing: the file says when to run, and not what.
+    /// Reads what lies in `folder`. What cannot be read is nothing, as if no job had run: those that make up for missed times
+    /// do so, and no path is known to have been there. No point is lost by that, and none is refused.
     pub fn read(folder: &Path) -> Self {
         let path = folder.join(NAME);
         let nothing = Self { version: VERSION, spool: None, jobs: BTreeMap::new() };

@@ -16,7 +16,9 @@ use super::failure::Failure;
 use super::interrupt;
 use super::session::Session;
 use crate::agent::config::Config;
+use crate::agent::config::Job;
 use crate::agent::doubts::doubts;
+use crate::agent::doubts::never_there;
 use crate::agent::place::Place;
 use crate::agent::runs::Outcome;
 use crate::agent::runs::Remembered;
@@ -82,7 +84,8 @@ have points of one moment or none:
   finally = \"umount /mnt/orders; lvremove -y vg/picture\"
 
 `run` ends with 14 when a job of `--once` made no complete point at a server;
-`status` when a job failed, or its newest point is too old.")]
+`status` when a job failed, one of its paths never was there, or its newest
+point is too old.")]
 pub(super) struct AgentCommand {
     #[command(subcommand)]
     what: What,
@@ -152,6 +155,8 @@ impl Run {
                     if remembered.outcome != Some(Outcome::Complete) {
                         exit = Exit::Attention;
                     }
+                    let job =
+                        config.jobs.iter().find(|known| known.name == *job).expect("it is of this agent");
                     session.output.line(&row(job, remembered, Timestamp::now(), None))
                 }
                 Event::Brought { points, waiting } => {
@@ -193,7 +198,7 @@ fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     for job in &config.jobs {
         let remembered = runs.jobs.get(&job.name).cloned().unwrap_or_default();
-        let mut row = row(&job.name, &remembered, now, config.alarm_age);
+        let mut row = row(job, &remembered, now, config.alarm_age);
         let is_running = is_at_work && remembered.begun.is_some() && remembered.ended.is_none();
         if is_running {
             row.message = remembered.begun.map(|begun| format!("a run goes on since {begun:.0}"));
@@ -224,15 +229,18 @@ fn status(session: &Session, config: &Config) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// What is shown of a job. All is well with it when its last run did not fail and its newest point is not too old.
-fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Duration>) -> line::Job {
+/// What is shown of a job. All is well with it when its last run did not fail, its newest point is not too old, and each of its
+/// paths was there once.
+fn row(job: &Job, remembered: &Remembered, now: Timestamp, alarm_age: Option<Duration>) -> line::Job {
     let age = remembered.acknowledged.map(|time| now.duration_since(time).as_secs().max(0));
     // A point from the future says nothing of its age.
     let is_ahead = remembered.acknowledged.is_some_and(|time| time > now + OVERDUE);
     let is_too_old = alarm_age
         .is_some_and(|alarm| age.is_none_or(|age| u64::try_from(age).unwrap_or(u64::MAX) > alarm.as_secs()));
+    // What a failure is about comes first.
+    let never = never_there(job, &remembered.seen).filter(|_| remembered.outcome != Some(Outcome::Failed));
     line::Job {
-        job: name.to_owned(),
+        job: job.name.clone(),
         outcome: match remembered.outcome {
             None => "never ran",
             Some(Outcome::Complete) => "complete",
@@ -243,6 +251,7 @@ fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Du
         // Whether a point that waits is old enough to be looked at, the alarm age says where there is one.
         is_well: !is_too_old
             && !is_ahead
+            && never.is_none()
             && match remembered.outcome {
                 Some(Outcome::Failed) => false,
                 Some(Outcome::Spooled) => alarm_age.is_some(),
@@ -254,6 +263,6 @@ fn row(name: &str, remembered: &Remembered, now: Timestamp, alarm_age: Option<Du
         acknowledged: remembered.acknowledged,
         age_seconds: age,
         snapshot: remembered.snapshot.clone(),
-        message: remembered.message.clone(),
+        message: never.or_else(|| remembered.message.clone()),
     }
 }
