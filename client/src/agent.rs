@@ -14,6 +14,7 @@ pub mod servers;
 pub mod spooling;
 pub mod error;
 pub mod doubts;
+pub mod event;
 mod job;
 mod together;
 mod lane;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::error::AgentError;
+use super::event::Event;
 use super::lane::When;
 use super::lane::lanes;
 use super::place::Place;
@@ -29,25 +30,6 @@ const LOOKS: u32 = 4;
 const LOOKS_APART: Duration = Duration::from_millis(50);
 /// Events that wait until they are told.
 const EVENTS_WAITING_MAX: usize = 256;
-
-/// What an agent tells of its work.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// A run of a job ended.
-    Ended {
-        /// Name of the job.
-        job: String,
-        /// How it went.
-        remembered: Box<Remembered>,
-    },
-    /// Points that waited in the spool were brought to a server.
-    Brought {
-        /// How many.
-        points: u64,
-        /// How many wait yet.
-        waiting: u64,
-    },
-}
 
 /// Runs jobs as they come due until the agent is told to end, and tells of them.
 ///
