@@ -203,8 +203,8 @@ fn pieces_make_up_the_file_or_fail() {
     let trial = Trial::new();
     let repository = trial.open(Access::Write);
     let pointers = vec![repository.store_data(b"abc"), repository.store_data(b"defg")];
-    let holes = vec![Hole { offset: 1, bytes: 2 }, Hole { offset: 9, bytes: 3 }];
-    let content = Content::Chunks { pointers: pointers.clone(), holes };
+    let at = |offset| vec![Hole { offset, bytes: 2 }, Hole { offset: 9, bytes: 3 }];
+    let content = Content::Chunks { pointers: pointers.clone(), holes: at(3) };
     let read = |bytes: u64, content: &Content| {
         let mut file = Vec::new();
         let read = repository.fetcher().pieces::<RepositoryError>(bytes, content, |piece| {
@@ -216,8 +216,10 @@ fn pieces_make_up_the_file_or_fail() {
         });
         read.map(|()| file)
     };
-    assert_eq!(read(12, &content).expect("it is whole"), b"a..bcdefg...");
+    assert_eq!(read(12, &content).expect("it is whole"), b"abc..defg...");
     assert!(matches!(read(13, &content), Err(RepositoryError::Chunks { bytes: 13 })));
+    let spanned = Content::Chunks { pointers: pointers.clone(), holes: at(1) };
+    assert!(matches!(read(12, &spanned), Err(RepositoryError::Chunks { bytes: 12 })));
     let slice = Content::Slice { bundle: pointers[1], offset: 1 };
     assert_eq!(read(3, &slice).expect("it is inside"), b"efg");
     assert!(matches!(read(4, &slice), Err(RepositoryError::Outside { .. })));
