@@ -289,7 +289,12 @@ impl Session {
     }
 
     /// Ends the session in order.
-    pub(crate) async fn leave(mut self) {
+    pub(crate) async fn leave(self) {
+        assert_eq!(self.part().await.end().await, Over::Closed);
+    }
+
+    /// Says goodbye and hears it. The connection is not closed yet.
+    pub(crate) async fn part(mut self) -> Peer {
         self.peer.send(&Goodbye { reason: Leave::Finished }).await.expect("sent");
         loop {
             match self.peer.hear().await {
@@ -298,7 +303,7 @@ impl Session {
                 Err(over) => panic!("the session ended without a goodbye: {over:?}"),
             }
         }
-        assert_eq!(self.peer.end().await, Over::Closed);
+        self.peer
     }
 }
 

@@ -71,6 +71,21 @@ async fn a_cut_costs_what_was_under_way() {
     host.stop().await;
 }
 
+/// However soon somebody asks: before the connection is closed, or after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_over_once_both_sides_said_goodbye() {
+    let host = Host::new(config()).await;
+    for _ in 0..50 {
+        let (session, name) = begin(&host).await;
+        let mut again = host.peer(AGENT).await;
+        let peer = session.part().await;
+        again.hello(Purpose::Resume(name)).await.expect("sent");
+        assert_eq!(again.end().await, Over::Fault(Code::SESSION_UNKNOWN));
+        drop(peer);
+    }
+    host.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_that_was_refused_is_not_acknowledged() {
     let host = Host::new(config()).await;

@@ -51,8 +51,10 @@ pub enum JobError {
         /// For how long it may.
         limit: Duration,
     },
-    /// The agent was at work when the other members of the group began.
-    #[error("the agent was busy when the group was due: the other members did not wait for it")]
+    /// The agent was busy, or its host asleep, when the other members of the group began.
+    #[error(
+        "the agent was busy, or its host asleep, when the group was due: the other members did not wait for it"
+    )]
     TooLate,
     /// The system has no threads left.
     #[error("no thread can be started")]

@@ -100,7 +100,7 @@ pub(super) fn request(
     };
     Ok(Request {
         sources,
-        series: Some(series(job, &place.host)),
+        series: Some(job.series(&place.host)),
         tags: job.tags.clone(),
         rules,
         cache: CacheUse::Use,
@@ -124,11 +124,6 @@ fn roots(paths: &[PathBuf], seen: &mut BTreeSet<PathBuf>) -> Result<Roots, RootE
     seen.retain(|path| paths.contains(path));
     seen.extend(there.into_iter().cloned());
     Roots::new(paths, Missing::Report)
-}
-
-/// The series of a job.
-pub(super) fn series(job: &Job, host: &str) -> String {
-    job.series(host)
 }
 
 /// What is said of files that are missing from a point, of which the first may be known.

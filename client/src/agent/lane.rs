@@ -185,22 +185,22 @@ impl<'a> Lane<'a> {
     fn take(&mut self, job: &'a Job) {
         let begun = Timestamp::now();
         let jobs = if self.group().is_some() { self.jobs.clone() } else { vec![job] };
-        let due = self.memory.with(|runs| {
-            let due = runs.jobs.get(&job.name).and_then(|remembered| remembered.next);
+        self.memory.with(|runs| {
             for job in &jobs {
                 let remembered = runs.jobs.entry(job.name.clone()).or_default();
                 remembered.begun = Some(begun);
                 remembered.ended = None;
             }
-            due
         });
         self.memory.write();
         let outcomes = match self.group() {
             None => vec![job::between_hooks(job, |before| {
                 before.map_err(JobError::from).and_then(|()| self.back_up(job))
             })],
-            // The others have waited for it in vain, and have thawed.
-            Some(member) if due.is_some_and(|due| due + member.limit < begun) => {
+            Some(member)
+                if self.when == When::Due
+                    && together::is_in_vain(member, job.schedule.last(begun), jobs.len(), begun) =>
+            {
                 jobs.iter().map(|_| Err(JobError::TooLate)).collect()
             }
             Some(member) => self.back_up_together(&jobs, member, begun),
@@ -327,7 +327,7 @@ impl<'a> Lane<'a> {
             points += 1;
             let captured = timestamp(draft.captured);
             tracing::info!("the point of {} of {captured:.0} was brought to the server", draft.series);
-            let Some(job) = jobs.iter().find(|job| job::series(job, host) == draft.series.as_str()) else {
+            let Some(job) = jobs.iter().find(|job| job.series(host) == draft.series.as_str()) else {
                 return;
             };
             self.memory.with(|runs| {

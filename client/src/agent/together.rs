@@ -61,6 +61,16 @@ pub(super) fn id(member: &Member, due: Option<Timestamp>, members_here: usize) -
     GroupId::from_bytes(bytes)
 }
 
+/// The members at other hosts have waited since the group was due, and have thawed.
+pub(super) fn is_in_vain(
+    member: &Member,
+    due: Option<Timestamp>,
+    members_here: usize,
+    now: Timestamp,
+) -> bool {
+    members_here < member.members as usize && due.is_some_and(|due| due + member.limit < now)
+}
+
 /// Runs a job as a member of its group. Whatever stands against it, as far as `request` knows it before it begins, the others
 /// are told too: they need not stand still for a member that does not come.
 pub(super) fn run(

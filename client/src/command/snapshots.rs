@@ -16,8 +16,9 @@ use crate::repository::Point;
 
 /// List the snapshots, oldest first
 ///
-/// Their order is that of their capture, by which `latest` goes too. A point that waited in an agent's spool stands where it
-/// belongs; where a host's clock was ahead, the time at which the repository received the point counts.
+/// Within a series their order is that in which they were made, whatever the clock of the host said, and series are ordered
+/// among each other by when their points arrived; `latest` goes by it too. A point that waited in an agent's spool (tag
+/// `spooled`) stands where it belongs by the time of its capture.
 ///
 /// JSON has both ids of each: the content id, which is equal for equal files however they came here, and the root id,
 /// which also depends on where contents are stored.

@@ -50,6 +50,7 @@ use farkeep_protocol::hello::Enroll;
 use farkeep_protocol::hello::Rights;
 use farkeep_protocol::identity::EnrolmentString;
 use farkeep_protocol::limits::GET_IDS_MAX;
+use farkeep_protocol::limits::GROUP_STORING;
 use farkeep_protocol::limits::PROBE_IDS_MAX;
 use farkeep_protocol::limits::SHARE_WHOLE;
 use tokio::sync::mpsc::UnboundedSender;
@@ -80,8 +81,6 @@ pub(crate) use self::wire::jittered;
 /// How long whoever waits for others waits before it looks whether it is told to end.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long members of a consistency group may take to store what they captured: one day, as PROTOCOL.md has it.
-const STORING: Duration = Duration::from_secs(24 * 3_600);
 /// How much later than it should a server may say what became of a group: as long as a cut connection may be away.
 const SLACK: Duration = Duration::from_secs(660);
 
@@ -335,7 +334,9 @@ impl Store for RemoteStore {
 
     fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
         let (record, group) = (Arc::new(record.to_vec()), Some(group.id));
-        Ok(self.ask_others(STORING + SLACK, |reply| Command::Lane(Item::Commit { record, group, reply }))?)
+        Ok(self.ask_others(GROUP_STORING + SLACK, |reply| {
+            Command::Lane(Item::Commit { record, group, reply })
+        })?)
     }
 
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {

@@ -2,6 +2,8 @@
 //!
 //! A receiver allocates and loops within these bounds whatever the other side says, and a sender never exceeds them.
 
+use std::time::Duration;
+
 use farkeep_codec::envelope::CHECKSUM_BYTES;
 use farkeep_codec::envelope::FRONT_BYTES;
 use farkeep_codec::limits::OBJECT_BYTES_MAX;
@@ -55,6 +57,8 @@ pub const DAMAGED_MAX: usize = 256;
 pub const GROUP_MEMBERS_MAX: u32 = 1024;
 /// Longest time in milliseconds that a group may stay frozen: a database that stands still longer is an outage.
 pub const GROUP_DEADLINE_MS_MAX: u32 = 600_000;
+/// How long members of a group that have captured, and stand still no more, may take to store it: one day.
+pub const GROUP_STORING: Duration = Duration::from_secs(24 * 3_600);
 /// Most journal records of one frame.
 pub const EVENTS_MAX: u32 = 4096;
 /// Most bytes of the journal records of one frame. The largest record, of some 2 MiB, fits.

@@ -237,6 +237,10 @@ impl Session {
             let stopping = Failure::new(Code::SERVER_STOPPING, "the server is being stopped");
             return reply.send(Err(stopping));
         }
+        if self.is_parted() {
+            let text = "both sides said goodbye on every connection of the session";
+            return reply.send(Err(Failure::new(Code::SESSION_UNKNOWN, text)));
+        }
         match way {
             Way::Resume => {
                 self.interrupt();
@@ -257,6 +261,12 @@ impl Session {
                 reply.send(Ok(Attached { line, ties, credit_bytes: 0, acknowledged: 0 }));
             }
         }
+    }
+
+    /// The session has ended in order, and only its connections are still to be closed.
+    fn is_parted(&self) -> bool {
+        let mut lines = self.lines.values();
+        !self.lines.is_empty() && lines.all(|line| line.is_leaving && line.is_left)
     }
 
     /// Ends all connections, and forgets what the client is going to ask again.

@@ -57,6 +57,20 @@ fn what_was_frozen_is_thawed_once() {
 }
 
 #[test]
+fn whoever_wakes_up_too_late_for_the_others_freezes_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let jobs = jobs(folder.path(), 2, LONG);
+    let job = jobs.first().expect("one");
+    let member = job.member.as_ref().expect("a group");
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let is_in_vain = |now, members_here| is_in_vain(member, job.schedule.last(now), members_here, now);
+    assert!(!is_in_vain(at("2026-03-01T03:09:59Z"), 1));
+    assert!(is_in_vain(at("2026-03-01T03:10:01Z"), 1));
+    assert!(!is_in_vain(at("2026-03-01T05:00:00Z"), 2), "nobody else waits");
+    assert!(!is_in_vain(at("2026-03-02T03:00:05Z"), 1), "of the times that were missed the last one counts");
+}
+
+#[test]
 fn nothing_stands_still_for_longer_than_the_limit() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let still = standstill(folder.path(), "1s", &place());

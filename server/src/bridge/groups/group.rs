@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use farkeep_protocol::fault::Code;
+use farkeep_protocol::limits::GROUP_STORING;
 use farkeep_protocol::message::Stage;
 use tokio::time::Instant;
 
@@ -18,8 +19,6 @@ use crate::bridge::Reply;
 
 /// How long a group lives in which nobody has named a deadline yet.
 const UNNAMED: Duration = Duration::from_secs(600);
-/// How long members that have captured, and stand still no more, may take to store it: one day.
-const STORING: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a step leads to.
 pub(super) enum Outcome {
@@ -174,7 +173,7 @@ impl Group {
                     return Outcome::Broken;
                 }
                 if stands_still && self.captured.is_complete(self.members) {
-                    self.ends = now + STORING;
+                    self.ends = now + GROUP_STORING;
                 }
                 Outcome::GoesOn
             }
@@ -218,7 +217,7 @@ impl Group {
                 let all = std::mem::take(records).into_values().collect();
                 self.records = Records::UnderWay(Vec::new());
                 // The committer ends it now.
-                self.ends = now + STORING;
+                self.ends = now + GROUP_STORING;
                 Outcome::Commit(all)
             }
         }
