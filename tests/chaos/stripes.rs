@@ -17,6 +17,9 @@ use crate::world::Program;
 use crate::world::Tree;
 use crate::world::make;
 
+/// Bytes after which a connection is cut. One that is used at all carries more, however the others share the rest.
+const CUT_AT: usize = 100_000;
+
 /// A host with something to back up that keeps several connections busy.
 async fn striped() -> (Site, Program) {
     let made = spawn_blocking(|| {
@@ -89,24 +92,23 @@ async fn a_connection_of_four_that_is_cut_costs_a_retry() {
     let source = world.1.path("source");
     let mut contents = Vec::new();
     // A backup hears little on any one connection: the other way is cut in the restore below.
-    for (number, at) in (0_u32..).zip([100_000, 700_000]) {
-        let harm = if number == 1 { Harm::Reset } else { Harm::Close };
+    for (number, harm) in [(0_u32, Harm::Close), (1, Harm::Reset)] {
         // The last connection is the first to be given something.
         let mut plans = vec![Plan::default(); 3];
-        plans.push(Plan::with(Way::Up, at, harm));
+        plans.push(Plan::with(Way::Up, CUT_AT, harm));
         std::fs::write(source.join("new"), format!("{number}")).expect("there is room");
         let noise = crate::world::Random::new(u64::from(number) + 50).bytes(6_000_000);
         std::fs::write(source.join("large"), noise).expect("there is room");
         let arguments = vec![OsStr::new("--series"), OsStr::new("cut"), source.as_os_str()];
         let (backup, made) = over(&world, (4, plans), ("backup", arguments)).await;
         // The session is resumed by one connection; the others follow while there is something left to carry.
-        assert_eq!(backup["status"], "complete", "{at}: {backup}");
-        assert!((5..=8).contains(&made), "{at}: {made}");
+        assert_eq!(backup["status"], "complete", "{number}: {backup}");
+        assert!((5..=8).contains(&made), "{number}: {made}");
         assert_eq!(expect_restored(&world, (4, vec![]), &format!("{number}")).await, 4);
         contents.push(backup["content"].clone());
     }
     let mut plans = vec![Plan::default(); 3];
-    plans.push(Plan::with(Way::Down, 200_000, Harm::Close));
+    plans.push(Plan::with(Way::Down, CUT_AT, Harm::Close));
     let made = expect_restored(&world, (4, plans), "cut").await;
     assert!((5..=8).contains(&made), "{made}");
     let checked = world.1.json("check", ["--read-data"]);
