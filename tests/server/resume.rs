@@ -71,7 +71,7 @@ async fn a_cut_costs_what_was_under_way() {
     host.stop().await;
 }
 
-/// However soon somebody asks: before the connection is closed, or after.
+/// However soon somebody asks: nothing is left of it when the goodbye is heard.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_over_once_both_sides_said_goodbye() {
     let host = Host::new(config()).await;
@@ -79,6 +79,7 @@ async fn a_session_is_over_once_both_sides_said_goodbye() {
         let (session, name) = begin(&host).await;
         let mut again = host.peer(AGENT).await;
         let peer = session.part().await;
+        assert_eq!(host.sessions(), 0);
         again.hello(Purpose::Resume(name)).await.expect("sent");
         assert_eq!(again.end().await, Over::Fault(Code::SESSION_UNKNOWN));
         drop(peer);

@@ -96,6 +96,8 @@ pub(super) struct Session {
     /// When the session ends if no connection comes.
     ends: Option<Instant>,
     is_over: bool,
+    /// Connections on which the client has said goodbye and waits for an answer, once the session is over.
+    farewell: Vec<Outbox>,
 }
 
 impl Session {
@@ -141,6 +143,7 @@ impl Session {
             rejoining: None,
             ends: None,
             is_over: false,
+            farewell: Vec::new(),
         };
         let line = session.add_line(outbox);
         let ties = session.ties.clone();
@@ -172,11 +175,28 @@ impl Session {
         }
         self.place.hide();
         self.house.groups.gone(self.member());
+        self.turn_away();
         // What the engine has begun is seen to its end, so that it is counted right.
         while self.puts.is_busy() {
             match self.news.recv().await {
                 Some(news) => self.learn(news),
                 None => break,
+            }
+        }
+        // Whoever hears the last goodbye finds nothing left of the session.
+        let farewell = std::mem::take(&mut self.farewell);
+        drop(self);
+        for outbox in farewell {
+            drop(outbox.tell(Answer::goodbye(Leave::Finished)));
+        }
+    }
+
+    /// Tells those who come too late that the session is over.
+    fn turn_away(&mut self) {
+        self.events.close();
+        while let Ok(event) = self.events.try_recv() {
+            if let Event::Attach { reply, .. } = event {
+                reply.send(Err(Failure::new(Code::SESSION_UNKNOWN, "the session has ended")));
             }
         }
     }
@@ -237,10 +257,6 @@ impl Session {
             let stopping = Failure::new(Code::SERVER_STOPPING, "the server is being stopped");
             return reply.send(Err(stopping));
         }
-        if self.is_parted() {
-            let text = "both sides said goodbye on every connection of the session";
-            return reply.send(Err(Failure::new(Code::SESSION_UNKNOWN, text)));
-        }
         match way {
             Way::Resume => {
                 self.interrupt();
@@ -261,12 +277,6 @@ impl Session {
                 reply.send(Ok(Attached { line, ties, credit_bytes: 0, acknowledged: 0 }));
             }
         }
-    }
-
-    /// The session has ended in order, and only its connections are still to be closed.
-    fn is_parted(&self) -> bool {
-        let mut lines = self.lines.values();
-        !self.lines.is_empty() && lines.all(|line| line.is_leaving && line.is_left)
     }
 
     /// Ends all connections, and forgets what the client is going to ask again.
@@ -414,6 +424,13 @@ impl Session {
         let is_due = |line: &Line| line.is_leaving && !line.is_left && line.unanswered == 0;
         let due: BTreeSet<LineId> =
             self.lines.iter().filter(|(_, line)| is_due(line)).map(|(id, _)| *id).collect();
+        let mut others = self.lines.iter().filter(|(id, _)| !due.contains(id)).map(|(_, line)| line);
+        if !due.is_empty() && self.rejoining.is_none() && others.all(|line| line.is_leaving && line.is_left) {
+            let last = due.iter().filter_map(|id| self.lines.get(id));
+            self.farewell = last.map(|line| line.outbox.clone()).collect();
+            self.is_over = true;
+            return;
+        }
         for id in due {
             self.leave(id, Leave::Finished);
         }
