@@ -115,14 +115,15 @@ fn moment(random: &mut Random, life: Duration) -> Duration {
     Duration::from_nanos(random.next() % u64::try_from(life.as_nanos()).unwrap_or(u64::MAX).max(1))
 }
 
-/// How long the hosts take for a whole run, all at the same time: on a busy machine longer than on another.
-fn whole_run(hosts: &mut [Host]) -> Duration {
+/// Within what time somebody is killed, by how long the hosts take for a whole run, all at the same time: on a busy machine
+/// longer than on another.
+fn life(hosts: &mut [Host]) -> Duration {
     let begun = Instant::now();
     let children: Vec<Child> = hosts.iter().map(Host::start).collect();
     for (host, child) in hosts.iter_mut().zip(children) {
-        assert!(host.hear(child), "nobody was killed yet");
+        assert!(host.hear(child), "nobody is killed in this one");
     }
-    begun.elapsed()
+    begun.elapsed() * LIVES / u32::try_from(HOSTS).expect("few")
 }
 
 /// Every snapshot that was printed is listed and holds what it did, of which every byte is read; one of so many is
@@ -155,13 +156,15 @@ fn whoever_is_killed_no_acknowledged_snapshot_is_lost() {
     let keeper = site.keeper();
     let mut hosts: Vec<Host> =
         (0..HOSTS).map(|number| Host::new(site.agent(&keeper, &format!("host-{number}")), number)).collect();
-    let life = whole_run(&mut hosts) * LIVES / u32::try_from(HOSTS).expect("few");
+    let mut life_now = life(&mut hosts);
     for round in 1..=ROUNDS {
         hosts.iter().for_each(|host| host.change(&mut random));
         if round.is_multiple_of(SERVER_EVERY) {
-            kill_server(&mut site, &mut hosts, &mut random, life, round);
+            kill_server(&mut site, &mut hosts, &mut random, life_now, round);
+            // Others may have begun or ended their work beside this one.
+            life_now = life(&mut hosts);
         } else {
-            kill_clients(&mut hosts, &mut random, life);
+            kill_clients(&mut hosts, &mut random, life_now);
         }
     }
     expect_kept(&keeper, &hosts);
