@@ -56,7 +56,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..5000_usize, 0..3000_usize).prop_map(|(offset, count)| Step::Write { offset, count }),
+        6 => (0..5000_usize, 1..3000_usize).prop_map(|(offset, count)| Step::Write { offset, count }),
         1 => (0..6000_usize).prop_map(|bytes| Step::Truncate { bytes }),
         2 => Just(Step::Sync),
     ]
