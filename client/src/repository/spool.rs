@@ -3,7 +3,8 @@
 //! A spool is a repository in a folder, with the keys of the one at the server and a reader of its own. Its objects may
 //! refer to what the server has: a run that writes to it takes for stored what the last acknowledged snapshot had, and
 //! stores the rest here. Draining goes through its points in the order in which they were captured, puts what they reach
-//! and the spool holds, and commits each anew behind the newest of its series, with the time of its capture and a tag that says where it waited.
+//! and the spool holds, and commits each anew behind the newest of its series, with the time of its capture and a tag that
+//! says where it waited.
 
 use std::collections::HashSet;
 use std::fs;

@@ -175,7 +175,7 @@ impl Session {
         }
         self.place.hide();
         self.house.groups.gone(self.member());
-        self.turn_away();
+        self.turn_away().await;
         // What the engine has begun is seen to its end, so that it is counted right.
         while self.puts.is_busy() {
             match self.news.recv().await {
@@ -192,9 +192,10 @@ impl Session {
     }
 
     /// Tells those who come too late that the session is over.
-    fn turn_away(&mut self) {
+    async fn turn_away(&mut self) {
         self.events.close();
-        while let Ok(event) = self.events.try_recv() {
+        // Also those who are about to say so at this moment.
+        while let Some(event) = self.events.recv().await {
             if let Event::Attach { reply, .. } = event {
                 reply.send(Err(Failure::new(Code::SESSION_UNKNOWN, "the session has ended")));
             }
