@@ -34,6 +34,7 @@ pub use store::Clock;
 pub use store::IndexKind;
 pub use store::Lost;
 pub use store::ManualClock;
+pub use store::Newest;
 pub use store::ObjectError;
 pub use store::Options;
 pub use store::Place;
@@ -194,9 +195,9 @@ impl Engine {
         snapshot::find(&self.store, id)
     }
 
-    /// Public key of the agent that signed the newest record of a series, even if that was forgotten.
-    pub fn newest_agent(&self, series: &Series) -> Option<[u8; 32]> {
-        snapshot::newest_agent(&self.store, series)
+    /// The newest record of a series, even if that was forgotten. Reads nothing.
+    pub fn newest_of(&self, series: &Series) -> Option<Newest> {
+        self.store.catalogue().newest(series)
     }
 
     /// Each series, and when its newest record was received, even if that was forgotten. Reads nothing.
@@ -212,12 +213,13 @@ impl Engine {
         snapshot::list(&self.store)
     }
 
-    /// Of these, the newest one of each series whose name begins with `prefix`. Reads one record for each.
+    /// The newest record of each series whose name begins with `prefix`, forgotten ones included, in the order in which
+    /// they were received: what the next records follow. Reads one record for each.
     ///
     /// # Errors
     /// As [`snapshots`](Self::snapshots).
-    pub fn newest_snapshots(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-        snapshot::newest_listed(&self.store, prefix)
+    pub fn newest_records(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        snapshot::newest_records(&self.store, prefix)
     }
 
     /// Takes a snapshot off the list. Once more changes nothing.

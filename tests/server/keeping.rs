@@ -8,6 +8,7 @@ use farkeep_protocol::field::Text;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::message::AddSlot;
 use farkeep_protocol::message::Forget;
+use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::List;
 use farkeep_protocol::message::RemoveSlot;
 use farkeep_protocol::message::Slots;
@@ -17,6 +18,7 @@ use super::host::Host;
 use super::host::KEEPER;
 use super::host::config;
 use super::make;
+use super::peer::Came;
 use super::peer::Over;
 use super::peer::Session;
 
@@ -100,6 +102,41 @@ async fn a_keeper_forgets_and_an_agent_does_not() {
     assert_eq!(forget(&mut keeper, make::snapshot_id(b"nothing")).await, Err(Code::NOT_FOUND));
     assert_eq!(forget(&mut keeper, snapshot).await, Ok(()));
     assert_eq!(count(&mut keeper, Kind::Listed).await, 0);
+    agent.leave().await;
+    keeper.leave().await;
+    host.stop().await;
+}
+
+/// Records that a list holds of the series: all that are not forgotten, or the newest.
+async fn listed(session: &mut Session, newest: u32) -> Vec<SnapshotId> {
+    let (sequence, prefix) = (session.number(), Text::new("web-1:/").expect("short"));
+    session.peer.send(&List { sequence, newest, prefix }).await.expect("sent");
+    let answered = session.until(sequence).await.expect("it goes on");
+    let of = |came: &Came| match came.message() {
+        FromServer::Listed(listed) => Some(make::snapshot_id(listed.record)),
+        _ => None,
+    };
+    answered.all.iter().filter_map(of).collect()
+}
+
+/// The record to follow is the newest one, forgotten or not; whoever looks for a point to restore is shown none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_goes_on_when_its_newest_was_forgotten() {
+    let host = Host::new(config()).await;
+    let (mut agent, mut keeper) = (host.session(AGENT).await, host.session(KEEPER).await);
+    let (objects, root) = make::tree(1, 3, 500);
+    agent.store(&objects).await.expect("it goes on");
+    let first = make::record(make::draft("web-1:/", root), AGENT);
+    let commit = agent.commit(&first).await;
+    assert!(agent.until(commit).await.expect("it goes on").committed().is_some());
+    let first = make::snapshot_id(&first);
+    assert_eq!(forget(&mut keeper, first).await, Ok(()));
+    assert_eq!(listed(&mut agent, 0).await, []);
+    assert_eq!(listed(&mut agent, 1).await, [first]);
+    let second = make::record(make::next(&make::draft("web-1:/", root), first, root), AGENT);
+    let commit = agent.commit(&second).await;
+    assert!(agent.until(commit).await.expect("it goes on").committed().is_some());
+    assert_eq!(listed(&mut agent, 1).await, [make::snapshot_id(&second)]);
     agent.leave().await;
     keeper.leave().await;
     host.stop().await;

@@ -173,12 +173,12 @@ impl<'a> Capture<'a> {
     }
 
     fn sign(&self, trailer: &Trailer, figures: &Figures, status: Status) -> Result<Snapshot, BackupError> {
-        let before = self.repository.newest_record(&self.series)?;
+        let before = self.repository.newest_of(&self.series)?;
         let draft = Draft {
             repository: self.repository.parameters().repository,
             series: self.series.clone(),
-            sequence: before.as_ref().map_or(0, |listed| listed.record.sequence + 1),
-            previous: before.map(|listed| listed.id),
+            sequence: before.map_or(0, |newest| newest.sequence.saturating_add(1)),
+            previous: before.map(|newest| newest.id),
             captured: self.moment.captured,
             status,
             root: trailer.root.id,

@@ -19,6 +19,7 @@ use farkeep_engine::ForgetError;
 use farkeep_engine::IndexKind;
 use farkeep_engine::Listed;
 use farkeep_engine::Lost;
+use farkeep_engine::Newest;
 use farkeep_engine::Options;
 use farkeep_engine::Position;
 use farkeep_engine::Presence;
@@ -230,9 +231,8 @@ impl Store for LocalStore {
         Ok(self.engine.snapshots()?)
     }
 
-    fn newest(&self, series: &Series) -> Result<Option<Listed>, RepositoryError> {
-        let newest = self.engine.newest_snapshots(series.as_str())?;
-        Ok(newest.into_iter().find(|listed| listed.record.series == *series))
+    fn newest_of(&self, series: &Series) -> Result<Option<Newest>, RepositoryError> {
+        Ok(self.engine.newest_of(series))
     }
 
     fn locate(&self, ids: &[ObjectId]) -> Result<Vec<Option<Place>>, RepositoryError> {

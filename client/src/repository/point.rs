@@ -8,6 +8,7 @@ use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::time::Time;
 use farkeep_codec::tree::PathKey;
 use farkeep_engine::Listed;
+use farkeep_engine::Newest;
 
 use super::Repository;
 use super::RepositoryError;
@@ -89,14 +90,6 @@ impl Repository {
         Ok(listing.points)
     }
 
-    /// The newest snapshot of a series.
-    ///
-    /// # Errors
-    /// As [`listing`](Self::listing), and when just this snapshot does not hold.
-    pub fn newest(&self, series: &Series) -> Result<Option<Point>, RepositoryError> {
-        self.newest_record(series)?.map(|listed| self.point(listed)).transpose()
-    }
-
     /// All records of a series, as far as whoever asks may see it.
     ///
     /// # Errors
@@ -107,12 +100,12 @@ impl Repository {
         Ok(records)
     }
 
-    /// The newest record of a series, as the store has it.
+    /// The newest record of a series, even if that was forgotten.
     ///
     /// # Errors
     /// When the store cannot say.
-    pub(crate) fn newest_record(&self, series: &Series) -> Result<Option<Listed>, RepositoryError> {
-        self.store.newest(series)
+    pub(crate) fn newest_of(&self, series: &Series) -> Result<Option<Newest>, RepositoryError> {
+        self.store.newest_of(series)
     }
 
     /// Verifies and opens a record.

@@ -32,12 +32,14 @@ use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::AgentIdentity;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
+use farkeep_codec::snapshot::Draft;
 use farkeep_codec::snapshot::Series;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::time::Time;
 use farkeep_engine::Committed;
 use farkeep_engine::Listed;
 use farkeep_engine::Lost;
+use farkeep_engine::Newest;
 use farkeep_engine::ObjectError;
 use farkeep_engine::Position;
 use farkeep_engine::Progress;
@@ -350,18 +352,20 @@ impl Store for RemoteStore {
         self.list(0, "")
     }
 
-    fn newest(&self, series: &Series) -> Result<Option<Listed>, RepositoryError> {
+    fn newest_of(&self, series: &Series) -> Result<Option<Newest>, RepositoryError> {
         let mut listed = self.list(1, series.as_str())?;
         // Others may have names that begin so.
         listed.retain(|listed| listed.record.series == *series);
         let newest = listed.into_iter().max_by_key(|listed| listed.record.sequence);
-        let Some(newest) = newest else { return Ok(None) };
+        let Some(Listed { id, record, received, .. }) = newest else { return Ok(None) };
         let refused = |why: String| RepositoryError::from(RemoteError::Record { why });
-        if newest.record.repository != self.parameters.repository {
+        if record.repository != self.parameters.repository {
             return Err(refused("it belongs to another repository".to_owned()));
         }
-        newest.record.verify().map_err(|error| refused(error.to_string()))?;
-        Ok(Some(newest))
+        record.verify().map_err(|error| refused(error.to_string()))?;
+        let agent = *record.agent().as_bytes();
+        let Draft { sequence, captured, root, .. } = *record;
+        Ok(Some(Newest { id, sequence, captured, received, root, agent }))
     }
 
     fn locate(&self, ids: &[ObjectId]) -> Result<Vec<Option<Place>>, RepositoryError> {

@@ -202,18 +202,22 @@ impl Spool {
         cancel: &AtomicBool,
         brought: &mut HashSet<ObjectId>,
     ) -> Result<SnapshotId, RepositoryError> {
-        let newest = to.newest_record(&point.record.series)?;
-        if newest.as_ref().is_some_and(|newest| newest.record.captured >= point.record.captured) {
-            let is_it = |listed: &Listed| {
-                (listed.record.captured, listed.record.root) == (point.record.captured, point.record.root)
-            };
-            if let Some(before) = to.records(&point.record.series)?.into_iter().find(is_it) {
-                return Ok(before.id);
+        let newest = to.newest_of(&point.record.series)?;
+        let is_it = |captured: Time, root| (captured, root) == (point.record.captured, point.record.root);
+        match newest {
+            Some(newest) if is_it(newest.captured, newest.root) => return Ok(newest.id),
+            Some(newest) if newest.captured >= point.record.captured => {
+                let records = to.records(&point.record.series)?;
+                let it = |listed: &&Listed| is_it(listed.record.captured, listed.record.root);
+                if let Some(before) = records.iter().find(it) {
+                    return Ok(before.id);
+                }
             }
+            _ => {}
         }
         self.copy(point.record.root, to, cancel, brought)?;
         let draft = Draft {
-            sequence: newest.as_ref().map_or(0, |newest| newest.record.sequence.saturating_add(1)),
+            sequence: newest.map_or(0, |newest| newest.sequence.saturating_add(1)),
             previous: newest.map(|newest| newest.id),
             ..(*point.record).clone()
         };

@@ -12,6 +12,7 @@ use farkeep_codec::snapshot::Series;
 use farkeep_engine::Committed;
 use farkeep_engine::Listed;
 use farkeep_engine::Lost;
+use farkeep_engine::Newest;
 use farkeep_engine::Position;
 use farkeep_engine::Progress;
 use farkeep_engine::Share;
@@ -142,8 +143,8 @@ pub(crate) trait Store: Send + Sync {
     /// All snapshots that are not forgotten, in the order in which they were received.
     fn snapshots(&self) -> Result<Vec<Listed>, RepositoryError>;
 
-    /// The newest snapshot of a series, by the numbers that the records have in it.
-    fn newest(&self, series: &Series) -> Result<Option<Listed>, RepositoryError>;
+    /// The newest record of a series, even if that was forgotten: the one that the next record follows.
+    fn newest_of(&self, series: &Series) -> Result<Option<Newest>, RepositoryError>;
 
     /// Where objects lie.
     fn locate(&self, ids: &[ObjectId]) -> Result<Vec<Option<Place>>, RepositoryError>;

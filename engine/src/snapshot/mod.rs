@@ -157,16 +157,10 @@ pub(crate) fn find(store: &Store, id: &SnapshotId) -> Option<Committed> {
     store.catalogue().snapshot(id).map(committed)
 }
 
-/// The agent that signed the newest record of a series, even if that was forgotten.
-pub(crate) fn newest_agent(store: &Store, series: &Series) -> Option<[u8; 32]> {
-    Some(store.catalogue().newest(series)?.agent)
-}
-
 /// Each series, and when its newest record was received, even if that was forgotten.
 pub(crate) fn newest(store: &Store) -> Vec<(Series, Time)> {
     let catalogue = store.catalogue();
-    let received = |id| catalogue.snapshot(id).expect("a series has records that are known").received;
-    catalogue.newest_of_all().map(|(series, newest)| (series.clone(), received(&newest.id))).collect()
+    catalogue.newest_of_all().map(|(series, newest)| (series.clone(), newest.received)).collect()
 }
 
 /// Reads a record, and looks at what does not depend on its series. A record that is there already was looked at.
@@ -193,37 +187,28 @@ fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitE
 
 /// All snapshots that are not forgotten, in the order in which they were received.
 pub(crate) fn list(store: &Store) -> Result<Vec<Listed>, StoreError> {
-    let known: Vec<SnapshotAt> = store.catalogue().snapshots().to_vec();
-    read(store, known)
+    let known: Vec<SnapshotAt> =
+        store.catalogue().snapshots().iter().filter(|at| !at.forgotten).copied().collect();
+    read(store, &known)
 }
 
-/// The newest snapshot of each series whose name begins so, in the order in which they were received. Reads one record for
-/// each, however many there are; all of them only where the newest one of such a series was forgotten.
-pub(crate) fn newest_listed(store: &Store, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+/// The newest record of each series whose name begins so, forgotten ones included, in the order in which they were
+/// received. Reads one record for each, however many there are.
+pub(crate) fn newest_records(store: &Store, prefix: &str) -> Result<Vec<Listed>, StoreError> {
     let mut known: Vec<SnapshotAt> = {
         let catalogue = store.catalogue();
         let of_prefix = catalogue.newest_of_all().filter(|(series, _)| series.as_str().starts_with(prefix));
-        of_prefix.filter_map(|(_, newest)| catalogue.snapshot(&newest.id).cloned()).collect()
+        of_prefix.filter_map(|(_, newest)| catalogue.snapshot(&newest.id).copied()).collect()
     };
-    if known.iter().all(|at| !at.forgotten) {
-        known.sort_unstable_by_key(|at| at.sequence);
-        return read(store, known);
-    }
-    let mut newest: HashMap<Series, Listed> = HashMap::new();
-    for listed in list(store)?.into_iter().filter(|listed| listed.record.series.as_str().starts_with(prefix))
-    {
-        newest.insert(listed.record.series.clone(), listed);
-    }
-    let mut newest: Vec<Listed> = newest.into_values().collect();
-    newest.sort_unstable_by_key(|listed| listed.sequence);
-    Ok(newest)
+    known.sort_unstable_by_key(|at| at.sequence);
+    read(store, &known)
 }
 
-/// Reads the records of those that are not forgotten.
-fn read(store: &Store, known: Vec<SnapshotAt>) -> Result<Vec<Listed>, StoreError> {
+/// Reads records from the journal.
+fn read(store: &Store, known: &[SnapshotAt]) -> Result<Vec<Listed>, StoreError> {
     let mut payloads = Payloads::new(store.disk());
-    let mut listed = Vec::new();
-    for at in known.into_iter().filter(|at| !at.forgotten) {
+    let mut listed = Vec::with_capacity(known.len());
+    for at in known {
         let bytes = payloads.read(at.payload, at.payload_bytes)?;
         let changed = || StoreError::Damaged {
             path: layout::path(Name::Journal).into(),

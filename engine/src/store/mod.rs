@@ -34,6 +34,7 @@ use crate::journal::replay;
 use crate::limits::PACK_BYTES_MAX;
 
 pub(crate) use catalogue::Catalogue;
+pub use catalogue::Newest;
 pub(crate) use catalogue::Pack;
 pub(crate) use catalogue::SnapshotAt;
 pub use clock::Clock;

@@ -230,8 +230,8 @@ fn expect_own(engine: &Engine, commit: &Commit) -> Result<(), Failure> {
     if *snapshot.agent().as_bytes() != agent {
         return refused("the record for series");
     }
-    match engine.newest_agent(&snapshot.series) {
-        Some(newest) if newest != agent => refused("the series"),
+    match engine.newest_of(&snapshot.series) {
+        Some(newest) if newest.agent != agent => refused("the series"),
         _ => Ok(()),
     }
 }

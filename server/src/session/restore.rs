@@ -150,7 +150,7 @@ impl Worker {
             let may_all = rights.include(Rights::ALL_SERIES);
             let engine = lease.engine();
             let mut listed =
-                if newest == 1 { engine.newest_snapshots(&prefix)? } else { engine.snapshots()? };
+                if newest == 1 { engine.newest_records(&prefix)? } else { engine.snapshots()? };
             listed.retain(|one| {
                 let is_own = one.record.agent().as_bytes() == key.as_bytes();
                 (may_all || is_own) && one.record.series.as_str().starts_with(&prefix)

@@ -179,7 +179,7 @@ fn what_is_put_is_there_and_is_read() {
     assert_eq!((committed.sequence, store.acknowledged()), (4, 4));
     assert_eq!(store.stored().objects, 40, "it was there");
     let series = Series::new("a".to_owned()).expect("a name");
-    assert_eq!(store.newest(&series).expect("listed").map(|listed| listed.id), Some(committed.id));
+    assert_eq!(store.newest_of(&series).expect("listed").map(|newest| newest.id), Some(committed.id));
     assert_eq!(store.usage().expect("told").objects, 2);
     assert_eq!(store.verify(Share::Everything, &|_| {}).expect("verified").bytes, 9);
     let unknown = ObjectId::from_bytes([1; 32]);

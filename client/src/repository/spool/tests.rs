@@ -271,10 +271,8 @@ fn a_point_of_which_something_is_missing_stays_and_keeps_no_other_back() {
         .drain(&to, &never(), &|| true, &mut |_, made| drained += usize::from(made.is_ok()))
         .expect("there is room");
     assert_eq!(drained, 1);
-    assert_eq!(
-        to.newest_record(&Series::new(SERIES).expect("a name")).expect("it is").expect("one").record.sequence,
-        1
-    );
+    let newest = to.newest_of(&Series::new(SERIES).expect("a name")).expect("told");
+    assert_eq!(newest.expect("there is one").sequence, 1);
 }
 
 /// A repository with the parameters of another one, and nothing in it.
@@ -312,4 +310,46 @@ fn another_repository_s_spool_is_not_written_to() {
     let opened =
         Spool::open(&story.folder(), repository.parameters(), &repository.agent_code(), identity, 1 << 30);
     assert!(matches!(opened, Err(RepositoryError::Spool { .. })));
+}
+
+/// Forgets the newest point of a repository in a folder, and says which it was.
+fn forget_newest(folder: &Path) -> SnapshotId {
+    let store = LocalStore::open(folder, Access::Write).expect("it opens");
+    let newest = store.snapshots().expect("all hold").pop().expect("there is one").id;
+    store.forget(&newest, "a test").expect("it is listed");
+    newest
+}
+
+#[test]
+fn a_series_goes_on_when_its_newest_was_forgotten() {
+    let story = Story::new();
+    let folder = story.trial.folder().join("repository");
+    let sequence = || {
+        let series = Series::new(SERIES).expect("a name");
+        let newest = story.trial.open(Access::Read).newest_of(&series).expect("told");
+        newest.expect("there is one").sequence
+    };
+    forget_newest(&folder);
+    story.back_up(&story.trial.open(Access::Write)).expect("it follows the forgotten one");
+    assert_eq!(sequence(), 1);
+
+    // What waits in a spool is brought behind a forgotten one as well.
+    story.write("new", 200_000, 200);
+    story.back_up(story.spool().repository()).expect("there is room");
+    copy(&story.folder(), &story.state.path().join("before"));
+    forget_newest(&folder);
+    assert_eq!((story.drain(), sequence()), (1, 2));
+
+    // It is brought once, even where the answer was lost and it was forgotten since.
+    let brought = forget_newest(&folder);
+    copy(&story.state.path().join("before"), &story.folder());
+    let (spool, mut made) = (story.spool(), None);
+    let to = story.trial.open(Access::Write);
+    spool.drain(&to, &never(), &|| true, &mut |_, id| made = id.ok()).expect("it is there");
+    assert_eq!((made, sequence()), (Some(brought), 2));
+    drop(to);
+
+    // The spool holds nothing of the series any more, and goes on with it.
+    assert_eq!(spool.depth().expect("it can be read").points, 0);
+    story.back_up(spool.repository()).expect("it follows what was drained");
 }

@@ -32,7 +32,9 @@ use crate::Access;
 use crate::CommitError;
 use crate::Engine;
 use crate::ForgetError;
+use crate::Listed;
 use crate::ManualClock;
+use crate::Newest;
 use crate::ObjectError;
 use crate::Options;
 use crate::Presence;
@@ -160,8 +162,11 @@ fn a_group_is_committed_as_a_whole() {
     assert_eq!(listed, [committed[0].id, committed[1].id]);
     assert_eq!(engine.commit_together(&[&second]).expect("committed"), committed[1..2]);
     let agent = AgentIdentity::from_bytes(&[0xa0; 32]);
-    assert_eq!(engine.newest_agent(&Series::new("a:/").expect("good")), Some(*agent.public().as_bytes()));
-    assert_eq!(engine.newest_agent(&Series::new("z:/").expect("good")), None);
+    assert_eq!(
+        engine.newest_of(&Series::new("a:/").expect("good")).map(|newest| newest.agent),
+        Some(*agent.public().as_bytes())
+    );
+    assert_eq!(engine.newest_of(&Series::new("z:/").expect("good")), None);
 }
 
 #[test]
@@ -190,7 +195,7 @@ fn a_crash_leaves_a_group_or_nothing_of_it() {
 }
 
 #[test]
-fn the_newest_of_each_series_are_those_that_a_list_ends_with() {
+fn the_newest_of_each_series_are_those_to_follow_forgotten_or_not() {
     let disk = SimulatedDisk::new(1);
     let engine = create(&disk).expect("made");
     let root = put_tree(&engine, 0..2);
@@ -200,9 +205,9 @@ fn the_newest_of_each_series_are_those_that_a_list_ends_with() {
         engine.commit(&record).expect("committed");
         recorders[at].taken(&record);
     }
+    let all = engine.snapshots().expect("listed");
     // First as they are, then with the newest of one series forgotten, then with all of it.
     for _ in 0..4 {
-        let all = engine.snapshots().expect("listed");
         for prefix in ["", "a:/", "a:/b", "c"] {
             let is_newest = |at: usize| {
                 let series = &all[at].record.series;
@@ -211,9 +216,16 @@ fn the_newest_of_each_series_are_those_that_a_list_ends_with() {
             };
             let newest: Vec<_> =
                 (0..all.len()).filter(|at| is_newest(*at)).map(|at| all[at].clone()).collect();
-            assert_eq!(engine.newest_snapshots(prefix).expect("listed"), newest, "{prefix:?}");
+            for Listed { id, record, received, .. } in &newest {
+                let (sequence, captured, root) = (record.sequence, record.captured, record.root);
+                let agent = *record.agent().as_bytes();
+                let told = Newest { id: *id, sequence, captured, received: *received, root, agent };
+                assert_eq!(engine.newest_of(&record.series), Some(told));
+            }
+            assert_eq!(engine.newest_records(prefix).expect("listed"), newest, "{prefix:?}");
         }
-        if let Some(last) = all.iter().rfind(|listed| listed.record.series.as_str() == "a:/") {
+        let listed = engine.snapshots().expect("listed");
+        if let Some(last) = listed.iter().rfind(|listed| listed.record.series.as_str() == "a:/") {
             engine.forget(&last.id, "a test").expect("it is listed");
         }
     }

@@ -369,12 +369,12 @@ fn snapshots_that_are_none_are_refused() {
     let newest = |record: Vec<u8>| {
         let world = World::new();
         world.fake().records.push(record);
-        let newest = world.open().newest(&series);
-        newest.map(|listed| listed.map(|listed| listed.sequence))
+        let newest = world.open().newest_of(&series);
+        newest.map(|newest| newest.map(|newest| newest.sequence))
     };
     let world = World::new();
     let good = world.record("a", root);
-    assert_eq!(newest(good.clone()).expect("it is good"), Some(1));
+    assert_eq!(newest(good.clone()).expect("it is good"), Some(0));
     assert_eq!(newest(world.record("ab", root)).expect("another's name begins so"), None);
     let mut flipped = good.clone();
     *flipped.last_mut().expect("some") ^= 1;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use farkeep_codec::envelope::EnvelopeError;
+use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::PackId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
@@ -49,14 +50,22 @@ pub(crate) struct SnapshotAt {
     pub(crate) forgotten: bool,
 }
 
-/// The newest record of a series.
+/// The newest record of a series, forgotten or not: the one that the next record of the series names as the one before
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Newest {
-    pub(crate) id: SnapshotId,
-    /// In the series.
-    pub(crate) sequence: u64,
+pub struct Newest {
+    /// Name of the record.
+    pub id: SnapshotId,
+    /// Its number in the series.
+    pub sequence: u64,
+    /// When its run began, by the clock of the host.
+    pub captured: Time,
+    /// When the store received it, by its own clock.
+    pub received: Time,
+    /// Root of its tree.
+    pub root: ObjectId,
     /// Public key of the agent that signed it.
-    pub(crate) agent: [u8; 32],
+    pub agent: [u8; 32],
 }
 
 /// The state of a repository at one position of its journal.
@@ -265,7 +274,14 @@ impl Catalogue {
             return Err("a journal event: a snapshot of another repository, or twice the same");
         }
         self.snapshots_by_id.insert(id, self.snapshots.len());
-        let newest = Newest { id, sequence: snapshot.sequence, agent: *snapshot.agent().as_bytes() };
+        let newest = Newest {
+            id,
+            sequence: snapshot.sequence,
+            captured: snapshot.captured,
+            received: entry.record.time,
+            root: snapshot.root,
+            agent: *snapshot.agent().as_bytes(),
+        };
         self.newest.insert(snapshot.series.clone(), newest);
         self.snapshots.push(SnapshotAt {
             id,
