@@ -18,6 +18,7 @@ pub use index::IndexError;
 pub use journal::ChainHash;
 pub use journal::JournalError;
 pub use journal::Position;
+pub use journal::Settings;
 pub use journal::SlotId;
 pub use pack::PackError;
 pub use scrub::Damage;
@@ -58,8 +59,8 @@ mod scrub;
 
 /// An open repository. Shared by threads.
 ///
-/// Memory: about 100 bytes per pack of 64 MiB and 60 per extent, 100 bytes per snapshot, and fixed tables and caches
-/// of some 40 MB at most.
+/// Memory: about 150 bytes per pack of 64 MiB and 72 per extent, 300 bytes per snapshot, and fixed tables and caches of
+/// some 40 MB at most.
 pub struct Engine {
     store: Store,
 }
@@ -96,13 +97,18 @@ impl Engine {
         self.store.parameters()
     }
 
+    /// What the keepers of the repository decided, or what holds until they do.
+    pub fn settings(&self) -> Settings {
+        self.store.catalogue().settings().clone()
+    }
+
     /// What the opening had to put in order.
     pub fn recovery(&self) -> Recovery {
         self.store.recovery()
     }
 
-    /// What is missing of the packs, as a writer found it when it opened; a reader does not look. Objects that lay there
-    /// are unknown, and are stored again when they are put.
+    /// What is missing of the packs, as a writer found it when it opened, or when it could not read something since; a
+    /// reader does not look. Objects that lay there are unknown, and are stored again when they are put.
     pub fn lost(&self) -> Lost {
         self.store.lost()
     }

@@ -31,6 +31,9 @@ pub const EXTENT_OBJECTS_MAX: u32 = 1 << 20;
 /// Most extents that one journal event makes durable together: one per open pack, and room for more of them.
 pub const EXTENTS_PER_EVENT_MAX: usize = 16;
 
+/// Events that stored something, and that an index may end with: an older index is built anew.
+pub const STORED_POSITIONS_MAX: usize = 4096;
+
 /// Bytes at which a new journal segment is begun.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
 
@@ -39,6 +42,21 @@ pub const JOURNAL_PAYLOAD_BYTES_MAX: usize = 2 << 20;
 
 /// Most bytes of a text in the journal, such as the reason for which a snapshot was forgotten.
 pub const JOURNAL_TEXT_BYTES_MAX: usize = 1024;
+
+/// Most snapshots that the beginning of one collection purges.
+pub const PURGED_PER_EVENT_MAX: usize = 32 << 10;
+
+/// Most tokens of tags of one snapshot.
+pub const SNAPSHOT_TOKENS_MAX: usize = 32;
+
+/// Most parity, in thousandths of what it is for.
+pub const PARITY_THOUSANDTHS_MAX: u16 = 200;
+
+/// Most retention policies of a repository.
+pub const POLICIES_MAX: usize = 64;
+
+/// Most bytes of one retention policy.
+pub const POLICY_BYTES_MAX: usize = 2048;
 
 /// Most bytes of the parameters, and of one key slot.
 pub const SETTINGS_BYTES_MAX: u64 = 1 << 20;
@@ -95,4 +113,12 @@ const _: () = assert!(PACK_BYTES_MAX.is_multiple_of(BLOCK_BYTES as u64), "a pack
 const _: () = assert!(
     2 * farkeep_codec::limits::OBJECT_BYTES_MAX as u64 <= PACK_BYTES_MAX,
     "the largest object fits a pack, with its header, summary and padding"
+);
+const _: () = assert!(
+    PURGED_PER_EVENT_MAX * 32 + 64 <= JOURNAL_PAYLOAD_BYTES_MAX,
+    "the beginning of a collection fits a journal record"
+);
+const _: () = assert!(
+    POLICIES_MAX * (POLICY_BYTES_MAX + 2) + 8 * JOURNAL_TEXT_BYTES_MAX <= JOURNAL_PAYLOAD_BYTES_MAX,
+    "settings fit a journal record"
 );

@@ -39,9 +39,10 @@ impl Index for MemoryIndex {
         Ok(self.table().spots.get(id).copied())
     }
 
-    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Mark) -> Result<(), IndexError> {
+    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Option<Mark>) -> Result<(), IndexError> {
         self.add(entries);
-        self.table().mark = Some(mark);
+        let mut table = self.table();
+        table.mark = mark.or(table.mark);
         Ok(())
     }
 

@@ -46,9 +46,9 @@ pub(crate) trait Index: Send + Sync {
     /// Where the object lies.
     fn find(&self, id: &ObjectId) -> Result<Option<Spot>, IndexError>;
 
-    /// Adds entries, replacing those of the same id, and then the mark. After a crash the mark is there only if all
-    /// entries are.
-    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Mark) -> Result<(), IndexError>;
+    /// Adds entries, replacing those of the same id, and then the mark, if there is a new one. After a crash the mark is
+    /// there only if all entries are.
+    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Option<Mark>) -> Result<(), IndexError>;
 
     /// The mark that was written last.
     fn mark(&self) -> Result<Option<Mark>, IndexError>;

@@ -123,7 +123,7 @@ impl Index for RocksIndex {
         }
     }
 
-    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Mark) -> Result<(), IndexError> {
+    fn apply(&self, entries: &[(ObjectId, Spot)], mark: Option<Mark>) -> Result<(), IndexError> {
         let mut batch = WriteBatch::default();
         for part in entries.chunks(BATCH_ENTRIES) {
             for (id, spot) in part {
@@ -134,7 +134,9 @@ impl Index for RocksIndex {
                 self.db.write(full).map_err(|error| self.failed("write", error))?;
             }
         }
-        batch.put(MARK_KEY, encode_mark(mark));
+        if let Some(mark) = mark {
+            batch.put(MARK_KEY, encode_mark(mark));
+        }
         self.db.write(batch).map_err(|error| self.failed("write", error))
     }
 
@@ -219,7 +221,7 @@ impl RocksBuilder {
 
     /// Marks the index as complete up to there, if that is anywhere.
     pub(crate) fn finish(self, mark: Option<Mark>) -> Result<RocksIndex, IndexError> {
-        mark.map(|mark| self.index.apply(&[], mark)).transpose()?;
+        self.index.apply(&[], mark)?;
         Ok(self.index)
     }
 }

@@ -44,8 +44,8 @@ proptest! {
         for (number, run) in (0_u8..).zip(&runs) {
             let mark = Mark([number; Mark::BYTES]);
             model.extend(run.iter().copied());
-            memory.apply(run, mark).expect("applied");
-            grown.apply(run, mark).expect("applied");
+            memory.apply(run, Some(mark)).expect("applied");
+            grown.apply(run, Some(mark)).expect("applied");
             built.add(&mut run.clone()).expect("added");
         }
         let mark = Mark([u8::try_from(runs.len()).expect("few runs") - 1; Mark::BYTES]);
@@ -77,7 +77,10 @@ fn opening_to_read_changes_no_file() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("index");
     let entry = (object_id(b"x"), Spot { ordinal: 1, offset: 2, bytes: 3 });
-    RocksIndex::open_to_write(&path).expect("made").apply(&[entry], Mark([1; Mark::BYTES])).expect("applied");
+    RocksIndex::open_to_write(&path)
+        .expect("made")
+        .apply(&[entry], Some(Mark([1; Mark::BYTES])))
+        .expect("applied");
     let files = || {
         let files = std::fs::read_dir(&path).expect("there").flatten();
         let file = |file: std::fs::DirEntry| {

@@ -10,9 +10,12 @@ use thiserror::Error;
 
 use crate::disk::DiskError;
 
+pub(crate) use event::ClockTrust;
 pub(crate) use event::Event;
+pub use event::Settings;
 pub use event::SlotId;
 pub(crate) use event::StoredExtent;
+pub(crate) use event::Struck;
 pub(crate) use head::HEAD_PATH;
 pub(crate) use head::Heads;
 pub use record::ChainHash;

@@ -88,7 +88,7 @@ fn check_extent(stream: &mut Stream<'_>, extent: &Extent, summary: &Summary, rep
         }
     }
     let (mut rest, _) = summary.encode();
-    rest.resize((extent.end() - extent.summary) as usize, 0);
+    rest.resize((extent.summary_end() - extent.summary) as usize, 0);
     if let Err(what) = stream.expect(u64::from(extent.summary), &rest, "extent summary or its padding") {
         report(Flaw::new(u64::from(extent.summary), what));
     }

@@ -9,6 +9,8 @@ use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 
+use super::parity;
+use super::parity::Parity;
 use super::record::RECORD_HEADER_BYTES;
 use crate::limits::BLOCK_BYTES;
 use crate::limits::EXTENT_OBJECTS_MAX;
@@ -33,6 +35,8 @@ pub(crate) struct Extent {
     pub(crate) objects: u32,
     /// BLAKE3 of the summary, as it stands at the summary's end.
     pub(crate) hash: blake3::Hash,
+    /// What stands behind the summary to mend the extent with.
+    pub(crate) parity: Option<Parity>,
 }
 
 impl Extent {
@@ -43,7 +47,13 @@ impl Extent {
             start >= BLOCK && start.is_multiple_of(BLOCK) && summary >= start.checked_add(records)?;
         let counted = (1..=EXTENT_OBJECTS_MAX).contains(&objects);
         let ends = u64::from(summary) + u64::from(summary_bytes(objects)) <= PACK_BYTES_MAX;
-        (placed && counted && ends).then_some(Self { start, summary, objects, hash })
+        (placed && counted && ends).then_some(Self { start, summary, objects, hash, parity: None })
+    }
+
+    /// The same extent with parity behind it, if that stays within the limits.
+    pub(crate) fn with_parity(self, parity: Parity) -> Option<Self> {
+        let extent = Self { parity: Some(parity), ..self };
+        (u64::from(extent.end()) <= PACK_BYTES_MAX).then_some(extent)
     }
 
     /// Bytes of the summary.
@@ -51,9 +61,18 @@ impl Extent {
         summary_bytes(self.objects)
     }
 
-    /// First byte behind the extent, its padding included.
-    pub(crate) fn end(&self) -> u32 {
+    /// First byte behind the summary and its padding.
+    pub(crate) fn summary_end(&self) -> u32 {
         end(self.summary, self.objects)
+    }
+
+    /// First byte behind the extent, with everything that belongs to it.
+    pub(crate) fn end(&self) -> u32 {
+        let summary_end = self.summary_end();
+        let Some(parity) = &self.parity else { return summary_end };
+        // The header block has no extent of its own, so it is mended with the first.
+        let first = if self.start == BLOCK { 0 } else { self.start };
+        summary_end + parity::bytes((summary_end - first) / BLOCK, parity.thousandths)
     }
 }
 

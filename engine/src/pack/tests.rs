@@ -15,6 +15,7 @@ use super::PackError;
 use super::PackHeader;
 use super::PackReader;
 use super::PackWriter;
+use super::Parity;
 use super::RecordHeader;
 use super::Summary;
 use super::check;
@@ -210,4 +211,27 @@ fn a_summary_is_that_of_its_extent_only() {
     let extent = Extent { hash, ..closed[0] };
     assert!(Summary::parse(&bytes, &other, &extent).is_ok());
     assert!(Summary::parse(&bytes, &PACK, &extent).is_err());
+}
+
+/// FORMAT.md, "Parity": the table, the blocks of each window, the table.
+#[test]
+fn an_extent_with_parity_ends_behind_its_second_table() {
+    let hash = blake3::Hash::from_bytes([7; 32]);
+    let end = |start: u32, blocks: u32, thousandths: u16| {
+        let summary = start + blocks * 4096 - 200;
+        let extent = Extent::new(start, summary, 1, hash).expect("it can be");
+        assert_eq!(extent.end(), start + blocks * 4096);
+        let extent = extent.with_parity(Parity { thousandths, hash }).expect("there is room");
+        (extent.end() - extent.summary_end()) / 4096
+    };
+    assert_eq!(end(8192, 1, 1), 3, "one parity block between two tables");
+    assert_eq!(end(8192, 1, 200), 3);
+    assert_eq!(end(8192, 200, 10), 4, "two parity blocks");
+    assert_eq!(end(4096, 200, 10), 5, "the header block is one more");
+    // 1000 checks of blocks and 10 of parity blocks still have room in one block of a table.
+    assert_eq!((end(8192, 1000, 10), end(8192, 1002, 10)), (12, 15));
+    assert_eq!(end(8192, 2048, 10), 21 + 2 * 3, "one window");
+    assert_eq!(end(8192, 2049, 10), 11 + 11 + 2 * 3, "two windows, of 1025 and 1024 blocks");
+    let full = Extent::new(4096, (64 << 20) - 8192, 1, hash).expect("it can be");
+    assert_eq!(full.with_parity(Parity { thousandths: 10, hash }), None, "beyond the limit of a pack");
 }

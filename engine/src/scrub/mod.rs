@@ -188,29 +188,28 @@ fn check_journal(store: &Store, report: &mut Report) -> Result<(), StoreError> {
 fn jobs(store: &Store, share: Share) -> Vec<Job> {
     let catalogue = store.catalogue();
     let mut extents: HashMap<u32, Vec<Extent>> = HashMap::new();
-    for (number, extent) in catalogue.extents() {
-        extents.entry(*number).or_default().push(*extent);
+    for at in catalogue.extents() {
+        extents.entry(at.pack).or_default().push(at.extent);
     }
-    let chosen: HashSet<u32> = choose(catalogue.packs().iter().map(|pack| pack.id.as_bytes()), share);
-    let packs = (0_u32..).zip(catalogue.packs());
+    let chosen = choose(catalogue.packs().map(|(number, pack)| (number, pack.id.as_bytes())), share);
     let job = |(number, pack): (u32, &Pack)| Job {
         number,
         extents: extents.remove(&number).unwrap_or_default(),
         read: if chosen.contains(&number) { pack::Read::Everything } else { pack::Read::Summaries },
         bytes: u64::from(pack.bytes),
     };
-    packs.map(job).collect()
+    catalogue.packs().map(job).collect()
 }
 
 /// The packs that are read in full: those whose hash with the seed is smallest.
-fn choose<'a>(packs: impl Iterator<Item = &'a [u8; 32]>, share: Share) -> HashSet<u32> {
+fn choose<'a>(packs: impl Iterator<Item = (u32, &'a [u8; 32])>, share: Share) -> HashSet<u32> {
     let (part, seed) = match share {
         Share::Summaries => return HashSet::new(),
         Share::Everything => (1.0, 0),
         Share::Sample { part, seed } => (part.clamp(0.0, 1.0), seed),
     };
     let hash = |id: &[u8; 32]| *blake3::hash(&[&seed.to_le_bytes()[..], id].concat()).as_bytes();
-    let mut drawn: Vec<([u8; 32], u32)> = packs.map(hash).zip(0..).collect();
+    let mut drawn: Vec<([u8; 32], u32)> = packs.map(|(number, id)| (hash(id), number)).collect();
     drawn.sort_unstable();
     let count = (0..drawn.len()).take_while(|count| (*count as f64) < part * drawn.len() as f64).count();
     drawn.into_iter().take(count).map(|(_, number)| number).collect()

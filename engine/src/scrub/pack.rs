@@ -1,5 +1,6 @@
 //! One pack, as a scrub sees it.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use farkeep_codec::id::ObjectId;
@@ -42,11 +43,13 @@ pub(super) struct Checked {
 
 /// Checks a pack.
 pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked {
-    let known = store.catalogue().pack(job.number).copied();
-    let known = known.expect("jobs are made from the catalogue");
+    let known = store.catalogue().pack(job.number).cloned();
+    // It was removed since.
+    let Some(known) = known else { return Checked::default() };
     let path = pack::path(&known.id);
     let mut checked = Checked { digest: Some(Digest::default()), ..Checked::default() };
-    checked.objects = job.extents.iter().map(|extent| u64::from(extent.objects)).sum();
+    let records: u64 = job.extents.iter().map(|extent| u64::from(extent.objects)).sum();
+    checked.objects = records.saturating_sub((known.dead.len() + known.damaged.len()) as u64);
     let report = |flaw: Flaw, checked: &mut Checked| {
         let mut damage = Damage::new(&path, flaw.offset, flaw.what);
         damage.pack = Some(known.id);
@@ -60,6 +63,7 @@ pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked
     let reader = match PackReader::open(store.disk(), &known.id, Advice::Sequential) {
         Ok(reader) => reader,
         Err(_) => {
+            store.suspect(job.number);
             for extent in &job.extents {
                 report(Flaw::unnamed(extent, "the pack does not open"), &mut checked);
             }
@@ -70,7 +74,8 @@ pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked
     let mut listed = Vec::new();
     let mut list =
         |summary: &Summary| {
-            listed.extend(summary.entries().map(|entry| {
+            let entries = summary.entries().filter(|entry| !known.has_lost(entry.offset));
+            listed.extend(entries.map(|entry| {
                 (entry.id, Spot { ordinal: job.number, offset: entry.offset, bytes: entry.bytes })
             }));
         };
@@ -90,19 +95,7 @@ pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked
         }
     }
     flaws.into_iter().for_each(|flaw| report(flaw, &mut checked));
-    match reader.file().len() {
-        Ok(length) if length < job.bytes && checked.damage.is_empty() => {
-            report(Flaw::new(length, "end: the file is too short"), &mut checked);
-        }
-        Ok(length) if length > job.bytes => {
-            checked.notices.push((
-                path.clone(),
-                "bytes behind the journalled extents: a run that goes on, or did not end",
-            ));
-        }
-        Ok(_) => {}
-        Err(_) => report(Flaw::new(0, "the length cannot be read"), &mut checked),
-    }
+    check_length(store, job, &reader, &path, &mut checked, report);
     for (id, spot) in &listed {
         if let Some(digest) = &mut checked.digest {
             digest.add(id, *spot);
@@ -110,6 +103,31 @@ pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked
     }
     checked.listed = listed;
     checked
+}
+
+/// Compares the length of the file with where the journal says that the pack ends.
+fn check_length(
+    store: &Store,
+    job: &Job,
+    reader: &PackReader,
+    path: &Path,
+    checked: &mut Checked,
+    report: impl Fn(Flaw, &mut Checked),
+) {
+    match reader.file().len() {
+        Ok(length) if length < job.bytes => {
+            store.suspect(job.number);
+            if checked.damage.is_empty() {
+                report(Flaw::new(length, "end: the file is too short"), checked);
+            }
+        }
+        Ok(length) if length > job.bytes => {
+            let what = "bytes behind the journalled extents: a run that goes on, or did not end";
+            checked.notices.push((path.to_owned(), what));
+        }
+        Ok(_) => {}
+        Err(_) => report(Flaw::new(0, "the length cannot be read"), checked),
+    }
 }
 
 fn what(error: &PackError) -> &'static str {

@@ -188,7 +188,7 @@ fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitE
 /// All snapshots that are not forgotten, in the order in which they were received.
 pub(crate) fn list(store: &Store) -> Result<Vec<Listed>, StoreError> {
     let known: Vec<SnapshotAt> =
-        store.catalogue().snapshots().iter().filter(|at| !at.forgotten).copied().collect();
+        store.catalogue().snapshots().filter(|at| at.forgotten.is_none()).cloned().collect();
     read(store, &known)
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn newest_records(store: &Store, prefix: &str) -> Result<Vec<Listed>,
     let mut known: Vec<SnapshotAt> = {
         let catalogue = store.catalogue();
         let of_prefix = catalogue.newest_of_all().filter(|(series, _)| series.as_str().starts_with(prefix));
-        of_prefix.filter_map(|(_, newest)| catalogue.snapshot(&newest.id).copied()).collect()
+        of_prefix.filter_map(|(_, newest)| catalogue.snapshot(&newest.id).cloned()).collect()
     };
     known.sort_unstable_by_key(|at| at.sequence);
     read(store, &known)
@@ -236,7 +236,7 @@ pub(crate) fn forget(store: &Store, id: &SnapshotId, reason: &str) -> Result<(),
     }
     store.persist(before, |catalogue| match catalogue.snapshot(id) {
         None => Err(ForgetError::Unknown { id: *id }),
-        Some(at) if at.forgotten => Ok(None),
+        Some(at) if at.forgotten.is_some() => Ok(None),
         Some(_) => Ok(Some(Event::SnapshotForgotten { id: *id, by: by.into(), reason: reason.into() })),
     })?;
     Ok(())

@@ -10,7 +10,7 @@ use farkeep_codec::id::PackId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::object::Kind;
 
-use super::catalogue::Pack;
+use super::catalogue::Catalogue;
 use super::options::Options;
 use crate::disk::Disk;
 use crate::disk::DiskError;
@@ -63,12 +63,12 @@ pub(super) enum Added {
 
 impl Intake {
     /// Without any pack, in a repository that has these.
-    pub(super) fn new(options: &Options, packs: &[Pack]) -> Self {
+    pub(super) fn new(options: &Options, catalogue: &Catalogue) -> Self {
         Self {
             open: Vec::new(),
-            next_number: number(packs.len()),
+            next_number: catalogue.next_number(),
             new_names: BTreeSet::new(),
-            durable_folders: packs.iter().map(|pack| pack::folder(&pack.id)).collect(),
+            durable_folders: catalogue.packs().map(|(_, pack)| pack::folder(&pack.id)).collect(),
             is_swept: false,
             failed: None,
             seed: options.seed,
@@ -149,11 +149,11 @@ impl Intake {
         std::mem::take(&mut self.new_names).into_iter().rev().collect()
     }
 
-    /// Gives everything up that is in the packs and not in the journal, which knows that many packs.
-    pub(super) fn abandon(&mut self, packs: usize) {
+    /// Gives everything up that is in the packs and not in the journal, in which the next pack has that number.
+    pub(super) fn abandon(&mut self, next_number: u32) {
         self.open.clear();
         self.new_names.clear();
-        self.next_number = number(packs);
+        self.next_number = next_number;
         self.is_swept = false;
         self.failed = None;
     }
@@ -193,8 +193,4 @@ pub(super) fn pack_room_bytes(options: &Options, object_bytes: u32, free_bytes: 
     }
     let room = options.pack_bytes.max(u64::from(first)).min(usable);
     Ok(u32::try_from(room).expect("a pack has a limit") / block * block)
-}
-
-fn number(packs: usize) -> u32 {
-    u32::try_from(packs).expect("the catalogue refuses more packs than have numbers")
 }

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use farkeep_codec::id::ObjectId;
 
 use super::Store;
-use super::catalogue::Catalogue;
+use super::catalogue::ExtentAt;
 use super::error::StoreError;
 use super::options::IndexKind;
 use crate::index::Files;
@@ -49,8 +49,8 @@ pub(super) struct Lookup {
 /// What the index lacks.
 struct Recent {
     spots: HashMap<ObjectId, Spot>,
-    /// Every extent from this one on, in the order of the journal, has its objects in `spots`.
-    from_extent: usize,
+    /// What journal records behind this one made durable is in `spots`; with 0 that is everything.
+    behind: u64,
 }
 
 enum State {
@@ -71,11 +71,11 @@ enum IndexAccess {
 }
 
 impl Lookup {
-    /// For a repository that has that many extents.
-    pub(super) fn new(extents: usize) -> Self {
+    /// For a repository that has stored something up to that record of its journal.
+    pub(super) fn new(last_stored: u64) -> Self {
         Self {
             index: RwLock::new(State::Unopened),
-            recent: RwLock::new(Recent { spots: HashMap::new(), from_extent: extents }),
+            recent: RwLock::new(Recent { spots: HashMap::new(), behind: last_stored }),
             found: RwLock::default(),
             is_distrusted: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -96,7 +96,7 @@ impl Lookup {
     fn surely(&self, id: &ObjectId) -> Option<Option<Spot>> {
         let recent = self.recent();
         let spot = recent.spots.get(id).copied();
-        (spot.is_some() || recent.from_extent == 0).then_some(spot)
+        (spot.is_some() || recent.behind == 0).then_some(spot)
     }
 
     fn remember(&self, id: &ObjectId, spot: Spot) {
@@ -129,6 +129,11 @@ const UNBROKEN: &str = "nothing panics while it holds a table";
 impl Store {
     /// Where the object is, be it durable or not.
     pub(crate) fn find(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
+        Ok(self.find_noted(id)?.filter(|spot| self.catalogue().there(spot)))
+    }
+
+    /// Where the object was noted last. Nothing is taken out of an index, so it may not be there any more.
+    fn find_noted(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
         let lookup = &self.lookup;
         if let Some(known) = lookup.surely(id) {
             return Ok(known);
@@ -164,7 +169,7 @@ impl Store {
         let recent = self.lookup.recent();
         if let State::Open { index, .. } = &*state {
             index.scan(&mut |id, spot| {
-                if !recent.spots.contains_key(id) {
+                if !recent.spots.contains_key(id) && self.catalogue().there(&spot) {
                     show(id, spot);
                 }
             })?;
@@ -180,9 +185,9 @@ impl Store {
         let _durable = self.writer()?.durable();
         let mut state = self.lookup.index_mut();
         *state = State::Unopened;
-        let extents = self.catalogue().extents().len();
-        let index = self.build_index(extents, self.index_path(), Files::Stay)?;
-        self.settled(extents);
+        let upto = self.catalogue().last_stored();
+        let index = self.build_index(upto, self.index_path(), Files::Stay)?;
+        self.settled(upto);
         *state = State::Open { index, access: IndexAccess::Write };
         Ok(())
     }
@@ -216,8 +221,8 @@ impl Store {
     /// Writes the table into the index when it has grown. What cannot be written stays in the table: the index is
     /// derived, and nothing that was acknowledged waits for it.
     pub(super) fn settle_index(&self) {
-        let from = self.lookup.recent().from_extent;
-        let (objects, extents) = lag(&self.catalogue(), from);
+        let behind = self.lookup.recent().behind;
+        let (objects, extents) = lag(self.catalogue().extents_behind(behind));
         let small = objects <= self.options.index_lag_objects && extents <= self.options.index_lag_extents;
         if small {
             return;
@@ -241,8 +246,8 @@ impl Store {
                 break state;
             }
         };
-        let extents = self.catalogue().extents().len();
-        let mark = self.mark(extents);
+        let upto = self.catalogue().last_stored();
+        let mark = self.catalogue().mark(upto).expect("the last record that stored something is known");
         let mut entries: Vec<(ObjectId, Spot)> = {
             let recent = self.lookup.recent();
             let catalogue = self.catalogue();
@@ -260,21 +265,23 @@ impl Store {
             // Everything is in the table. Files that may lie there belong to another history.
             State::Absent | State::Unopened => Build::begin(self.index_path(), Files::Stay)?.finish(None)?,
         };
-        index.apply(&entries, mark)?;
-        self.settled(extents);
+        index.apply(&entries, Some(mark))?;
+        self.settled(upto);
         *state = State::Open { index, access: IndexAccess::Write };
         Ok(())
     }
 
-    /// Notes that the index holds that many extents. What is in it now goes on being remembered for a while, since the
-    /// nodes over new objects come soon after them.
-    fn settled(&self, extents: usize) {
+    /// Notes that the index holds what was stored up to that record. What is in it now goes on being remembered for a
+    /// while, since the nodes over new objects come soon after them.
+    fn settled(&self, upto: u64) {
         let mut recent = self.lookup.recent_mut();
         let catalogue = self.catalogue();
         let (settled, going_on) =
             std::mem::take(&mut recent.spots).into_iter().partition(|(_, spot)| catalogue.is_durable(spot));
         recent.spots = going_on;
-        recent.from_extent = extents;
+        // What was removed meanwhile is neither durable nor going on.
+        recent.spots.retain(|_, spot| catalogue.there(spot));
+        recent.behind = upto;
         *self.lookup.found.write().expect(UNBROKEN) = settled;
         self.lookup.is_distrusted.store(false, Ordering::SeqCst);
     }
@@ -290,13 +297,13 @@ impl Store {
         let existing = if distrusted { None } else { self.open_index_to_read() };
         let covered = existing.as_ref().map_or(0, |(_, covered)| *covered);
         let end = match self.writer {
-            Some(_) => self.lookup.recent().from_extent,
-            None => self.catalogue().extents().len(),
+            Some(_) => self.lookup.recent().behind,
+            None => self.catalogue().last_stored(),
         };
         let missing = covered..end.max(covered);
-        let (objects, extents) = lag_of(&self.catalogue(), missing.clone());
+        let (objects, extents) = lag(&self.extents_of(&missing));
         if objects <= self.options.index_lag_objects && extents <= self.options.index_lag_extents {
-            self.load(missing)?;
+            self.load(&missing)?;
             self.lookup.is_distrusted.store(false, Ordering::SeqCst);
             *state = match existing {
                 Some((index, _)) => State::Open { index, access: IndexAccess::Read },
@@ -308,7 +315,11 @@ impl Store {
             (Some((index, _)), Some(_)) => {
                 drop(index);
                 let index = self.open_index_to_write()?;
-                self.add_extents(missing.clone(), &mut |run, mark| Ok(index.apply(run, mark)?))?;
+                self.add_extents(&missing, &mut |run, mark| {
+                    index.apply(run, mark)?;
+                    run.clear();
+                    Ok(())
+                })?;
                 index
             }
             (_, Some(_)) => self.build_index(end, self.index_path(), Files::Stay)?,
@@ -316,14 +327,15 @@ impl Store {
                 self.build_index(end, self.private_index_path().as_deref(), Files::GoWithTheIndex)?
             }
         };
-        self.lookup.recent_mut().from_extent = end;
+        self.lookup.recent_mut().behind = end;
         self.lookup.is_distrusted.store(false, Ordering::SeqCst);
         *state = State::Open { index, access: IndexAccess::Write };
         Ok(())
     }
 
-    /// Opens the index that is there, if it belongs to this history, and says how many extents it holds.
-    fn open_index_to_read(&self) -> Option<(Box<dyn Index>, usize)> {
+    /// Opens the index that is there, if it belongs to this history, and says up to which record it holds what was
+    /// stored.
+    fn open_index_to_read(&self) -> Option<(Box<dyn Index>, u64)> {
         let path = self.index_path().filter(|path| RocksIndex::exists(path))?;
         let opened = RocksIndex::open_to_read(path).and_then(|index| Ok((index.mark()?, index)));
         let (mark, index) = match opened {
@@ -336,7 +348,7 @@ impl Store {
         if self.writer.is_none() && self.catalogue().is_ahead(mark) {
             self.catch_up().ok()?;
         }
-        let covered = self.catalogue().extents_at(mark)?;
+        let covered = self.catalogue().covered(mark)?;
         Some((Box::new(index), covered))
     }
 
@@ -345,60 +357,64 @@ impl Store {
         Ok(Box::new(RocksIndex::open_to_write(path)?))
     }
 
+    /// Extents that records behind the start, up to the end, made durable.
+    fn extents_of(&self, records: &Range<u64>) -> Vec<ExtentAt> {
+        let catalogue = self.catalogue();
+        let extents = catalogue.extents_behind(records.start).iter();
+        extents.take_while(|at| at.sequence <= records.end).copied().collect()
+    }
+
     /// Reads the objects of those extents into the table. What the table has already is newer.
-    fn load(&self, extents: Range<usize>) -> Result<(), StoreError> {
-        let from = extents.start;
+    fn load(&self, records: &Range<u64>) -> Result<(), StoreError> {
         let mut loaded = HashMap::new();
-        self.add_extents(extents, &mut |run, _| {
-            loaded.extend(run.iter().copied());
+        self.add_extents(records, &mut |run, _| {
+            loaded.extend(run.drain(..));
             Ok(())
         })?;
         let mut recent = self.lookup.recent_mut();
         for (id, spot) in loaded {
             recent.spots.entry(id).or_insert(spot);
         }
-        recent.from_extent = recent.from_extent.min(from);
+        recent.behind = recent.behind.min(records.start);
         Ok(())
     }
 
     fn build_index(
         &self,
-        extents: usize,
+        upto: u64,
         path: Option<&Path>,
         files: Files,
     ) -> Result<Box<dyn Index>, StoreError> {
         let mut build = Build::begin(path, files)?;
-        self.add_extents(0..extents, &mut |run, _| build.add(run))?;
-        Ok(build.finish(self.catalogue().mark(extents))?)
+        self.add_extents(&(0..upto), &mut |run, _| build.add(run))?;
+        Ok(build.finish(self.catalogue().mark(upto))?)
     }
 
-    /// Shows the objects of those extents in runs, each with the mark of the event that it ends with.
+    /// Shows the objects of those extents that are there in runs, which are emptied, each with the mark that an index has
+    /// which ends with it.
     fn add_extents(
         &self,
-        extents: Range<usize>,
-        add: &mut dyn FnMut(&mut Vec<(ObjectId, Spot)>, Mark) -> Result<(), StoreError>,
+        records: &Range<u64>,
+        add: &mut dyn FnMut(&mut Vec<(ObjectId, Spot)>, Option<Mark>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut run = Vec::new();
-        for at in extents.clone() {
-            let Some((number, extent)) = self.catalogue().extents().get(at).copied() else { break };
-            let entries = self.extent_entries(number, &extent)?;
+        let mut extents = self.extents_of(records).into_iter().peekable();
+        while let Some(ExtentAt { pack, extent, sequence }) = extents.next() {
+            // It was removed since.
+            let Some(pack_at) = self.catalogue().pack(pack).cloned() else { continue };
+            let entries = self.extent_entries(pack, &extent)?;
+            let there = entries.into_iter().filter(|entry| !pack_at.has_lost(entry.offset));
             run.extend(
-                entries.into_iter().map(|entry| {
-                    (entry.id, Spot { ordinal: number, offset: entry.offset, bytes: entry.bytes })
+                there.map(|entry| {
+                    (entry.id, Spot { ordinal: pack, offset: entry.offset, bytes: entry.bytes })
                 }),
             );
-            let mark = self.catalogue().mark(at + 1);
-            let ends = at + 1 == extents.end || run.len() >= INDEX_RUN_OBJECTS;
-            if let Some(mark) = mark.filter(|_| ends) {
-                add(&mut run, mark)?;
-                run.clear();
+            if run.len() >= INDEX_RUN_OBJECTS {
+                let ends_record = extents.peek().is_none_or(|next| next.sequence != sequence);
+                add(&mut run, if ends_record { self.catalogue().mark(sequence) } else { None })?;
             }
         }
-        Ok(())
-    }
-
-    fn mark(&self, extents: usize) -> Mark {
-        self.catalogue().mark(extents).expect("the catalogue ends with a whole event")
+        add(&mut run, self.catalogue().mark(records.end))
     }
 
     fn index_path(&self) -> Option<&Path> {
@@ -435,6 +451,7 @@ impl Build {
             Self::Rocks(builder) => Ok(builder.add(run)?),
             Self::Memory(index) => {
                 index.add(run);
+                run.clear();
                 Ok(())
             }
         }
@@ -448,13 +465,8 @@ impl Build {
     }
 }
 
-/// Objects and extents behind the first `from` extents.
-fn lag(catalogue: &Catalogue, from: usize) -> (u64, u64) {
-    lag_of(catalogue, from..catalogue.extents().len())
-}
-
-fn lag_of(catalogue: &Catalogue, extents: Range<usize>) -> (u64, u64) {
-    let extents = catalogue.extents().get(extents).unwrap_or_default();
-    let objects = extents.iter().map(|(_, extent)| u64::from(extent.objects)).sum();
+/// Objects and extents, counted.
+fn lag(extents: &[ExtentAt]) -> (u64, u64) {
+    let objects = extents.iter().map(|at| u64::from(at.extent.objects)).sum();
     (objects, extents.len() as u64)
 }

@@ -1,12 +1,16 @@
 //! Packs that are gone or shorter than the journal says ([`Lost`]).
 //!
 //! What lay there is not there any more, so it must not be answered for: who asks is told that it is unknown, and
-//! what is put again is stored again. A writer learns it when it opens, from the lengths of the files alone; bytes that
-//! changed are the business of a scrub.
+//! what is put again is stored again. A writer learns it when it opens, from the lengths of the files alone, and when it
+//! cannot read a pack; bytes that changed are the business of a scrub.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
+use farkeep_codec::id::PackId;
+
+use super::Store;
 use super::catalogue::Catalogue;
+use super::catalogue::Pack;
 use super::read;
 use crate::disk::Disk;
 use crate::disk::DiskError;
@@ -27,45 +31,109 @@ pub struct Lost {
 /// Packs that are gone or too short, each with what is left of it.
 #[derive(Default)]
 pub(super) struct Losses {
-    /// First byte that is not there, by the number of the pack.
-    ends: HashMap<u32, u64>,
-    sum: Lost,
+    /// By the number of the pack.
+    short: BTreeMap<u32, Short>,
+}
+
+/// A pack that is gone or too short.
+struct Short {
+    id: PackId,
+    /// First byte that is not there.
+    end: u64,
+    /// Bytes from there to where the journal says that the pack ends.
+    missing: u64,
 }
 
 impl Losses {
     /// Compares the length of every pack with what the journal says.
     pub(super) fn find(disk: &dyn Disk, catalogue: &Catalogue) -> Result<Self, DiskError> {
         let mut losses = Self::default();
-        let mut which = blake3::Hasher::new();
-        for (number, pack) in (0_u32..).zip(catalogue.packs()) {
-            let end = match disk.length(&pack::path(&pack.id)) {
-                Err(DiskError::NotFound { .. }) => 0,
-                length => length?,
-            };
-            let missing = u64::from(pack.bytes).saturating_sub(end);
-            if missing > 0 {
-                losses.ends.insert(number, end);
-                losses.sum.packs += 1;
-                losses.sum.bytes += missing;
-                which.update(pack.id.as_bytes()).update(&end.to_le_bytes());
-                losses.sum.which = *which.finalize().as_bytes();
-            }
+        for (number, pack) in catalogue.packs() {
+            losses.look(disk, number, pack)?;
         }
         Ok(losses)
     }
 
+    /// Compares the length of one pack with what the journal says.
+    fn look(&mut self, disk: &dyn Disk, number: u32, pack: &Pack) -> Result<(), DiskError> {
+        let end = match disk.length(&pack::path(&pack.id)) {
+            Err(DiskError::NotFound { .. }) => 0,
+            length => length?,
+        };
+        let missing = u64::from(pack.bytes).saturating_sub(end);
+        if missing > 0 {
+            self.short.insert(number, Short { id: pack.id, end, missing });
+        }
+        Ok(())
+    }
+
     /// What is missing, in numbers.
     pub(super) fn sum(&self) -> Lost {
-        self.sum
+        if self.short.is_empty() {
+            return Lost::default();
+        }
+        let mut which = blake3::Hasher::new();
+        for Short { id, end, .. } in self.short.values() {
+            which.update(id.as_bytes()).update(&end.to_le_bytes());
+        }
+        let bytes = self.short.values().map(|short| short.missing).sum();
+        Lost { packs: self.short.len() as u64, bytes, which: *which.finalize().as_bytes() }
     }
 
     /// Whether that pack is gone or too short.
     pub(super) fn include(&self, number: u32) -> bool {
-        self.ends.contains_key(&number)
+        self.short.contains_key(&number)
     }
 
     /// Whether what lay there is not there any more, or not the whole of it.
     pub(super) fn have(&self, spot: &Spot) -> bool {
-        self.ends.get(&spot.ordinal).is_some_and(|end| read::end(spot) > *end)
+        self.short.get(&spot.ordinal).is_some_and(|short| read::end(spot) > short.end)
+    }
+
+    /// Forgets packs that nobody needs any more.
+    pub(super) fn forget_removed(&mut self, catalogue: &Catalogue) {
+        self.short.retain(|number, _| catalogue.pack(*number).is_some());
     }
 }
+
+impl Store {
+    /// What is missing of the packs, as far as a writer knows; a reader does not look.
+    pub(crate) fn lost(&self) -> Lost {
+        self.lost.read().expect(UNBROKEN).sum()
+    }
+
+    /// Whether that pack is gone or too short.
+    pub(super) fn has_lost_of(&self, number: u32) -> bool {
+        self.lost.read().expect(UNBROKEN).include(number)
+    }
+
+    /// Whether what was noted there is there still: neither removed nor lost.
+    pub(super) fn is_there(&self, spot: &Spot) -> bool {
+        let there = self.catalogue().there(spot);
+        there && !self.lost.read().expect(UNBROKEN).have(spot)
+    }
+
+    /// Looks at a pack that somebody could not read: it may have vanished, or become shorter, since it was opened.
+    pub(crate) fn suspect(&self, number: u32) {
+        if self.writer.is_none() {
+            return;
+        }
+        let mut lost = self.lost.write().expect(UNBROKEN);
+        let catalogue = self.catalogue();
+        if let Some(pack) = catalogue.pack(number)
+            && let Err(error) = lost.look(&*self.disk, number, pack)
+        {
+            tracing::warn!(%error, "nobody knows whether a pack is there");
+        }
+    }
+
+    /// Forgets what is known of packs that were removed.
+    pub(super) fn forget_removed(&self) {
+        let mut lost = self.lost.write().expect(UNBROKEN);
+        let catalogue = self.catalogue();
+        lost.forget_removed(&catalogue);
+        self.readers.forget_removed(&catalogue);
+    }
+}
+
+const UNBROKEN: &str = "nothing panics while it holds what is lost";

@@ -144,6 +144,10 @@ impl Store {
         let mut catalogue = self.catalogue.write().expect("nothing panics while it holds the catalogue");
         entries.iter().try_for_each(|entry| catalogue.apply(entry))?;
         catalogue.pass(*journal.at());
+        drop(catalogue);
+        if entries.iter().any(|entry| matches!(entry.record.event, Event::Removed { .. })) {
+            self.forget_removed();
+        }
         Ok(())
     }
 
@@ -163,7 +167,7 @@ impl Store {
     /// Gives everything up that is not durable: objects that were put and not flushed are not there any more.
     pub(super) fn give_up(&self, writer: &Writer, intake: &mut Intake) {
         writer.generation.fetch_add(1, Ordering::SeqCst);
-        intake.abandon(self.catalogue().packs().len());
+        intake.abandon(self.catalogue().next_number());
         self.forget_recent();
         if writer.poison.get().is_none() {
             // So that their room is free at once; otherwise it is when the next pack is begun.

@@ -46,7 +46,7 @@ impl Store {
 
     /// Whether the object is there: durable and not lost since, or put in this run.
     pub(crate) fn has(&self, id: &ObjectId) -> Result<bool, StoreError> {
-        Ok(self.find(id)?.is_some_and(|spot| !self.losses.have(&spot)))
+        Ok(self.find(id)?.is_some_and(|spot| self.is_there(&spot)))
     }
 
     /// Stores an object, if it is not there yet. It is durable after the next flush or commit.
@@ -106,7 +106,7 @@ impl Store {
             if writer.moment().generation != checked.generation {
                 return Ok(None);
             }
-            if self.lookup.recent_spot(id).is_some_and(|spot| !self.losses.have(&spot)) {
+            if self.lookup.recent_spot(id).is_some_and(|spot| self.is_there(&spot)) {
                 return Ok(Some(Put::Known));
             }
             let added = match intake.failed {

@@ -9,9 +9,12 @@ use farkeep_codec::id::PackId;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::object_id;
 
+use super::Catalogue;
 use super::Store;
 use super::error::ObjectError;
 use super::error::StoreError;
+use super::layout;
+use super::layout::Name;
 use crate::disk::Advice;
 use crate::disk::DiskError;
 use crate::index::Spot;
@@ -44,6 +47,12 @@ pub(super) struct PackReaders {
 }
 
 impl PackReaders {
+    /// Closes packs that were removed, so that their room is free.
+    pub(super) fn forget_removed(&self, catalogue: &Catalogue) {
+        let mut readers = self.open.lock().expect("nothing panics while it holds the open packs");
+        readers.retain(|(number, _)| catalogue.pack(*number).is_some());
+    }
+
     fn get_or_open(
         &self,
         number: u32,
@@ -94,13 +103,15 @@ impl Store {
                 return Err(self.tampered(id, &spot));
             }
             object.resize(spot.bytes as usize, 0);
-            let there = if durable {
-                self.read_durable(id, &spot, object)?;
-                true
-            } else {
-                self.read_back(&spot, object).map_err(|error| io(error.into()))?
+            let read = match durable {
+                true => self.read_durable(id, &spot, object).map(|()| true),
+                false => self.read_back(&spot, object).map_err(|error| io(error.into())),
             };
-            if !there {
+            if !matches!(read, Ok(true)) && !self.catalogue().there(&spot) {
+                // It was removed since the spot was looked up, and may lie elsewhere.
+                continue;
+            }
+            if !read? {
                 // The pack was ended, or given up, since the spot was looked up; in a moment the journal knows.
                 std::thread::yield_now();
                 continue;
@@ -139,6 +150,7 @@ impl Store {
         let reader = match self.reader(number) {
             Ok(reader) => reader,
             Err(error @ StoreError::Damaged { .. }) => {
+                self.suspect(number);
                 // A writer says so once for all packs, and a reader when it misses something.
                 tracing::debug!(%error, "a pack is missing, and its objects with it");
                 return Ok(Vec::new());
@@ -149,7 +161,8 @@ impl Store {
             Ok(summary) => Ok(summary.entries().collect()),
             Err(PackError::Disk(error)) => Err(error.into()),
             Err(error) => {
-                if !self.losses.include(number) {
+                self.suspect(number);
+                if !self.has_lost_of(number) {
                     tracing::warn!(%error, "an extent is read without its summary");
                 }
                 reader.salvage(extent).map_err(StoreError::from)
@@ -204,7 +217,10 @@ impl Store {
         });
         match read {
             Ok(()) => Ok(()),
-            Err(StoreError::Damaged { .. }) => Err(self.tampered(id, spot)),
+            Err(StoreError::Damaged { .. }) => {
+                self.suspect(spot.ordinal);
+                Err(self.tampered(id, spot))
+            }
             Err(source) => Err(ObjectError::Io { id: *id, source }),
         }
     }
@@ -220,7 +236,7 @@ impl Store {
     fn reader(&self, number: u32) -> Result<Arc<PackReader>, StoreError> {
         self.readers.get_or_open(number, || {
             let id = self.catalogue().pack(number).map(|pack| pack.id);
-            let id = id.expect("who asks for a pack by number has the number from the catalogue");
+            let id = id.ok_or_else(|| layout::damaged(Name::Packs, "a pack that was removed"))?;
             PackReader::open(self.disk(), &id, Advice::Random).map_err(StoreError::from)
         })
     }

@@ -58,7 +58,7 @@ pub(super) fn recover(
 /// Removes packs that the journal does not know, and cuts what lies behind its extents off those that were under
 /// construction. Only the newest pack of each kind can have been: a pack is ended before the next is begun.
 pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), DiskError> {
-    let known: BTreeSet<PackId> = catalogue.packs().iter().map(|pack| pack.id).collect();
+    let known: BTreeSet<PackId> = catalogue.packs().map(|(_, pack)| pack.id).collect();
     for folder in disk.list(layout::path(Name::Packs))? {
         let folder = layout::path(Name::Packs).join(folder);
         for name in disk.list(&folder)? {
@@ -70,7 +70,7 @@ pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), 
         }
     }
     for kind in [Kind::Data, Kind::Node] {
-        if let Some(newest) = catalogue.packs().iter().rfind(|pack| pack.kind == kind) {
+        if let Some((_, newest)) = catalogue.packs().rfind(|(_, pack)| pack.kind == kind) {
             cut(disk, &pack::path(&newest.id), u64::from(newest.bytes))?;
         }
     }

@@ -32,6 +32,11 @@ use crate::SlotId;
 use crate::StoreError;
 use crate::disk::Disk;
 use crate::disk::SimulatedDisk;
+use crate::journal::Event;
+use crate::journal::JournalWriter;
+use crate::journal::Tail;
+use crate::store::Catalogue;
+use crate::store::read_journal;
 
 mod concurrency;
 mod crash;
@@ -108,6 +113,18 @@ pub(crate) fn open_with(disk: Arc<dyn Disk>, options: Options) -> Result<Engine,
 
 pub(crate) fn read(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
     Engine::open(Arc::new(disk.clone()), Access::Read, options(0))
+}
+
+/// Adds events to the journal of a repository that nobody has open, and says what is known behind them.
+pub(crate) fn append(disk: Arc<dyn Disk>, events: &[Event], now: Time) -> Result<Catalogue, StoreError> {
+    let parameters = Parameters::parse(&parameters()).expect("they are good");
+    let (_, heads, at) = read_journal(&*disk, &parameters, Tail::IsStill)?;
+    let again = Arc::clone(&disk);
+    let (mut writer, _) = JournalWriter::resume(disk, REPOSITORY, 1 << 20, &heads, at).expect("resumed");
+    let Ok(written) = writer.write(events, now) else { panic!("there is room") };
+    writer.sync(&written).expect("synced");
+    writer.publish(written).expect("published");
+    read_journal(&*again, &parameters, Tail::IsStill).map(|(catalogue, ..)| catalogue)
 }
 
 /// Records of one series, one after the other.

@@ -38,7 +38,7 @@ impl Store {
         Ok(Usage {
             packs: catalogue.packs().len() as u64,
             objects: catalogue.objects(),
-            bytes: catalogue.packs().iter().map(|pack| u64::from(pack.bytes)).sum(),
+            bytes: catalogue.packs().map(|(_, pack)| u64::from(pack.bytes)).sum(),
             index_bytes,
             journal_bytes,
             free_bytes,

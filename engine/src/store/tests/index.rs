@@ -1,17 +1,20 @@
 //! The index is a function of packs and journal: deleted, rolled back, damaged or foreign, the answers are the same.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
 use farkeep_codec::object::Kind;
 use farkeep_codec::time::Time;
 use tempfile::TempDir;
 
 use super::SLOT;
 use super::SLOT_BYTES;
+use super::append;
 use super::data;
 use super::node;
 use super::parameters;
@@ -19,12 +22,16 @@ use crate::Access;
 use crate::Engine;
 use crate::IndexKind;
 use crate::ManualClock;
+use crate::ObjectError;
 use crate::Options;
 use crate::Presence;
+use crate::Put;
 use crate::Share;
 use crate::disk::Backend;
 use crate::disk::RealDisk;
 use crate::index::Spot;
+use crate::journal::Event;
+use crate::journal::Struck;
 
 /// A repository on the real disk, whose index is written at every flush.
 struct Real {
@@ -375,4 +382,90 @@ fn an_index_that_cannot_be_written_keeps_nobody_from_writing() {
     real.expect_answers(&engine);
     drop(engine);
     real.expect_answers(&real.read(0));
+}
+
+/// Removes those packs of a repository that nobody has open, in the journal alone.
+fn remove_packs(real: &Real, mut packs: Vec<PackId>, dead: Vec<Struck>) {
+    packs.sort_unstable_by_key(|pack| *pack.as_bytes());
+    let (number, young) = (1, 0);
+    let events = [
+        Event::CollectionBegun { number, young, purged: Vec::new() },
+        Event::Condemned { number, packs: 1, objects: 1, bytes: 1 },
+        Event::Removed { number, packs, dead },
+    ];
+    append(real.disk(), &events, Time::from_nanoseconds(1)).expect("it is sound");
+}
+
+/// Nothing is taken out of the index when packs are removed: in it, and in the one that is built anew, what lay there is
+/// unknown, and known again where it is put again.
+#[test]
+fn stale_entries_of_the_index_are_not_there() {
+    for lag in [0, 1_000] {
+        let mut real = Real::create();
+        let engine = real.open(lag);
+        real.grow(&engine, 0..10);
+        drop(engine);
+        let gone = real.objects.clone();
+        let engine = real.open(lag);
+        real.grow(&engine, 100..110);
+        let before = contents(&engine);
+        let packs = gone.keys().map(|id| engine.locate(id).expect("answered").expect("there").pack);
+        let packs: BTreeSet<[u8; 32]> = packs.map(|pack| *pack.as_bytes()).collect();
+        drop(engine);
+        let removed = packs.iter().copied().map(PackId::from_bytes).collect();
+        remove_packs(&real, removed, Vec::new());
+
+        let engine = real.open(lag);
+        let mut bytes = Vec::new();
+        for id in gone.keys() {
+            assert!(!knows(&engine, id) && engine.locate(id).expect("answered").is_none());
+            assert!(matches!(engine.object(id, &mut bytes), Err(ObjectError::Missing { .. })));
+        }
+        let kept: BTreeMap<_, _> = before.into_iter().filter(|(id, _)| !gone.contains_key(id)).collect();
+        assert_eq!(contents(&engine), kept);
+        engine.rebuild_index().expect("built");
+        assert_eq!(contents(&engine), kept);
+        let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+        assert_eq!((report.damage, report.objects), (Vec::new(), kept.len() as u64));
+
+        // What is put again lies in another place, and the files of the old one go.
+        real.grow(&engine, 0..10);
+        real.expect_answers(&engine);
+        let files = std::fs::read_dir(real.folder.path().join("packs")).expect("there").flatten();
+        let files = files.flat_map(|folder| std::fs::read_dir(folder.path()).expect("there").flatten());
+        let names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+        assert!(packs.iter().all(|pack| !names.contains(&PackId::from_bytes(*pack).to_string())));
+        drop(engine);
+        real.expect_answers(&real.read(lag));
+        let engine = real.open(0);
+        real.expect_answers(&engine);
+    }
+}
+
+#[test]
+fn a_struck_node_is_not_there_and_its_pack_is() {
+    for lag in [0, 1_000] {
+        let mut real = Real::create();
+        let engine = real.open(lag);
+        real.grow(&engine, 0..10);
+        real.grow(&engine, 100..110);
+        let leaves: Vec<ObjectId> = (0..10).map(|number| data(number, 4_000).0).collect();
+        let (id, bytes) = node(0, &leaves);
+        let place = engine.locate(&id).expect("answered").expect("it is there");
+        drop(engine);
+        remove_packs(&real, Vec::new(), vec![Struck { pack: place.pack, offsets: vec![place.offset] }]);
+        real.objects.remove(&id);
+        let engine = real.open(lag);
+        assert!(!knows(&engine, &id));
+        real.expect_answers(&engine);
+        engine.rebuild_index().expect("built");
+        assert!(!knows(&engine, &id));
+        assert_eq!(engine.put(&id, &bytes).expect("put"), Put::New);
+        engine.flush().expect("flushed");
+        real.objects.insert(id, bytes);
+        real.expect_answers(&engine);
+        assert_ne!(engine.locate(&id).expect("answered"), Some(place));
+        drop(engine);
+        real.expect_answers(&real.read(lag));
+    }
 }

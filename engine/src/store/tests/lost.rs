@@ -212,3 +212,34 @@ fn what_was_stored_again_and_given_up_is_unknown_as_before() {
         }
     }
 }
+
+/// Whoever reads from a pack that vanished while the repository was open finds out for all, and so does a scrub.
+#[test]
+fn a_pack_that_vanishes_while_the_repository_is_open_is_noticed() {
+    for (pack, by_scrub) in [(0, false), (1, false), (0, true), (1, true)] {
+        for length in [None, Some(0), Some(6_000)] {
+            let mut small = Small::new();
+            let (path, full) = small.packs().swap_remove(pack);
+            let engine = open(&small.disk, 2).expect("opened");
+            assert_eq!(engine.lost(), Lost::default());
+            small.lose(&path, length);
+            let there = if by_scrub {
+                engine.verify(Share::Summaries, &|_| {}).expect("checked");
+                small.readable(&read(&small.disk).expect("opened"))
+            } else {
+                small.readable(&engine)
+            };
+            assert_eq!(small.known(&engine), there);
+            let lost = engine.lost();
+            assert_eq!((lost.packs, lost.bytes), (1, (full - length.unwrap_or_default()) as u64));
+            expect_refusals(&engine, &small, &there);
+            put_all(&engine, &small.objects);
+            small.expect_whole(&engine);
+            let record = small.recorder.record(small.root());
+            engine.commit(&record).expect("everything is there again");
+            small.recorder.taken(&record);
+            drop(engine);
+            assert_eq!(open(&small.disk, 3).expect("opened").lost(), lost, "it is what the next one finds");
+        }
+    }
+}
