@@ -34,6 +34,16 @@ pub const EXTENTS_PER_EVENT_MAX: usize = 16;
 /// Events that stored something, and that an index may end with: an older index is built anew.
 pub const STORED_POSITIONS_MAX: usize = 4096;
 
+/// Records behind the last checkpoint for which closing a repository writes another one: replaying as many takes some
+/// ten milliseconds.
+pub const CHECKPOINT_RECORDS: u64 = 4096;
+
+/// So many times as many records, and a checkpoint is written without waiting for the end.
+pub const CHECKPOINT_RUNNING_FACTOR: u64 = 16;
+
+/// Most bytes of a checkpoint that is read: some million snapshots.
+pub const CHECKPOINT_BYTES_MAX: u64 = 1 << 30;
+
 /// Bytes at which a new journal segment is begun.
 pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
 

@@ -13,6 +13,7 @@ use crate::pack;
 use crate::store::Name;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::checkpoint;
 use crate::store::layout;
 
 const LEFTOVER: &str = "left by a run that did not end";
@@ -41,6 +42,9 @@ pub(super) fn check(store: &Store, report: &mut Report) -> Result<(), StoreError
             None if layout::is_leftover(&name) => report.notice(Path::new(&name), LEFTOVER),
             None => report.notice(Path::new(&name), FOREIGN),
         }
+    }
+    if checkpoint::read(store.disk(), store.parameters().repository).is_err() {
+        report.notice(layout::path(Name::Checkpoint), "a checkpoint that cannot be used, and is not needed");
     }
     for name in store.disk().list(layout::path(Name::Slots))? {
         let slot = name.to_str().and_then(|name| name.parse::<SlotId>().ok());

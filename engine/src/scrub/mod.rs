@@ -25,8 +25,9 @@ use crate::store::Name;
 use crate::store::Pack;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::checkpoint::Read;
+use crate::store::checkpoint::replay_all;
 use crate::store::layout;
-use crate::store::read_journal;
 
 pub use report::Damage;
 pub use report::Notice;
@@ -168,13 +169,18 @@ impl Outcome {
 
 /// Reads the journal and its head anew.
 fn check_journal(store: &Store, report: &mut Report) -> Result<(), StoreError> {
-    match read_journal(store.disk(), store.parameters(), Tail::MayGrow) {
-        Ok((catalogue, heads, _)) => {
+    match replay_all(store.disk(), store.parameters(), Tail::MayGrow) {
+        Ok(Read { catalogue, heads, .. }) => {
             if let Some((_, what)) = heads.bad() {
                 report.damage(Damage::new(layout::path(Name::Head), 0, what));
             }
             if catalogue.at().position.sequence < store.head().sequence {
                 let what = "end: it lacks records that were there when it was opened";
+                report.damage(Damage::new(layout::path(Name::Journal), 0, what));
+            }
+            let known = store.catalogue();
+            if catalogue.at() == known.at() && catalogue != *known {
+                let what = "it says otherwise than the checkpoint with which it was opened";
                 report.damage(Damage::new(layout::path(Name::Journal), 0, what));
             }
         }

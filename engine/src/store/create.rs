@@ -88,7 +88,8 @@ fn clear(disk: &dyn Disk) -> Result<(), DiskError> {
         }
     }
     for name in disk.list(Path::new(""))? {
-        if Name::of(&name) == Some(Name::Head) || layout::is_leftover(&name) {
+        let stale = matches!(Name::of(&name), Some(Name::Head | Name::Checkpoint));
+        if stale || layout::is_leftover(&name) {
             disk.remove(Path::new(&name))?;
         }
     }

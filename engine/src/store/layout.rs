@@ -33,14 +33,24 @@ pub(crate) enum Name {
     Packs,
     /// Key slots.
     Slots,
+    /// What the journal said at some time, so that it need not be replayed. Derived.
+    Checkpoint,
     /// RocksDB, unless it is kept elsewhere.
     Index,
 }
 
 impl Name {
     /// All of them.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Parameters, Self::Lock, Self::Head, Self::Journal, Self::Packs, Self::Slots, Self::Index];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Parameters,
+        Self::Lock,
+        Self::Head,
+        Self::Journal,
+        Self::Packs,
+        Self::Slots,
+        Self::Checkpoint,
+        Self::Index,
+    ];
 
     /// What a file or folder of this name is, if a repository has one.
     pub(crate) fn of(name: &OsStr) -> Option<Self> {
@@ -57,6 +67,7 @@ pub(crate) fn path(name: Name) -> &'static Path {
         Name::Journal => journal::FOLDER,
         Name::Packs => pack::FOLDER,
         Name::Slots => "slots",
+        Name::Checkpoint => "checkpoint",
         Name::Index => "index",
     })
 }

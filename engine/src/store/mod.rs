@@ -28,7 +28,6 @@ use crate::disk::Lock;
 use crate::journal::Heads;
 use crate::journal::JournalWriter;
 use crate::journal::Position;
-use crate::journal::Replayed;
 use crate::journal::Tail;
 use crate::journal::replay;
 use crate::limits::PACK_BYTES_MAX;
@@ -58,6 +57,7 @@ pub use recover::Recovery;
 pub use usage::Usage;
 
 mod catalogue;
+pub(crate) mod checkpoint;
 mod clock;
 mod create;
 mod error;
@@ -100,6 +100,8 @@ struct Writer {
     objects: AtomicU64,
     /// How many of them are durable: a flush that finds its own among them has nothing to do.
     objects_durable: AtomicU64,
+    /// The last record that a checkpoint holds.
+    checkpointed: AtomicU64,
     /// The failed sync after which nobody knows what is durable.
     poison: OnceLock<DiskError>,
     /// What others are told about this writer.
@@ -121,7 +123,8 @@ impl Store {
         };
         let (parameters, parameters_hash) = layout::read_parameters(&*disk)?;
         let tail = if lock.is_some() { Tail::IsStill } else { Tail::MayGrow };
-        let (catalogue, heads, at) = read_journal(&*disk, &parameters, tail)?;
+        let checkpoint::Read { catalogue, heads, at, checkpoint } =
+            checkpoint::open_journal(&*disk, &parameters, tail)?;
         if catalogue.parameters() != Some(&parameters_hash) {
             return Err(layout::damaged(Name::Parameters, "they are not those that the journal names"));
         }
@@ -140,6 +143,7 @@ impl Store {
                     generation: AtomicU64::new(0),
                     objects: AtomicU64::new(0),
                     objects_durable: AtomicU64::new(0),
+                    checkpointed: AtomicU64::new(checkpoint),
                     poison: OnceLock::new(),
                     holder: holder.clone(),
                     _lock: lock,
@@ -224,18 +228,4 @@ impl Writer {
         let source = self.poison.get_or_init(|| source).clone();
         StoreError::Poisoned { source }
     }
-}
-
-/// Replays the whole journal.
-pub(crate) fn read_journal(
-    disk: &dyn Disk,
-    parameters: &Parameters,
-    tail: Tail,
-) -> Result<(Catalogue, Heads, Replayed), StoreError> {
-    let heads = Heads::read(disk)?;
-    let mut catalogue = Catalogue::new(parameters.repository);
-    let from = Replayed::GENESIS;
-    let at = replay(disk, parameters.repository, &heads, from, tail, &mut |entry| catalogue.apply(&entry))?;
-    catalogue.pass(at);
-    Ok((catalogue, heads, at))
 }

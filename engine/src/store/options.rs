@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::clock::SystemClock;
+use crate::limits::CHECKPOINT_RECORDS;
 use crate::limits::INDEX_LAG_EXTENTS;
 use crate::limits::INDEX_LAG_OBJECTS;
 use crate::limits::JOURNAL_SEGMENT_BYTES;
@@ -58,6 +59,9 @@ pub struct Options {
     pub pack_bytes: u64,
     /// Bytes at which a segment of the journal is full, at most [`JOURNAL_SEGMENT_BYTES`].
     pub journal_segment_bytes: u64,
+    /// Records behind the last checkpoint for which closing the repository writes another one: see
+    /// [`CHECKPOINT_RECORDS`].
+    pub checkpoint_records: u64,
     /// Free bytes that no pack takes: see [`RESERVE_BYTES`].
     pub reserve_bytes: u64,
     /// Objects by which RocksDB may lag behind the journal: see [`INDEX_LAG_OBJECTS`].
@@ -86,6 +90,7 @@ impl Options {
             seed,
             pack_bytes: PACK_BYTES_MAX,
             journal_segment_bytes: JOURNAL_SEGMENT_BYTES,
+            checkpoint_records: CHECKPOINT_RECORDS,
             reserve_bytes: RESERVE_BYTES,
             index_lag_objects: INDEX_LAG_OBJECTS,
             index_lag_extents: INDEX_LAG_EXTENTS,

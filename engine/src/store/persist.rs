@@ -75,6 +75,7 @@ impl Store {
         writer.objects_durable.store(objects, Ordering::SeqCst);
         self.learn(&journal, &entries)?;
         self.settle_index();
+        self.checkpoint_when_running(writer);
         Ok(entries)
     }
 

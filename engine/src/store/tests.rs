@@ -36,7 +36,8 @@ use crate::journal::Event;
 use crate::journal::JournalWriter;
 use crate::journal::Tail;
 use crate::store::Catalogue;
-use crate::store::read_journal;
+use crate::store::checkpoint::Read;
+use crate::store::checkpoint::replay_all;
 
 mod concurrency;
 mod crash;
@@ -118,13 +119,13 @@ pub(crate) fn read(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
 /// Adds events to the journal of a repository that nobody has open, and says what is known behind them.
 pub(crate) fn append(disk: Arc<dyn Disk>, events: &[Event], now: Time) -> Result<Catalogue, StoreError> {
     let parameters = Parameters::parse(&parameters()).expect("they are good");
-    let (_, heads, at) = read_journal(&*disk, &parameters, Tail::IsStill)?;
+    let Read { heads, at, .. } = replay_all(&*disk, &parameters, Tail::IsStill)?;
     let again = Arc::clone(&disk);
     let (mut writer, _) = JournalWriter::resume(disk, REPOSITORY, 1 << 20, &heads, at).expect("resumed");
     let Ok(written) = writer.write(events, now) else { panic!("there is room") };
     writer.sync(&written).expect("synced");
     writer.publish(written).expect("published");
-    read_journal(&*again, &parameters, Tail::IsStill).map(|(catalogue, ..)| catalogue)
+    replay_all(&*again, &parameters, Tail::IsStill).map(|read| read.catalogue)
 }
 
 /// Records of one series, one after the other.

@@ -58,7 +58,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn write(&self, writer: &mut Writer) {
+    /// Its bytes, which say themselves where they end.
+    pub(crate) fn write(&self, writer: &mut Writer) {
         writer.u8(VERSION).u16(self.parity_thousandths).u64(self.grace_seconds).u64(self.hold_seconds);
         writer.u32(self.scrub_days).u32(self.clock_seconds).u16(self.garbage_thousandths);
         for text in [&self.retention_schedule, &self.collection_schedule, &self.zone] {
@@ -70,7 +71,8 @@ impl Settings {
         }
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, EventError> {
+    /// Reads them.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, EventError> {
         let version = reader.u8("version of the settings")?;
         if version > VERSION {
             return Err(EventError::NewerSettings { found: version.into(), known: VERSION.into() });

@@ -22,6 +22,7 @@ pub use snapshots::Newest;
 pub(crate) use snapshots::SnapshotAt;
 
 mod apply;
+mod checkpoint;
 mod packs;
 mod snapshots;
 

@@ -187,7 +187,7 @@ impl Snapshots {
         Ok(())
     }
 
-    fn insert(&mut self, rank: Rank, at: SnapshotAt) {
+    pub(super) fn insert(&mut self, rank: Rank, at: SnapshotAt) {
         self.ranks.insert(at.id, rank);
         self.ranked.insert(rank, at);
     }

@@ -1,18 +1,29 @@
 //! What events change, and which are nonsense.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::PackId;
+use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Kind;
+use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Draft;
 use farkeep_codec::snapshot::Series;
 use farkeep_codec::snapshot::Status;
 use farkeep_codec::time::Time;
+use proptest::collection::vec;
+use proptest::prelude::Strategy;
+use proptest::prelude::any;
+use proptest::prop_assert_eq;
+use proptest::prop_oneof;
+use proptest::proptest;
+use proptest::test_runner::Config;
 
 use super::Catalogue;
 use crate::StoreError;
+use crate::disk::Disk;
 use crate::disk::SimulatedDisk;
 use crate::disk::simulated::Crash;
 use crate::index::Spot;
@@ -22,10 +33,15 @@ use crate::journal::Payloads;
 use crate::journal::Settings;
 use crate::journal::StoredExtent;
 use crate::journal::Struck;
+use crate::journal::Tail;
 use crate::pack::Extent;
+use crate::store::checkpoint::open_journal;
+use crate::store::layout::Name;
+use crate::store::layout::path;
 use crate::store::tests::REPOSITORY;
 use crate::store::tests::append;
 use crate::store::tests::create;
+use crate::store::tests::parameters;
 use crate::store::tests::sign;
 
 const DATA: PackId = PackId::from_bytes([0xda; 32]);
@@ -55,6 +71,8 @@ impl Story {
     fn attempt(&self, event: Event) -> Result<Self, StoreError> {
         let (disk, seconds) = (self.disk.crash(&Crash::KeepAll), self.seconds + 10);
         let catalogue = append(Arc::new(disk.clone()), &[event], at(seconds))?;
+        let again = Catalogue::from_checkpoint(&catalogue.checkpoint(), REPOSITORY);
+        assert_eq!(again.as_ref(), Ok(&catalogue), "a checkpoint holds everything");
         Ok(Self { disk, catalogue, seconds })
     }
 
@@ -312,4 +330,98 @@ fn a_collection_leaves_alone_what_came_before_it_only() {
     let young = |young| Event::CollectionBegun { number: 1, young, purged: Vec::new() };
     story.attempt(young(5)).expect("the record before");
     story.expect_nonsense(young(6));
+}
+
+/// Any event, sensible or not.
+fn event() -> impl Strategy<Value = Event> {
+    let of_snapshot = (0_u8..4, 0_u8..6, 1_i64..900).prop_map(|(number, act, seconds)| match act {
+        0 => commit(number),
+        1 => forget(number),
+        2 => recover(number),
+        3 => hold(number, seconds),
+        4 => replace(number, 100 + number),
+        _ => Event::SnapshotMarked { id: snapshot(number), tokens: vec![[number; 8]] },
+    });
+    let of_collection = (1_u64..4, 0_u8..4, vec(0_u8..4, 0..2)).prop_map(|(number, act, which)| match act {
+        0 => begin(number, which.into_iter().collect::<BTreeSet<_>>()),
+        1 => condemn(number),
+        2 => remove(number, &[DATA], Vec::new()),
+        _ => remove(number, &[], struck(NODES, &[4096 + u32::from(which.first().copied().unwrap_or(9))])),
+    });
+    let of_packs = (1_u32..6, any::<bool>()).prop_map(|(block, stores)| match stores {
+        true => stored(block * 4096),
+        false => quarantine(NODES, 4096 + block),
+    });
+    let others = (0_u64..9, 0_u64..900).prop_map(|(grace, hold)| match grace {
+        0 => clock(ClockTrust::Frozen),
+        1 => clock(ClockTrust::Thawed),
+        _ => settings(grace * 100, hold),
+    });
+    prop_oneof![5 => of_snapshot, 3 => of_collection, 2 => of_packs, 1 => others]
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 64, ..Config::default() })]
+
+    /// Wherever a checkpoint was made, replaying from it gives what replaying everything gives.
+    #[test]
+    fn checkpoint_equals_replay(events in vec(event(), 1..50)) {
+        let mut story = Story::new();
+        let mut checkpoints = Vec::new();
+        for event in events {
+            checkpoints.push(story.catalogue.checkpoint());
+            if let Ok(next) = story.attempt(event) {
+                story = next;
+            }
+        }
+        let parameters = Parameters::parse(&parameters()).expect("they are good");
+        for checkpoint in checkpoints {
+            story.disk.replace(path(Name::Checkpoint), &checkpoint).expect("there is room");
+            let from = Catalogue::from_checkpoint(&checkpoint, REPOSITORY).expect("it is sound").at();
+            let read = open_journal(&story.disk, &parameters, Tail::IsStill).expect("it is sound");
+            prop_assert_eq!(read.checkpoint, from.position.sequence, "the checkpoint is used");
+            prop_assert_eq!(&read.catalogue, &story.catalogue);
+        }
+    }
+}
+
+/// Whatever is wrong with a checkpoint, the journal is what counts.
+#[test]
+fn a_checkpoint_that_is_damaged_or_of_another_history_is_not_believed() {
+    let parameters = Parameters::parse(&parameters()).expect("they are good");
+    let old = Story::new();
+    let good = old.catalogue.checkpoint();
+    let fork = old.attempt(forget(0)).expect("it is sound").catalogue.checkpoint();
+    let story = old.with([hold(0, 500), forget(1)]);
+    let ahead = story.attempt(forget(0)).expect("it is sound").catalogue.checkpoint();
+    let read = |checkpoint: &[u8]| {
+        story.disk.replace(path(Name::Checkpoint), checkpoint).expect("there is room");
+        let read = open_journal(&story.disk, &parameters, Tail::IsStill).expect("the journal is sound");
+        assert_eq!(read.catalogue, story.catalogue);
+        read.checkpoint
+    };
+    assert_eq!(read(&good), 5);
+    assert_eq!((read(&fork), read(&ahead), read(&[])), (0, 0, 0));
+    for byte in 0..good.len() {
+        let mut flipped = good.clone();
+        flipped[byte] ^= 1;
+        assert_eq!(read(&flipped), 0);
+    }
+    for length in (0..good.len()).step_by(7) {
+        assert_eq!(read(&good[..length]), 0);
+    }
+    let other = Catalogue::from_checkpoint(&good, RepositoryId::from_bytes([9; 32]));
+    assert!(other.is_err(), "it is of another repository");
+}
+
+/// FORMAT.md, "Checkpoint": the front of it. What follows is derived, and written anew where it changes.
+#[test]
+fn golden_checkpoint() {
+    let bytes = Story::new().catalogue.checkpoint();
+    let (front, rest) = bytes.split_at(8);
+    assert_eq!(front, b"FKck\x01\x00\x00\x00");
+    assert!(rest.starts_with(REPOSITORY.as_bytes()));
+    assert_eq!(rest[32..40], 5_u64.to_le_bytes());
+    let (hashed, hash) = bytes.split_last_chunk::<32>().expect("it is longer");
+    assert_eq!(blake3::hash(hashed), *hash);
 }

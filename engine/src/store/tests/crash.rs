@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 use farkeep_codec::id::ObjectId;
@@ -11,12 +12,14 @@ use farkeep_codec::object::object_id;
 
 use super::Recorder;
 use super::SLOT;
-use super::create;
 use super::data;
 use super::node;
-use super::open;
+use super::open_with;
+use super::options;
+use super::parameters;
 use super::read;
 use crate::Engine;
+use crate::Options;
 use crate::Share;
 use crate::SlotId;
 use crate::StoreError;
@@ -27,6 +30,19 @@ use crate::disk::simulated::Faulty;
 
 /// Objects by id.
 type Objects = BTreeMap<ObjectId, Vec<u8>>;
+
+/// Every record is followed by a checkpoint.
+fn checkpointing(seed: u8) -> Options {
+    Options { checkpoint_records: 0, ..options(seed) }
+}
+
+fn create(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
+    Engine::create(Arc::new(disk.clone()), &parameters(), (SLOT, super::SLOT_BYTES), checkpointing(1))
+}
+
+fn open(disk: &SimulatedDisk, seed: u8) -> Result<Engine, StoreError> {
+    open_with(Arc::new(disk.clone()), checkpointing(seed))
+}
 
 /// What is done to the repository, prepared once.
 struct Story {

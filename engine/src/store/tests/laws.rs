@@ -1,6 +1,7 @@
 //! The verbs one by one: what they take, what they refuse, what they answer.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
@@ -42,6 +43,7 @@ use crate::Put;
 use crate::PutError;
 use crate::SlotId;
 use crate::StoreError;
+use crate::disk::Disk;
 use crate::disk::SimulatedDisk;
 use crate::disk::simulated::Crash;
 
@@ -329,7 +331,7 @@ fn a_repository_is_made_in_an_empty_folder_only() {
     assert!(matches!(create(&disk), Err(StoreError::Exists { .. })));
 
     let disk = SimulatedDisk::new(1);
-    crate::disk::Disk::create_folder(&disk, "photos".as_ref()).expect("made");
+    Disk::create_folder(&disk, "photos".as_ref()).expect("made");
     assert!(matches!(create(&disk), Err(StoreError::Exists { path }) if path == *"photos"));
     let disk = SimulatedDisk::new(1);
     let broken = Engine::create(Arc::new(disk.clone()), b"nonsense", (SLOT, SLOT_BYTES), options(1));
@@ -430,4 +432,31 @@ fn the_largest_object_has_its_place() {
     engine.object(&id, &mut back).expect("read");
     assert_eq!(back, bytes);
     assert_eq!(parameters(), engine.parameters().encode());
+}
+
+/// What a checkpoint holds is not replayed: an opening does not miss the segments before, and a scrub does.
+#[test]
+fn an_opening_behind_a_checkpoint_reads_no_older_segment() {
+    let disk = SimulatedDisk::new(1);
+    drop(create(&disk).expect("made"));
+    let checkpointing = |seed| Options { checkpoint_records: 0, ..options(seed) };
+    let engine = open_with(Arc::new(disk.clone()), checkpointing(2)).expect("opened");
+    let mut recorder = Recorder::new("host:/a");
+    for number in 0..9 {
+        let record = recorder.record(put_tree(&engine, number * 10..number * 10 + 2));
+        engine.commit(&record).expect("committed");
+        recorder.taken(&record);
+    }
+    let head = engine.head();
+    drop(engine);
+    let oldest = Path::new("journal/0000000000000000");
+    assert!(disk.files().iter().filter(|(path, _)| path.starts_with("journal")).count() > 2);
+    disk.remove(oldest).expect("there");
+    for engine in [open(&disk, 3).expect("opened"), read(&disk).expect("opened")] {
+        assert_eq!(engine.head(), head);
+        let report = engine.verify(crate::Share::Everything, &|_| {}).expect("checked");
+        assert_eq!(report.damage.iter().map(|damage| damage.path.as_path()).collect::<Vec<_>>(), [oldest]);
+    }
+    disk.remove(Path::new("checkpoint")).expect("there");
+    assert!(matches!(open(&disk, 4), Err(StoreError::Damaged { .. })));
 }

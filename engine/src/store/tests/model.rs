@@ -27,6 +27,8 @@ use crate::Put;
 use crate::PutError;
 use crate::Share;
 use crate::disk::SimulatedDisk;
+use crate::journal::Tail;
+use crate::store::checkpoint::replay_all;
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -94,8 +96,12 @@ impl Model {
         self.engine = None;
         self.openings += 1;
         // The index is written often, so that it is in use too.
-        let options = Options { index_lag_objects: 10, index_lag_extents: 2, ..options(self.openings) };
+        let seeded = options(self.openings);
+        let options =
+            Options { index_lag_objects: 10, index_lag_extents: 2, checkpoint_records: 3, ..seeded };
         self.engine = Some(open_with(Arc::new(self.disk.clone()), options).expect("opened"));
+        let whole = replay_all(&self.disk, self.engine().parameters(), Tail::IsStill).expect("it is sound");
+        assert_eq!(*self.engine().store.catalogue(), whole.catalogue, "a checkpoint changes nothing");
         let engine = self.engine();
         let lost: Vec<ObjectId> = self
             .objects
