@@ -44,6 +44,7 @@ pub use store::Put;
 pub use store::PutError;
 pub use store::Recovery;
 pub use store::References;
+pub use store::Session;
 pub use store::StoreError;
 pub use store::SystemClock;
 pub use store::Usage;
@@ -142,12 +143,26 @@ impl Engine {
         self.store.remove_slot(slot)
     }
 
+    /// Somebody begins to count on what the repository says: what [`probe`](Self::probe) and [`put`](Self::put) told a
+    /// session stays there until it ends. Whoever restores begins one too, so that nothing is removed meanwhile.
+    pub fn begin(&self) -> Session {
+        self.store.begin()
+    }
+
+    /// How many sessions that began in each epoch have not ended, the oldest first.
+    pub fn pins(&self) -> Vec<(u64, u32)> {
+        self.store.pins()
+    }
+
     /// For each id, whether the object is there: durable and not [`lost`](Self::lost), or put in this run.
     ///
     /// # Errors
     /// If the index does not answer.
-    pub fn probe(&self, ids: &[ObjectId]) -> Result<Vec<Presence>, StoreError> {
-        self.store.probe(ids)
+    ///
+    /// # Panics
+    /// If the session began in another engine.
+    pub fn probe(&self, session: &Session, ids: &[ObjectId]) -> Result<Vec<Presence>, StoreError> {
+        self.store.probe(session, ids)
     }
 
     /// Stores an object, if it is not there yet, after everything that it refers to. It can be read at once, and is
@@ -157,8 +172,11 @@ impl Engine {
     /// [`PutError::Tampered`] if the bytes have another id, [`PutError::MissingReferences`]. After
     /// [`StoreError::Full`] or [`StoreError::Lost`], objects that were put and not durable yet are not there any
     /// more: put them again.
-    pub fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
-        self.store.put(id, object)
+    ///
+    /// # Panics
+    /// If the session began in another engine.
+    pub fn put(&self, session: &Session, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
+        self.store.put(session, id, object)
     }
 
     /// Makes everything durable that was put before. One sync covers the objects of all threads.
@@ -174,16 +192,22 @@ impl Engine {
     ///
     /// # Errors
     /// [`CommitError::MissingRoot`], [`CommitError::Incomplete`], [`CommitError::OutOfOrder`]; as [`flush`](Self::flush).
-    pub fn commit(&self, record: &[u8]) -> Result<Committed, CommitError> {
-        snapshot::commit(&self.store, record)
+    ///
+    /// # Panics
+    /// If the session began in another engine.
+    pub fn commit(&self, session: &Session, record: &[u8]) -> Result<Committed, CommitError> {
+        snapshot::commit(&self.store, session, record)
     }
 
-    /// Makes snapshots durable, all of them or none, and everything that was put before them. Answers stand in the
-    /// order of the records.
+    /// Makes snapshots durable, all of them or none, and everything that was put before them. Each record comes with the
+    /// session that stored what it needs. Answers stand in the order of the records.
     ///
     /// # Errors
     /// As [`commit`](Self::commit), of the first record that cannot be committed.
-    pub fn commit_together(&self, records: &[&[u8]]) -> Result<Vec<Committed>, CommitError> {
+    ///
+    /// # Panics
+    /// If one of the sessions began in another engine.
+    pub fn commit_together(&self, records: &[(&Session, &[u8])]) -> Result<Vec<Committed>, CommitError> {
         snapshot::commit_together(&self.store, records)
     }
 

@@ -36,8 +36,9 @@ pub(crate) fn put(criterion: &mut Criterion) {
     group.throughput(Throughput::BytesDecimal(data.len() as u64)).sample_size(10);
     group.bench_function(BenchmarkId::new("new objects", limits::APPEND), |bench| {
         let put = |(_folder, engine): (TempDir, Engine)| {
+            let session = engine.begin();
             for (id, object) in &objects {
-                engine.put(id, object).expect("a sound object is taken");
+                engine.put(&session, id, object).expect("a sound object is taken");
             }
             engine.flush().expect("the disk takes it");
         };
@@ -53,12 +54,13 @@ pub(crate) fn index(criterion: &mut Criterion) {
     let (folder, engine) = repository();
     let mut known = Vec::with_capacity(IDS);
     for (id, object) in sealed(contents.iter().map(<[u8; 8]>::as_slice)) {
-        engine.put(&id, &object).expect("a sound object is taken");
+        engine.put(&engine.begin(), &id, &object).expect("a sound object is taken");
         known.push(id);
     }
     engine.flush().expect("the disk takes it");
     drop(engine);
     let engine = opened(folder.path());
+    let session = engine.begin();
     let unknown: Vec<ObjectId> = (0..IDS as u64).map(|n| blended(known[0], n)).collect();
     let mut group = criterion.benchmark_group("index");
     group.throughput(Throughput::Elements(1_000)).sample_size(20);
@@ -69,8 +71,9 @@ pub(crate) fn index(criterion: &mut Criterion) {
         let mut batches = ids.chunks(1_000).cycle();
         group.bench_function(BenchmarkId::new(what, limit), |bench| {
             bench.iter(|| {
-                let answers =
-                    engine.probe(batches.next().expect("the batches begin again")).expect("it answers");
+                let answers = engine
+                    .probe(&session, batches.next().expect("the batches begin again"))
+                    .expect("it answers");
                 assert!(answers.iter().all(|answer| *answer == expected));
                 black_box(answers.len())
             });

@@ -26,6 +26,7 @@ use farkeep_engine::Presence;
 use farkeep_engine::Progress;
 use farkeep_engine::Put;
 use farkeep_engine::References;
+use farkeep_engine::Session;
 use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
@@ -50,6 +51,8 @@ const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
 /// An engine with what it was asked to store counted.
 pub(super) struct LocalStore {
     engine: Engine,
+    /// From the opening on: what it told stays true.
+    session: Session,
     stored_bytes: AtomicU64,
     stored_objects: AtomicU64,
     /// That of a spool.
@@ -105,7 +108,13 @@ impl LocalStore {
 
     /// An engine that somebody else has opened.
     pub(super) fn over(engine: Engine) -> Self {
-        Self { engine, stored_bytes: AtomicU64::new(0), stored_objects: AtomicU64::new(0), bound: None }
+        Self {
+            session: engine.begin(),
+            engine,
+            stored_bytes: AtomicU64::new(0),
+            stored_objects: AtomicU64::new(0),
+            bound: None,
+        }
     }
 
     /// Takes a snapshot off the list.
@@ -159,7 +168,7 @@ impl Store for LocalStore {
     }
 
     fn probe(&self, ids: &[ObjectId]) -> Result<Vec<bool>, RepositoryError> {
-        let presence = self.engine.probe(ids)?;
+        let presence = self.engine.probe(&self.session, ids)?;
         Ok(presence.into_iter().map(|presence| presence == Presence::Known).collect())
     }
 
@@ -167,7 +176,7 @@ impl Store for LocalStore {
         if self.bound.is_some() {
             return Ok(true);
         }
-        let presence = self.engine.probe(std::slice::from_ref(id))?;
+        let presence = self.engine.probe(&self.session, std::slice::from_ref(id))?;
         Ok(presence.first() == Some(&Presence::Known))
     }
 
@@ -183,7 +192,7 @@ impl Store for LocalStore {
         {
             return Err(RepositoryError::SpoolFull { bytes_max: bound.bytes_max });
         }
-        if self.engine.put(id, object)? == Put::New {
+        if self.engine.put(&self.session, id, object)? == Put::New {
             self.add(object.len() as u64);
         }
         Ok(())
@@ -212,7 +221,7 @@ impl Store for LocalStore {
     }
 
     fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
-        self.engine.commit(record).map_err(|error| match error {
+        self.engine.commit(&self.session, record).map_err(|error| match error {
             // Another run may have taken over what was lost since.
             CommitError::Incomplete { missing, .. } => RepositoryError::Stale { id: missing, objects: 1 },
             error => error.into(),

@@ -82,6 +82,13 @@ pub trait Disk: Send + Sync {
     /// [`DiskError::Held`] with what the holder wrote.
     fn lock(&self, path: &Path, owner: &str) -> Result<Box<dyn Lock>, DiskError>;
 
+    /// Shares the lock that the file `path` stands for with others that share it: nobody [takes](Self::lock) it meanwhile.
+    /// Needs no right to write. Waits while somebody has taken it, which is for moments alone where locks are shared.
+    ///
+    /// # Errors
+    /// [`DiskError::NotFound`] if there is no such file.
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn Lock>, DiskError>;
+
     /// Bytes that can still be written on the file system of that file or folder.
     fn free_bytes(&self, path: &Path) -> Result<u64, DiskError>;
 

@@ -301,6 +301,22 @@ fn the_second_taker_of_a_lock_learns_who_holds_it() {
 }
 
 #[test]
+fn a_lock_is_shared_by_many_or_taken_by_one() {
+    for Bench { name, disk, .. } in benches() {
+        let path = Path::new("lock");
+        assert!(matches!(disk.lock_shared(path), Err(DiskError::NotFound { .. })), "{name}");
+        drop(disk.lock(path, "it makes the file").expect("free"));
+        let (first, second) = (disk.lock_shared(path), disk.lock_shared(path));
+        let (first, second) = (first.expect("free"), second.expect("shared"));
+        assert!(matches!(disk.lock(path, "alone"), Err(DiskError::Held { .. })), "{name}");
+        drop(first);
+        assert!(matches!(disk.lock(path, "alone"), Err(DiskError::Held { .. })), "{name}");
+        drop(second);
+        disk.lock(path, "alone").expect("free again");
+    }
+}
+
+#[test]
 fn threads_that_come_and_go_append_whole_records() {
     const RECORD_BYTES: usize = 40_000;
     const RECORDS: u64 = 40;

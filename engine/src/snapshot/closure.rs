@@ -11,17 +11,22 @@ use farkeep_codec::object::ObjectView;
 
 use crate::limits::CLOSURE_NODES_MAX;
 use crate::store::ObjectError;
+use crate::store::Session;
 use crate::store::Store;
 use crate::store::StoreError;
 
 /// The first object found that a tree needs and that is not there. Reads its nodes, and looks up everything else.
-pub(super) fn missing(store: &Store, root: &ObjectId) -> Result<Option<ObjectId>, StoreError> {
+pub(super) fn missing(
+    store: &Store,
+    session: &Session,
+    root: &ObjectId,
+) -> Result<Option<ObjectId>, StoreError> {
     if store.lost().packs == 0 {
-        return Ok((!store.has(root)?).then_some(*root));
+        return Ok((!store.has(session, root)?).then_some(*root));
     }
     let (mut waiting, mut seen, mut object) = (vec![*root], HashSet::new(), Vec::new());
     while let Some(id) = waiting.pop() {
-        if !store.has(&id)? {
+        if !store.has(session, &id)? {
             return Ok(Some(id));
         }
         if store.kind(&id)? == Some(Kind::Data) || !seen.insert(id) {

@@ -23,6 +23,7 @@ use crate::limits::JOURNAL_TEXT_BYTES_MAX;
 use crate::store::Catalogue;
 use crate::store::Name;
 use crate::store::References;
+use crate::store::Session;
 use crate::store::SnapshotAt;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -131,15 +132,19 @@ struct Candidate<'a> {
 }
 
 /// Makes a snapshot durable, and everything that was put before it. The same record again gets the same answer.
-pub(crate) fn commit(store: &Store, record: &[u8]) -> Result<Committed, CommitError> {
-    let mut committed = commit_together(store, &[record])?;
+pub(crate) fn commit(store: &Store, session: &Session, record: &[u8]) -> Result<Committed, CommitError> {
+    let mut committed = commit_together(store, &[(session, record)])?;
     Ok(committed.pop().expect("one record gives one answer"))
 }
 
-/// Makes snapshots durable, all of them or none, and everything that was put before them.
-pub(crate) fn commit_together(store: &Store, records: &[&[u8]]) -> Result<Vec<Committed>, CommitError> {
+/// Makes snapshots durable, all of them or none, and everything that was put before them. Each record comes with the
+/// session that stored what it needs.
+pub(crate) fn commit_together(
+    store: &Store,
+    records: &[(&Session, &[u8])],
+) -> Result<Vec<Committed>, CommitError> {
     let before = store.moment()?;
-    let candidates = records.iter().map(|record| examine(store, record));
+    let candidates = records.iter().map(|(session, record)| examine(store, session, record));
     let candidates: Vec<Candidate<'_>> = candidates.collect::<Result<_, _>>()?;
     let before = before.until(store.moment()?);
     if candidates.iter().any(|candidate| store.catalogue().snapshot(&candidate.id).is_none()) {
@@ -164,7 +169,7 @@ pub(crate) fn newest(store: &Store) -> Vec<(Series, Time)> {
 }
 
 /// Reads a record, and looks at what does not depend on its series. A record that is there already was looked at.
-fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitError> {
+fn examine<'a>(store: &Store, session: &Session, record: &'a [u8]) -> Result<Candidate<'a>, CommitError> {
     let snapshot = Snapshot::parse(record)?;
     let id = SnapshotId::from_bytes(*blake3::hash(record).as_bytes());
     if store.catalogue().snapshot(&id).is_none() {
@@ -173,7 +178,7 @@ fn examine<'a>(store: &Store, record: &'a [u8]) -> Result<Candidate<'a>, CommitE
             return Err(CommitError::Foreign { id, repository: snapshot.repository });
         }
         let missing = match store.references() {
-            References::Here => closure::missing(store, &snapshot.root)?,
+            References::Here => closure::missing(store, session, &snapshot.root)?,
             References::Elsewhere => None,
         };
         match missing {

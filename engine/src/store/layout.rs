@@ -35,13 +35,15 @@ pub(crate) enum Name {
     Slots,
     /// What the journal said at some time, so that it need not be replayed. Derived.
     Checkpoint,
+    /// Locks that readers of other processes share.
+    Pins,
     /// RocksDB, unless it is kept elsewhere.
     Index,
 }
 
 impl Name {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Parameters,
         Self::Lock,
         Self::Head,
@@ -49,6 +51,7 @@ impl Name {
         Self::Packs,
         Self::Slots,
         Self::Checkpoint,
+        Self::Pins,
         Self::Index,
     ];
 
@@ -68,6 +71,7 @@ pub(crate) fn path(name: Name) -> &'static Path {
         Name::Packs => pack::FOLDER,
         Name::Slots => "slots",
         Name::Checkpoint => "checkpoint",
+        Name::Pins => "pins",
         Name::Index => "index",
     })
 }

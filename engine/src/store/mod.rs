@@ -54,6 +54,7 @@ pub use put::Presence;
 pub use put::Put;
 pub use read::Place;
 pub use recover::Recovery;
+pub use session::Session;
 pub use usage::Usage;
 
 mod catalogue;
@@ -70,6 +71,7 @@ mod persist;
 mod put;
 mod read;
 mod recover;
+mod session;
 mod slots;
 mod usage;
 
@@ -87,7 +89,10 @@ pub(crate) struct Store {
     /// Known to a writer.
     lost: RwLock<lost::Losses>,
     recovery: Recovery,
+    pins: Arc<session::Pins>,
     writer: Option<Writer>,
+    /// What a reader sees is pinned for as long as it has the repository open.
+    _pin: Option<Box<dyn Lock>>,
 }
 
 /// What only the one writer has.
@@ -122,9 +127,8 @@ impl Store {
             Access::Write { holder } => Some((disk.lock(layout::path(Name::Lock), holder)?, holder)),
         };
         let (parameters, parameters_hash) = layout::read_parameters(&*disk)?;
-        let tail = if lock.is_some() { Tail::IsStill } else { Tail::MayGrow };
-        let checkpoint::Read { catalogue, heads, at, checkpoint } =
-            checkpoint::open_journal(&*disk, &parameters, tail)?;
+        let (read, pin) = read_pinned(&*disk, &parameters, access)?;
+        let checkpoint::Read { catalogue, heads, at, checkpoint } = read;
         if catalogue.parameters() != Some(&parameters_hash) {
             return Err(layout::damaged(Name::Parameters, "they are not those that the journal names"));
         }
@@ -137,23 +141,25 @@ impl Store {
                     recover::recover(&disk, &parameters, &options, &catalogue, &heads, at)?;
                 let lost = lost::Losses::find(&*disk, &catalogue)?;
                 let intake = intake::Intake::new(&options, &catalogue);
-                let writer = Writer {
-                    durable: Mutex::new(durable),
-                    intake: Mutex::new(intake),
-                    generation: AtomicU64::new(0),
-                    objects: AtomicU64::new(0),
-                    objects_durable: AtomicU64::new(0),
-                    checkpointed: AtomicU64::new(checkpoint),
-                    poison: OnceLock::new(),
-                    holder: holder.clone(),
-                    _lock: lock,
-                };
+                let writer = Writer::new(durable, intake, checkpoint, holder, lock);
                 (Some(writer), recovery, lost)
             }
         };
         let (catalogue, lost) = (RwLock::new(catalogue), RwLock::new(lost));
-        let readers = read::PackReaders::default();
-        Ok(Self { disk, options, parameters, catalogue, lookup, readers, lost, recovery, writer })
+        let (readers, pins) = (read::PackReaders::default(), Arc::default());
+        Ok(Self {
+            disk,
+            options,
+            parameters,
+            catalogue,
+            lookup,
+            readers,
+            lost,
+            recovery,
+            pins,
+            writer,
+            _pin: pin,
+        })
     }
 
     /// Where everything must be that an object or a snapshot refers to.
@@ -210,6 +216,26 @@ impl Store {
 }
 
 impl Writer {
+    fn new(
+        durable: JournalWriter,
+        intake: intake::Intake,
+        checkpointed: u64,
+        holder: &str,
+        lock: Box<dyn Lock>,
+    ) -> Self {
+        Self {
+            durable: Mutex::new(durable),
+            intake: Mutex::new(intake),
+            generation: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
+            objects_durable: AtomicU64::new(0),
+            checkpointed: AtomicU64::new(checkpointed),
+            poison: OnceLock::new(),
+            holder: holder.to_owned(),
+            _lock: lock,
+        }
+    }
+
     fn durable(&self) -> MutexGuard<'_, JournalWriter> {
         self.durable.lock().expect("nothing panics while it writes the journal")
     }
@@ -227,5 +253,27 @@ impl Writer {
     fn poison(&self, source: DiskError) -> StoreError {
         let source = self.poison.get_or_init(|| source).clone();
         StoreError::Poisoned { source }
+    }
+}
+
+/// Reads the journal, and pins what it says where somebody else may write.
+fn read_pinned(
+    disk: &dyn Disk,
+    parameters: &Parameters,
+    access: &Access,
+) -> Result<(checkpoint::Read, Option<Box<dyn Lock>>), StoreError> {
+    let read = |tail| checkpoint::open_journal(disk, parameters, tail);
+    match access {
+        Access::Write { .. } => {
+            if let Err(error) = session::make_locks(disk) {
+                tracing::warn!(%error, "readers of other processes cannot be pinned");
+            }
+            Ok((read(Tail::IsStill)?, None))
+        }
+        Access::Read => session::pin(disk, || {
+            let read = read(Tail::MayGrow)?;
+            let epoch = read.catalogue.epoch();
+            Ok((read, epoch))
+        }),
     }
 }

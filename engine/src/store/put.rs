@@ -17,6 +17,7 @@ use super::intake::Intake;
 use super::options::References;
 use super::persist::Moment;
 use super::recover;
+use super::session::Session;
 use crate::limits::REPORT_LINES_MAX;
 
 /// What became of an object that was put.
@@ -38,14 +39,15 @@ pub enum Presence {
 }
 
 impl Store {
-    /// For each id, whether the object is there.
-    pub(crate) fn probe(&self, ids: &[ObjectId]) -> Result<Vec<Presence>, StoreError> {
-        let presence = |id| Ok(if self.has(id)? { Presence::Known } else { Presence::Unknown });
+    /// For each id, whether the object is there, as far as that session may count on it.
+    pub(crate) fn probe(&self, session: &Session, ids: &[ObjectId]) -> Result<Vec<Presence>, StoreError> {
+        let presence = |id| Ok(if self.has(session, id)? { Presence::Known } else { Presence::Unknown });
         ids.iter().map(presence).collect()
     }
 
     /// Whether the object is there: durable and not lost since, or put in this run.
-    pub(crate) fn has(&self, id: &ObjectId) -> Result<bool, StoreError> {
+    pub(crate) fn has(&self, session: &Session, id: &ObjectId) -> Result<bool, StoreError> {
+        session.expect_of(self);
         Ok(self.find(id)?.is_some_and(|spot| self.is_there(&spot)))
     }
 
@@ -53,7 +55,7 @@ impl Store {
     ///
     /// Everything that an object refers to must be there before it ([`References::Here`]). So whoever finds an object
     /// finds everything that can be reached from it, unless a pack was lost since.
-    pub(crate) fn put(&self, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
+    pub(crate) fn put(&self, session: &Session, id: &ObjectId, object: &[u8]) -> Result<Put, PutError> {
         let store_error = |source| PutError::Store { id: *id, source };
         let writer = self.writer().map_err(store_error)?;
         let view = ObjectView::parse(object).map_err(|source| PutError::Malformed { id: *id, source })?;
@@ -64,11 +66,11 @@ impl Store {
         self.expect_index_room().map_err(store_error)?;
         loop {
             let checked = writer.moment();
-            if self.has(id).map_err(store_error)? {
+            if self.has(session, id).map_err(store_error)? {
                 return Ok(Put::Known);
             }
             if self.references() == References::Here {
-                self.expect_references(id, &view)?;
+                self.expect_references(session, id, &view)?;
             }
             let taken = self.take_in(writer, checked, view.kind(), id, object).map_err(store_error)?;
             if let Some(put) = taken {
@@ -77,11 +79,16 @@ impl Store {
         }
     }
 
-    fn expect_references(&self, id: &ObjectId, view: &ObjectView<'_>) -> Result<(), PutError> {
+    fn expect_references(
+        &self,
+        session: &Session,
+        id: &ObjectId,
+        view: &ObjectView<'_>,
+    ) -> Result<(), PutError> {
         let mut missing = Vec::new();
         let mut count = 0;
         for reference in view.references() {
-            if !self.has(&reference).map_err(|source| PutError::Store { id: *id, source })? {
+            if !self.has(session, &reference).map_err(|source| PutError::Store { id: *id, source })? {
                 count += 1;
                 missing.extend((missing.len() < REPORT_LINES_MAX).then_some(reference));
             }

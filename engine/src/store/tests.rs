@@ -47,6 +47,7 @@ mod index;
 mod laws;
 mod lost;
 mod model;
+mod session;
 
 pub(crate) const REPOSITORY: RepositoryId = RepositoryId::from_bytes([0x22; 32]);
 pub(crate) const SLOT: SlotId = SlotId::from_bytes([0x51; 16]);
@@ -188,12 +189,12 @@ pub(crate) fn put_tree(engine: &Engine, numbers: std::ops::Range<u64>) -> Object
         .clone()
         .map(|number| {
             let (id, bytes) = data(number, 700);
-            engine.put(&id, &bytes).expect("it is a good object");
+            engine.put(&engine.begin(), &id, &bytes).expect("it is a good object");
             id
         })
         .collect();
     let (root, bytes) = node(numbers.start, &leaves);
-    engine.put(&root, &bytes).expect("its references are there");
+    engine.put(&engine.begin(), &root, &bytes).expect("its references are there");
     root
 }
 

@@ -14,6 +14,7 @@ use farkeep_codec::time::Time;
 use farkeep_engine::CommitError;
 use farkeep_engine::Committed;
 use farkeep_engine::Engine;
+use farkeep_engine::Session;
 use farkeep_protocol::fault::Code;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -59,6 +60,8 @@ pub(crate) struct Commit {
     pub(crate) record: Vec<u8>,
     /// The key that must have signed it and the series so far; `None` for whoever may commit to all series.
     pub(crate) agent: Option<[u8; 32]>,
+    /// The one that stored what the snapshot needs.
+    pub(crate) session: Arc<Session>,
 }
 
 impl Commit {
@@ -208,7 +211,8 @@ fn are_of_different_series(commits: &[&Commit]) -> bool {
 fn commit(engine: &Engine, commits: &[&Commit]) -> Result<Vec<CommittedAt>, Failure> {
     commits.iter().try_for_each(|commit| expect_own(engine, commit))?;
     let before = engine.head().sequence;
-    let records: Vec<&[u8]> = commits.iter().map(|commit| commit.record.as_slice()).collect();
+    let records: Vec<(&Session, &[u8])> =
+        commits.iter().map(|commit| (&*commit.session, commit.record.as_slice())).collect();
     let committed = engine.commit_together(&records)?;
     let at = |committed: &Committed| CommittedAt {
         id: committed.id,

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use farkeep_codec::id::SnapshotId;
 use farkeep_engine::Engine;
 use farkeep_engine::Put;
+use farkeep_engine::Session;
 use farkeep_protocol::fault::Code;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -82,6 +83,8 @@ impl Repository {
 pub(crate) struct Lease(Arc<Leased>);
 
 struct Leased {
+    /// What the session was told stays true for as long as it has the lease.
+    session: Arc<Session>,
     /// Given back before the owner is told.
     repository: Option<Arc<Repository>>,
     orders: UnboundedSender<Order>,
@@ -119,6 +122,7 @@ impl Lease {
         on_release: impl FnOnce() + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Leased {
+            session: Arc::new(repository.engine.begin()),
             repository: Some(repository),
             orders,
             on_release: Some(Box::new(on_release)),
@@ -140,6 +144,11 @@ impl Lease {
         self.engine().committed(id).map(CommittedAt::again)
     }
 
+    /// Who counts on what the engine says: whoever has this lease.
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0.session
+    }
+
     /// Tells the committer.
     pub(crate) fn order(&self, order: Order) {
         // A committer that is gone has answered by dropping the order.
@@ -151,7 +160,7 @@ impl Lease {
         let repository = self.repository();
         let losses = repository.engine.losses()?;
         let put = |(id, object): &(_, Vec<u8>)| {
-            let put = repository.engine.put(id, object).map_err(Failure::from);
+            let put = repository.engine.put(self.session(), id, object).map_err(Failure::from);
             put.inspect_err(|failure| repository.learn(failure))
         };
         Ok(Taken { puts: objects.iter().map(put).collect(), losses })

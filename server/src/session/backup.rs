@@ -220,7 +220,8 @@ impl Session {
     fn commit(&mut self, number: u64, group: Option<GroupId>, record: Vec<u8>) {
         let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
         let may_all = self.owner.rights.include(Rights::ALL_SERIES);
-        let commit = Commit { record, agent: (!may_all).then(|| *self.owner.key.as_bytes()) };
+        let agent = (!may_all).then(|| *self.owner.key.as_bytes());
+        let commit = Commit { record, agent, session: Arc::clone(self.lease.session()) };
         let tell = move |outcome| drop(news.send(News::Committed { incarnation, number, outcome }));
         match group {
             None => {

@@ -69,7 +69,7 @@ impl Worker {
 
     pub(super) async fn probe(&self, ids: Vec<ObjectId>) -> Result<(), Failure> {
         let lease = self.lease.clone();
-        let presence = self.pool.run(move || lease.engine().probe(&ids)).await??;
+        let presence = self.pool.run(move || lease.engine().probe(lease.session(), &ids)).await??;
         let known: Vec<bool> = presence.iter().map(|presence| *presence == Presence::Known).collect();
         let known = Bitmap::new(&known).map_err(unfit)?;
         let sequence = self.sequence;

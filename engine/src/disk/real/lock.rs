@@ -52,6 +52,14 @@ impl RealLock {
         file.write_all_at(owner.as_bytes(), 0).map_err(error)?;
         Ok(Self { file })
     }
+
+    /// Shares it, and waits for that while somebody has taken it.
+    pub(super) fn share(path: &Path) -> Result<Self, DiskError> {
+        let error = |source| DiskError::new(Act::Lock, path, source);
+        let file = File::open(path).map_err(error)?;
+        file.lock_shared().map_err(error)?;
+        Ok(Self { file })
+    }
 }
 
 /// What the holder wrote about itself, which it may not have done yet.

@@ -207,6 +207,10 @@ impl Disk for RealDisk {
         Ok(Box::new(RealLock::take(&self.place(Act::Lock, path)?, owner)?))
     }
 
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn Lock>, DiskError> {
+        Ok(Box::new(RealLock::share(&self.place(Act::Lock, path)?)?))
+    }
+
     fn free_bytes(&self, path: &Path) -> Result<u64, DiskError> {
         let place = self.place(Act::Read, path)?;
         let figures = statvfs(&place).map_err(|errno| DiskError::new(Act::Read, &place, errno.into()))?;

@@ -272,14 +272,29 @@ impl Disk for SimulatedDisk {
             if let Some(by) = state.locks.get(path) {
                 return Err(DiskError::Held { path: path.into(), by: by.clone() });
             }
+            if state.shared_locks.contains_key(path) {
+                return Err(DiskError::Held { path: path.into(), by: "those who share it".into() });
+            }
             state.locks.insert(path.into(), owner.into());
         }
-        let lock = SimulatedLock { disk: self.clone(), path: path.into() };
+        let lock = SimulatedLock { disk: self.clone(), path: path.into(), is_shared: false };
         let mode = if self.exists(path)? { Mode::Write } else { Mode::CreateNew };
         let file = self.open(path, mode)?;
         file.truncate(0)?;
         file.write_at(0, owner.as_bytes())?;
         Ok(Box::new(lock))
+    }
+
+    /// There is nobody to wait for in one thread, so it is refused instead.
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn Lock>, DiskError> {
+        let mut state = self.state();
+        state.running(Act::Lock, path)?;
+        state.find(Act::Lock, path)?;
+        if let Some(by) = state.locks.get(path) {
+            return Err(DiskError::Held { path: path.into(), by: by.clone() });
+        }
+        *state.shared_locks.entry(path.into()).or_default() += 1;
+        Ok(Box::new(SimulatedLock { disk: self.clone(), path: path.into(), is_shared: true }))
     }
 
     fn free_bytes(&self, path: &Path) -> Result<u64, DiskError> {
@@ -295,12 +310,21 @@ impl Disk for SimulatedDisk {
 struct SimulatedLock {
     disk: SimulatedDisk,
     path: PathBuf,
+    is_shared: bool,
 }
 
 impl Lock for SimulatedLock {}
 
 impl Drop for SimulatedLock {
     fn drop(&mut self) {
-        self.disk.state().locks.remove(&self.path);
+        let mut state = self.disk.state();
+        if !self.is_shared {
+            state.locks.remove(&self.path);
+        } else if let Some(count) = state.shared_locks.get_mut(&self.path) {
+            *count -= 1;
+            if *count == 0 {
+                state.shared_locks.remove(&self.path);
+            }
+        }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) capacity_bytes: Option<usize>,
     pub(super) faults: Vec<Fault>,
     pub(super) locks: BTreeMap<PathBuf, String>,
+    /// How many share a lock.
+    pub(super) shared_locks: BTreeMap<PathBuf, u32>,
 }
 
 /// A change that is not durable yet.
@@ -78,6 +80,7 @@ impl State {
             capacity_bytes: None,
             faults: Vec::new(),
             locks: BTreeMap::new(),
+            shared_locks: BTreeMap::new(),
         }
     }
 

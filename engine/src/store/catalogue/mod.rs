@@ -183,6 +183,11 @@ impl Catalogue {
         self.snapshots.series.iter().map(|(series, newest)| (series, newest))
     }
 
+    /// How often something was condemned.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.collections.epoch
+    }
+
     /// All key slots, with the hashes of their files.
     pub(crate) fn slots(&self) -> &BTreeMap<SlotId, blake3::Hash> {
         &self.slots

@@ -35,7 +35,7 @@ fn an_object_that_many_threads_put_is_stored_once() {
                 barrier.wait();
                 for at in 0..objects.len() {
                     let (id, bytes) = &objects[(at + thread) % objects.len()];
-                    if engine.put(id, bytes).expect("put") == Put::New {
+                    if engine.put(&engine.begin(), id, bytes).expect("put") == Put::New {
                         new.fetch_add(1, Ordering::SeqCst);
                     }
                     let mut back = Vec::new();
@@ -65,11 +65,11 @@ fn threads_that_commit_each_get_what_they_put() {
                 let mut recorder = Recorder::new(&format!("host:/{thread}"));
                 for round in 0..5 {
                     let (leaf, leaf_bytes) = data(thread * 100 + round, 3_000);
-                    engine.put(&leaf, &leaf_bytes).expect("put");
+                    engine.put(&engine.begin(), &leaf, &leaf_bytes).expect("put");
                     let (root, root_bytes) = node(thread * 100 + round, &[leaf]);
-                    engine.put(&root, &root_bytes).expect("put");
+                    engine.put(&engine.begin(), &root, &root_bytes).expect("put");
                     let record = recorder.record(root);
-                    engine.commit(&record).expect("committed");
+                    engine.commit(&engine.begin(), &record).expect("committed");
                     recorder.taken(&record);
                 }
             });
@@ -92,22 +92,22 @@ fn one_sync_covers_many_objects() {
     let disk = SimulatedDisk::new(1);
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(1000, 50);
-    engine.put(&id, &bytes).expect("put");
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
     engine.flush().expect("flushed");
     let ids: Vec<_> = (0..100)
         .map(|number| {
             let (id, bytes) = data(number, 50);
-            engine.put(&id, &bytes).expect("put");
+            engine.put(&engine.begin(), &id, &bytes).expect("put");
             id
         })
         .collect();
     let (root, root_bytes) = node(1, &ids);
-    engine.put(&root, &root_bytes).expect("put");
+    engine.put(&engine.begin(), &root, &root_bytes).expect("put");
     let record = Recorder::new("host:/a").record(root);
     // Two packs, the journal, the head: the fifth sync would fail.
     disk.fail(Faulty::Sync, 4, Failure::Broken);
-    engine.commit(&record).expect("a hundred objects and a snapshot cost four syncs");
-    engine.put(&data(2000, 50).0, &data(2000, 50).1).expect("put");
+    engine.commit(&engine.begin(), &record).expect("a hundred objects and a snapshot cost four syncs");
+    engine.put(&engine.begin(), &data(2000, 50).0, &data(2000, 50).1).expect("put");
     assert!(matches!(engine.flush(), Err(StoreError::Poisoned { .. })), "the fifth sync fails");
 }
 
@@ -117,7 +117,7 @@ fn threads_that_flush_together_share_the_work() {
     let engine = Arc::new(create(&disk).expect("made"));
     for number in 0..20 {
         let (id, bytes) = data(number, 500);
-        engine.put(&id, &bytes).expect("put");
+        engine.put(&engine.begin(), &id, &bytes).expect("put");
     }
     let before = engine.head().sequence;
     std::thread::scope(|scope| {

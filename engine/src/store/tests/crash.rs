@@ -107,7 +107,7 @@ fn live(disk: &SimulatedDisk, acknowledged: &mut Acknowledged) -> Option<()> {
     acknowledged.slots.insert(SLOT);
     for (number, chapter) in story.chapters.iter().enumerate() {
         for (id, bytes) in &chapter.objects {
-            engine.put(id, bytes).ok()?;
+            engine.put(&engine.begin(), id, bytes).ok()?;
         }
         if number == 1 {
             engine.flush().ok()?;
@@ -115,7 +115,7 @@ fn live(disk: &SimulatedDisk, acknowledged: &mut Acknowledged) -> Option<()> {
             engine.add_slot(SECOND_SLOT, b"second").ok()?;
             acknowledged.slots.insert(SECOND_SLOT);
         }
-        engine.commit(&chapter.record).ok()?;
+        engine.commit(&engine.begin(), &chapter.record).ok()?;
         acknowledged.objects.extend(chapter.objects.iter().cloned());
         acknowledged.snapshots.insert(chapter.id);
     }
@@ -154,11 +154,11 @@ fn expect_future(disk: &SimulatedDisk, acknowledged: &Acknowledged) {
     let engine = open(disk, 3).expect("opened");
     expect_promises(&engine, acknowledged);
     for (id, bytes) in story.epilogue.iter().filter(|(_, bytes)| bytes[6] == 1) {
-        engine.put(id, bytes).expect("put");
+        engine.put(&engine.begin(), id, bytes).expect("put");
     }
-    engine.put(&story.epilogue_root, &story.epilogue[&story.epilogue_root]).expect("put");
+    engine.put(&engine.begin(), &story.epilogue_root, &story.epilogue[&story.epilogue_root]).expect("put");
     let record = Recorder::new("host:/epilogue").record(story.epilogue_root);
-    engine.commit(&record).expect("committed");
+    engine.commit(&engine.begin(), &record).expect("committed");
     let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
     assert_eq!((report.damage, report.notices), (Vec::new(), Vec::new()), "traces of the crash are left");
     drop(engine);
@@ -231,7 +231,7 @@ fn a_crash_during_recovery_is_just_another_crash() {
                 again.stop_after(stop_again);
                 let recovered = open(&again, 4).is_ok_and(|engine| {
                     let (id, bytes) = data(EPILOGUE + 1, 300);
-                    engine.put(&id, &bytes).is_ok() && engine.flush().is_ok()
+                    engine.put(&engine.begin(), &id, &bytes).is_ok() && engine.flush().is_ok()
                 });
                 let last = again.crash(&Crash::Seeded(stop ^ stop_again));
                 expect_recovery(&last, &acknowledged);
@@ -270,14 +270,14 @@ fn a_poisoned_store_says_so_from_then_on() {
     let disk = SimulatedDisk::new(1);
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(1, 100);
-    engine.put(&id, &bytes).expect("put");
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
     disk.fail(Faulty::Sync, 0, Failure::Broken);
     assert!(matches!(engine.flush(), Err(StoreError::Poisoned { .. })));
     assert!(matches!(engine.flush(), Err(StoreError::Poisoned { .. })));
-    assert!(engine.put(&id, &bytes).is_err());
+    assert!(engine.put(&engine.begin(), &id, &bytes).is_err());
     drop(engine);
     let engine = open(&disk, 2).expect("opened");
-    assert_eq!(engine.probe(&[id]).expect("answered"), [crate::Presence::Unknown]);
+    assert_eq!(engine.probe(&engine.begin(), &[id]).expect("answered"), [crate::Presence::Unknown]);
 }
 
 #[test]
@@ -287,10 +287,10 @@ fn a_folder_that_a_dead_process_made_is_made_durable_by_the_next() {
     let (id, bytes) = data(1, 100);
     // Both processes draw the same names, so the second finds the folder of its pack there.
     let engine = open(&disk, 9).expect("opened");
-    engine.put(&id, &bytes).expect("put, and never flushed");
+    engine.put(&engine.begin(), &id, &bytes).expect("put, and never flushed");
     drop(engine);
     let engine = open(&disk, 9).expect("opened");
-    engine.put(&id, &bytes).expect("put");
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
     engine.flush().expect("flushed");
     drop(engine);
     let left = disk.crash(&Crash::LoseAll);
@@ -306,16 +306,16 @@ fn what_a_dead_process_left_in_memory_is_durable_before_it_is_acknowledged() {
         let engine = create(&disk).expect("made");
         disk.fail(Faulty::Sync, calls_before, Failure::Broken);
         for (id, bytes) in &chapter.objects {
-            engine.put(id, bytes).expect("put");
+            engine.put(&engine.begin(), id, bytes).expect("put");
         }
-        let _ = engine.commit(&chapter.record);
+        let _ = engine.commit(&engine.begin(), &chapter.record);
         drop(engine);
         // The agent does not know whether its snapshot is there, and asks once more.
         let Ok(engine) = open(&disk, 2) else { continue };
         for (id, bytes) in &chapter.objects {
-            engine.put(id, bytes).expect("put");
+            engine.put(&engine.begin(), id, bytes).expect("put");
         }
-        if engine.commit(&chapter.record).is_ok() {
+        if engine.commit(&engine.begin(), &chapter.record).is_ok() {
             let left = disk.crash(&Crash::LoseAll);
             let listed = read(&left).expect("opened").snapshots().expect("listed");
             assert_eq!(listed.len(), 1, "an acknowledged snapshot is lost");

@@ -36,11 +36,11 @@ fn small() -> Small {
         let ids: Vec<_> = leaves.iter().map(|(id, _)| *id).collect();
         let root = node(round, &ids);
         for (id, bytes) in leaves.into_iter().chain([root.clone()]) {
-            engine.put(&id, &bytes).expect("put");
+            engine.put(&engine.begin(), &id, &bytes).expect("put");
             objects.insert(id, bytes);
         }
         let record = recorder.record(root.0);
-        engine.commit(&record).expect("committed");
+        engine.commit(&engine.begin(), &record).expect("committed");
         recorder.taken(&record);
     }
     drop(engine);
@@ -213,7 +213,7 @@ fn a_sample_reads_whole_packs_and_another_seed_reads_others() {
     let engine = create(&disk).expect("made");
     for number in 0..60 {
         let (id, bytes) = data(number, 9_000);
-        engine.put(&id, &bytes).expect("put");
+        engine.put(&engine.begin(), &id, &bytes).expect("put");
     }
     engine.flush().expect("flushed");
     let packs = engine.usage().expect("counted").packs;

@@ -21,7 +21,7 @@ use crate::journal::Event;
 fn write(engine: &Engine, recorder: &mut Recorder, numbers: std::ops::Range<u64>) -> Result<(), StoreError> {
     for number in numbers.clone() {
         let (id, bytes) = data(number, 6_000);
-        match engine.put(&id, &bytes) {
+        match engine.put(&engine.begin(), &id, &bytes) {
             Ok(_) => {}
             Err(PutError::Store { source, .. }) => return Err(source),
             Err(error) => panic!("{error}"),
@@ -29,13 +29,13 @@ fn write(engine: &Engine, recorder: &mut Recorder, numbers: std::ops::Range<u64>
     }
     let ids: Vec<_> = numbers.clone().map(|number| data(number, 6_000).0).collect();
     let (root, bytes) = super::node(numbers.start, &ids);
-    match engine.put(&root, &bytes) {
+    match engine.put(&engine.begin(), &root, &bytes) {
         Ok(_) => {}
         Err(PutError::Store { source, .. }) => return Err(source),
         Err(error) => panic!("{error}"),
     }
     let record = recorder.record(root);
-    match engine.commit(&record) {
+    match engine.commit(&engine.begin(), &record) {
         Ok(_) => recorder.taken(&record),
         Err(CommitError::Store(source)) => return Err(source),
         Err(error) => panic!("{error}"),
@@ -117,13 +117,16 @@ fn objects_that_were_given_up_are_missing_and_no_parent_is_stored_over_them() {
     put_tree(&engine, 0..2);
     engine.flush().expect("flushed");
     let (child, child_bytes) = data(50, 100);
-    engine.put(&child, &child_bytes).expect("put");
+    engine.put(&engine.begin(), &child, &child_bytes).expect("put");
     disk.fail(Faulty::Write, 0, Failure::Full);
     assert!(matches!(engine.flush(), Err(StoreError::Full { .. })));
     let (parent, parent_bytes) = super::node(50, &[child]);
-    assert!(matches!(engine.put(&parent, &parent_bytes), Err(PutError::MissingReferences { .. })));
-    assert_eq!(engine.put(&child, &child_bytes).expect("put"), Put::New);
-    assert_eq!(engine.put(&parent, &parent_bytes).expect("put"), Put::New);
+    assert!(matches!(
+        engine.put(&engine.begin(), &parent, &parent_bytes),
+        Err(PutError::MissingReferences { .. })
+    ));
+    assert_eq!(engine.put(&engine.begin(), &child, &child_bytes).expect("put"), Put::New);
+    assert_eq!(engine.put(&engine.begin(), &parent, &parent_bytes).expect("put"), Put::New);
     engine.flush().expect("flushed");
     expect_sound(&engine, 0);
 }
@@ -133,7 +136,7 @@ fn who_put_objects_that_another_call_gave_up_is_told() {
     let disk = SimulatedDisk::new(3);
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(50, 100);
-    engine.put(&id, &bytes).expect("put");
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
     let before = engine.store.moment().expect("it is open for writing");
     let losses = engine.losses().expect("it is open for writing");
     disk.fail(Faulty::Write, 0, Failure::Full);
@@ -151,15 +154,16 @@ fn the_reserve_is_left_to_the_journal() {
     let mut recorder = Recorder::new("host:/a");
     let root = put_tree(&engine, 0..2);
     let record = recorder.record(root);
-    engine.commit(&record).expect("committed");
+    engine.commit(&engine.begin(), &record).expect("committed");
     recorder.taken(&record);
     let used: usize = disk.files().iter().map(|(_, bytes)| bytes).sum();
     disk.limit_bytes(Some(used + (60 << 10)));
     let many: Vec<_> = (100..200).map(|number| data(number, 6_000)).collect();
-    let refused = many.iter().find_map(|(id, bytes)| engine.put(id, bytes).err());
+    let refused = many.iter().find_map(|(id, bytes)| engine.put(&engine.begin(), id, bytes).err());
     assert!(matches!(refused, Some(PutError::Store { source: StoreError::Full { .. }, .. })));
     let record = recorder.record(root);
-    let id = engine.commit(&record).expect("a commit without new objects fits the reserve").id;
+    let id =
+        engine.commit(&engine.begin(), &record).expect("a commit without new objects fits the reserve").id;
     engine.forget(&id, "a test").expect("and so does forgetting");
     expect_sound(&engine, 1);
 }

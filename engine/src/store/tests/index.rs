@@ -84,13 +84,13 @@ impl Real {
         let mut ids = Vec::new();
         for number in numbers.clone() {
             let (id, bytes) = data(number, 4_000);
-            engine.put(&id, &bytes).expect("put");
+            engine.put(&engine.begin(), &id, &bytes).expect("put");
             ids.push(id);
             self.objects.insert(id, bytes);
         }
         engine.flush().expect("flushed");
         let (id, bytes) = node(numbers.start, &ids);
-        engine.put(&id, &bytes).expect("put");
+        engine.put(&engine.begin(), &id, &bytes).expect("put");
         self.objects.insert(id, bytes);
         engine.flush().expect("flushed");
     }
@@ -99,7 +99,11 @@ impl Real {
         super::expect_readable(engine, &self.objects);
         let unknown: Vec<_> = (5_000..5_020).map(|number| data(number, 50).0).collect();
         assert!(
-            engine.probe(&unknown).expect("answered").iter().all(|presence| *presence == Presence::Unknown)
+            engine
+                .probe(&engine.begin(), &unknown)
+                .expect("answered")
+                .iter()
+                .all(|presence| *presence == Presence::Unknown)
         );
         let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
         assert_eq!(report.damage, []);
@@ -342,7 +346,7 @@ fn what_was_stored_again_after_a_loss_stays_there() {
         let mut order: Vec<_> = real.objects.iter().collect();
         order.sort_by_key(|(_, bytes)| bytes[6..8] != Kind::Data.number().to_le_bytes());
         for (id, bytes) in order {
-            engine.put(id, bytes).expect("put");
+            engine.put(&engine.begin(), id, bytes).expect("put");
         }
         engine.flush().expect("flushed");
         let after = contents(&engine);
@@ -365,7 +369,7 @@ fn what_was_stored_again_after_a_loss_stays_there() {
 }
 
 fn knows(engine: &Engine, id: &ObjectId) -> bool {
-    engine.probe(&[*id]).expect("answered") == [Presence::Known]
+    engine.probe(&engine.begin(), &[*id]).expect("answered") == [Presence::Known]
 }
 
 #[test]
@@ -460,7 +464,7 @@ fn a_struck_node_is_not_there_and_its_pack_is() {
         real.expect_answers(&engine);
         engine.rebuild_index().expect("built");
         assert!(!knows(&engine, &id));
-        assert_eq!(engine.put(&id, &bytes).expect("put"), Put::New);
+        assert_eq!(engine.put(&engine.begin(), &id, &bytes).expect("put"), Put::New);
         engine.flush().expect("flushed");
         real.objects.insert(id, bytes);
         real.expect_answers(&engine);

@@ -41,6 +41,7 @@ use crate::Options;
 use crate::Presence;
 use crate::Put;
 use crate::PutError;
+use crate::Session;
 use crate::SlotId;
 use crate::StoreError;
 use crate::disk::Disk;
@@ -52,10 +53,10 @@ fn what_is_put_is_read_at_once_and_after_reopening() {
     let disk = SimulatedDisk::new(1);
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(1, 50_000);
-    assert_eq!(engine.probe(&[id]).expect("answered"), [Presence::Unknown]);
-    assert_eq!(engine.put(&id, &bytes).expect("put"), Put::New);
-    assert_eq!(engine.put(&id, &bytes).expect("put"), Put::Known);
-    assert_eq!(engine.probe(&[id]).expect("answered"), [Presence::Known]);
+    assert_eq!(engine.probe(&engine.begin(), &[id]).expect("answered"), [Presence::Unknown]);
+    assert_eq!(engine.put(&engine.begin(), &id, &bytes).expect("put"), Put::New);
+    assert_eq!(engine.put(&engine.begin(), &id, &bytes).expect("put"), Put::Known);
+    assert_eq!(engine.probe(&engine.begin(), &[id]).expect("answered"), [Presence::Known]);
 
     let mut back = Vec::new();
     engine.object(&id, &mut back).expect("read before the flush");
@@ -81,11 +82,11 @@ fn what_was_not_flushed_is_gone_after_reopening() {
     let disk = SimulatedDisk::new(1);
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(1, 5_000);
-    engine.put(&id, &bytes).expect("put");
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
     drop(engine);
     let engine = open(&disk, 2).expect("opened");
-    assert_eq!(engine.probe(&[id]).expect("answered"), [Presence::Unknown]);
-    assert_eq!(engine.put(&id, &bytes).expect("put"), Put::New);
+    assert_eq!(engine.probe(&engine.begin(), &[id]).expect("answered"), [Presence::Unknown]);
+    assert_eq!(engine.put(&engine.begin(), &id, &bytes).expect("put"), Put::New);
     engine.flush().expect("flushed");
     assert_eq!(engine.usage().expect("counted").packs, 1, "what the first run left is removed");
     assert_eq!(disk.files().iter().filter(|(path, _)| path.starts_with("packs")).count(), 1);
@@ -97,23 +98,25 @@ fn wrong_bytes_and_missing_references_are_refused() {
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(1, 100);
     let (other, _) = data(2, 100);
-    assert!(matches!(engine.put(&other, &bytes), Err(PutError::Tampered { actual, .. }) if actual == id));
+    assert!(
+        matches!(engine.put(&engine.begin(), &other, &bytes), Err(PutError::Tampered { actual, .. }) if actual == id)
+    );
     let torn = &bytes[..bytes.len() - 1];
-    assert!(matches!(engine.put(&object_id(torn), torn), Err(PutError::Malformed { .. })));
+    assert!(matches!(engine.put(&engine.begin(), &object_id(torn), torn), Err(PutError::Malformed { .. })));
 
     let (parent, parent_bytes) = node(1, &[id, other]);
-    let refused = engine.put(&parent, &parent_bytes);
+    let refused = engine.put(&engine.begin(), &parent, &parent_bytes);
     assert!(
         matches!(refused, Err(PutError::MissingReferences { count: 2, ref missing, .. }) if *missing == [id, other])
     );
-    engine.put(&id, &bytes).expect("put");
-    let refused = engine.put(&parent, &parent_bytes);
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
+    let refused = engine.put(&engine.begin(), &parent, &parent_bytes);
     assert!(
         matches!(refused, Err(PutError::MissingReferences { count: 1, ref missing, .. }) if *missing == [other])
     );
     let (other, other_bytes) = data(2, 100);
-    engine.put(&other, &other_bytes).expect("put");
-    assert_eq!(engine.put(&parent, &parent_bytes).expect("put"), Put::New);
+    engine.put(&engine.begin(), &other, &other_bytes).expect("put");
+    assert_eq!(engine.put(&engine.begin(), &parent, &parent_bytes).expect("put"), Put::New);
     engine.flush().expect("flushed");
     let report = engine.verify(crate::Share::Everything, &|_| {}).expect("checked");
     assert_eq!((report.damage.as_slice(), report.objects), (&[][..], 3));
@@ -125,12 +128,12 @@ fn a_commit_is_listed_and_repeated_with_the_same_answer() {
     let engine = create(&disk).expect("made");
     let mut recorder = Recorder::new("host:/a");
     let first = recorder.record(put_tree(&engine, 0..3));
-    let committed = engine.commit(&first).expect("committed");
-    assert_eq!(engine.commit(&first).expect("committed").id, committed.id);
-    assert_eq!(engine.commit(&first).expect("committed"), committed);
+    let committed = engine.commit(&engine.begin(), &first).expect("committed");
+    assert_eq!(engine.commit(&engine.begin(), &first).expect("committed").id, committed.id);
+    assert_eq!(engine.commit(&engine.begin(), &first).expect("committed"), committed);
     recorder.taken(&first);
     let second = recorder.record(put_tree(&engine, 3..6));
-    engine.commit(&second).expect("committed");
+    engine.commit(&engine.begin(), &second).expect("committed");
     drop(engine);
 
     let engine = open(&disk, 2).expect("opened");
@@ -140,7 +143,7 @@ fn a_commit_is_listed_and_repeated_with_the_same_answer() {
         [first.clone(), second]
     );
     assert_eq!(listed[0].id, committed.id);
-    assert_eq!(engine.commit(&first).expect("committed"), committed);
+    assert_eq!(engine.commit(&engine.begin(), &first).expect("committed"), committed);
     assert_eq!(read(&disk).expect("opened").snapshots().expect("listed"), listed);
 }
 
@@ -151,18 +154,22 @@ fn a_group_is_committed_as_a_whole() {
     let root = put_tree(&engine, 0..3);
     let (first, second) = (Recorder::new("a:/").record(root), Recorder::new("b:/").record(root));
     let missing = Recorder::new("c:/").record(ObjectId::from_bytes([9; 32]));
-    let refused = engine.commit_together(&[&first, &second, &missing]);
+    let session = engine.begin();
+    let refused = engine.commit_together(&[(&session, &first), (&session, &second), (&session, &missing)]);
     assert!(matches!(refused, Err(CommitError::MissingRoot { .. })));
     let forked = Draft { entries: 9, ..draft("b:/", root) };
-    let refused = engine.commit_together(&[&first, &second, &sign(forked)]);
+    let refused =
+        engine.commit_together(&[(&session, &first), (&session, &second), (&session, &sign(forked))]);
     assert!(matches!(refused, Err(CommitError::OutOfOrder { .. })), "two of a series do not both come first");
     assert_eq!(engine.snapshots().expect("listed"), []);
 
-    let committed = engine.commit_together(&[&first, &second, &first]).expect("committed");
+    let committed = engine
+        .commit_together(&[(&session, &first), (&session, &second), (&session, &first)])
+        .expect("committed");
     assert_eq!(committed[0], committed[2]);
     let listed: Vec<_> = engine.snapshots().expect("listed").iter().map(|listed| listed.id).collect();
     assert_eq!(listed, [committed[0].id, committed[1].id]);
-    assert_eq!(engine.commit_together(&[&second]).expect("committed"), committed[1..2]);
+    assert_eq!(engine.commit_together(&[(&session, &second)]).expect("committed"), committed[1..2]);
     let agent = AgentIdentity::from_bytes(&[0xa0; 32]);
     assert_eq!(
         engine.newest_of(&Series::new("a:/").expect("good")).map(|newest| newest.agent),
@@ -179,7 +186,9 @@ fn a_crash_leaves_a_group_or_nothing_of_it() {
         let engine = create(&disk).expect("made");
         let root = put_tree(&engine, 0..3);
         let records = ["a:/", "b:/", "c:/"].map(|series| Recorder::new(series).record(root));
-        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        let session = engine.begin();
+        let records: Vec<(&Session, &[u8])> =
+            records.iter().map(|record| (&session, record.as_slice())).collect();
         disk.stop_after(stop);
         let outcome = engine.commit_together(&records);
         for seed in 0..8 {
@@ -204,7 +213,7 @@ fn the_newest_of_each_series_are_those_to_follow_forgotten_or_not() {
     let mut recorders = ["a:/", "a:/b", "b:/"].map(Recorder::new);
     for at in [0, 1, 0, 2, 1, 2, 0] {
         let record = recorders[at].record(root);
-        engine.commit(&record).expect("committed");
+        engine.commit(&engine.begin(), &record).expect("committed");
         recorders[at].taken(&record);
     }
     let all = engine.snapshots().expect("listed");
@@ -256,24 +265,32 @@ fn records_that_break_a_rule_are_refused() {
     let record = recorder.record(root);
 
     let unknown = ObjectId::from_bytes([9; 32]);
-    let refused = engine.commit(&recorder.record(unknown));
+    let refused = engine.commit(&engine.begin(), &recorder.record(unknown));
     assert!(matches!(refused, Err(CommitError::MissingRoot { root, .. }) if root == unknown));
-    assert!(matches!(engine.commit(&record[..record.len() - 1]), Err(CommitError::Malformed { .. })));
+    assert!(matches!(
+        engine.commit(&engine.begin(), &record[..record.len() - 1]),
+        Err(CommitError::Malformed { .. })
+    ));
     let draft = Draft { repository: REPOSITORY_ELSEWHERE, ..draft("host:/a", root) };
-    assert!(matches!(engine.commit(&sign(draft.clone())), Err(CommitError::Foreign { .. })));
+    assert!(matches!(engine.commit(&engine.begin(), &sign(draft.clone())), Err(CommitError::Foreign { .. })));
     let late = Draft { repository: super::REPOSITORY, sequence: 1, ..draft.clone() };
-    assert!(matches!(engine.commit(&sign(late)), Err(CommitError::OutOfOrder { newest: None, .. })));
+    assert!(matches!(
+        engine.commit(&engine.begin(), &sign(late)),
+        Err(CommitError::OutOfOrder { newest: None, .. })
+    ));
     assert_eq!(engine.snapshots().expect("listed"), []);
 
-    engine.commit(&record).expect("committed");
+    engine.commit(&engine.begin(), &record).expect("committed");
     let fork = Draft { repository: super::REPOSITORY, entries: 7, ..draft };
-    let refused = engine.commit(&sign(fork));
+    let refused = engine.commit(&engine.begin(), &sign(fork));
     let newest = SnapshotId::from_bytes(*object_id(&record).as_bytes());
     assert!(matches!(refused, Err(CommitError::OutOfOrder { newest: Some((id, 0)), .. }) if id == newest));
     recorder.taken(&record);
-    engine.commit(&recorder.record(root)).expect("it follows the newest");
+    engine.commit(&engine.begin(), &recorder.record(root)).expect("it follows the newest");
     Recorder::new("host:/b").record(root);
-    engine.commit(&Recorder::new("host:/b").record(root)).expect("another series has its own order");
+    engine
+        .commit(&engine.begin(), &Recorder::new("host:/b").record(root))
+        .expect("another series has its own order");
 }
 
 const REPOSITORY_ELSEWHERE: RepositoryId = RepositoryId::from_bytes([0x99; 32]);
@@ -284,7 +301,7 @@ fn a_forgotten_snapshot_is_off_the_list_for_good() {
     let engine = create(&disk).expect("made");
     let mut recorder = Recorder::new("host:/a");
     let first = recorder.record(put_tree(&engine, 0..2));
-    let id = engine.commit(&first).expect("committed").id;
+    let id = engine.commit(&engine.begin(), &first).expect("committed").id;
     recorder.taken(&first);
     engine.forget(&id, "a test").expect("forgotten");
     let sequence = engine.head().sequence;
@@ -300,7 +317,7 @@ fn a_forgotten_snapshot_is_off_the_list_for_good() {
     let engine = open(&disk, 2).expect("opened");
     assert_eq!(engine.snapshots().expect("listed"), []);
     let second = recorder.record(put_tree(&engine, 0..2));
-    engine.commit(&second).expect("a series goes on behind a forgotten record");
+    engine.commit(&engine.begin(), &second).expect("a series goes on behind a forgotten record");
     assert_eq!(engine.snapshots().expect("listed").len(), 1);
 }
 
@@ -344,7 +361,7 @@ fn a_second_writer_is_told_who_is_there_and_readers_are_not_kept_out() {
     let disk = SimulatedDisk::new(1);
     let engine = create(&disk).expect("made");
     let (id, bytes) = data(1, 100);
-    engine.put(&id, &bytes).expect("put");
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
     engine.flush().expect("flushed");
     match open(&disk, 2) {
         Err(StoreError::InUse { by }) => assert_eq!(by, "the program that made it"),
@@ -353,12 +370,15 @@ fn a_second_writer_is_told_who_is_there_and_readers_are_not_kept_out() {
     let reader = read(&disk).expect("opened beside the writer");
     let before = disk.files();
     reader.object(&id, &mut Vec::new()).expect("read");
-    assert!(matches!(reader.put(&id, &bytes), Err(PutError::Store { source: StoreError::ReadOnly, .. })));
+    assert!(matches!(
+        reader.put(&reader.begin(), &id, &bytes),
+        Err(PutError::Store { source: StoreError::ReadOnly, .. })
+    ));
     assert!(matches!(reader.flush(), Err(StoreError::ReadOnly)));
     assert!(matches!(reader.rebuild_index(), Err(StoreError::ReadOnly)));
     assert_eq!(disk.files(), before);
     let (later, bytes) = data(2, 100);
-    engine.put(&later, &bytes).expect("put");
+    engine.put(&engine.begin(), &later, &bytes).expect("put");
     engine.flush().expect("flushed");
     assert!(reader.locate(&later).expect("answered").is_none(), "a reader sees the moment of its opening");
 }
@@ -369,11 +389,11 @@ fn neighbours_are_read_together_and_verified_one_by_one() {
     let engine = create(&disk).expect("made");
     let objects: Vec<_> = (0..40).map(|number| data(number, 900)).collect();
     for (id, bytes) in &objects {
-        engine.put(id, bytes).expect("put");
+        engine.put(&engine.begin(), id, bytes).expect("put");
     }
     engine.flush().expect("flushed");
     let (fresh, fresh_bytes) = data(99, 900);
-    engine.put(&fresh, &fresh_bytes).expect("put, and not flushed");
+    engine.put(&engine.begin(), &fresh, &fresh_bytes).expect("put, and not flushed");
     let mut wanted: Vec<_> = objects.iter().step_by(2).map(|(id, _)| *id).collect();
     wanted.push(fresh);
     let mut wanted: Vec<_> =
@@ -408,7 +428,7 @@ fn time_never_goes_back_in_the_journal() {
     for time in [7_000, 6_000, 8_000] {
         clock.set(Time::from_nanoseconds(time));
         let record = recorder.record(put_tree(&engine, 0..2));
-        received.push(engine.commit(&record).expect("committed").received.nanoseconds());
+        received.push(engine.commit(&engine.begin(), &record).expect("committed").received.nanoseconds());
         recorder.taken(&record);
     }
     assert_eq!(received, [7_000, 7_000, 8_000]);
@@ -423,7 +443,7 @@ fn the_largest_object_has_its_place() {
     let largest = farkeep_codec::limits::PLAIN_BYTES_MAX + 33;
     let bytes = object(Kind::Data, 1, &[], largest);
     let id = object_id(&bytes);
-    engine.put(&id, &bytes).expect("put into a pack of its own");
+    engine.put(&engine.begin(), &id, &bytes).expect("put into a pack of its own");
     engine.flush().expect("flushed");
     let access = Access::Write { holder: String::new() };
     drop(engine);
@@ -444,7 +464,7 @@ fn an_opening_behind_a_checkpoint_reads_no_older_segment() {
     let mut recorder = Recorder::new("host:/a");
     for number in 0..9 {
         let record = recorder.record(put_tree(&engine, number * 10..number * 10 + 2));
-        engine.commit(&record).expect("committed");
+        engine.commit(&engine.begin(), &record).expect("committed");
         recorder.taken(&record);
     }
     let head = engine.head();

@@ -46,7 +46,7 @@ impl Small {
             objects.extend(leaves.into_iter().chain([root.clone()]));
             put_all(&engine, &objects);
             let record = recorder.record(root.0);
-            engine.commit(&record).expect("committed");
+            engine.commit(&engine.begin(), &record).expect("committed");
             recorder.taken(&record);
         }
         Self { disk, recorder, objects }
@@ -84,7 +84,7 @@ impl Small {
     /// For each object, whether the engine says that it is there.
     fn known(&self, engine: &Engine) -> Vec<bool> {
         let ids: Vec<_> = self.objects.iter().map(|(id, _)| *id).collect();
-        let presence = engine.probe(&ids).expect("answered");
+        let presence = engine.probe(&engine.begin(), &ids).expect("answered");
         presence.into_iter().map(|presence| presence == Presence::Known).collect()
     }
 
@@ -96,7 +96,10 @@ impl Small {
 
 /// Puts them, and says for each whether it was new.
 fn put_all(engine: &Engine, objects: &[(ObjectId, Vec<u8>)]) -> Vec<bool> {
-    objects.iter().map(|(id, bytes)| engine.put(id, bytes).expect("put") == Put::New).collect()
+    objects
+        .iter()
+        .map(|(id, bytes)| engine.put(&engine.begin(), id, bytes).expect("put") == Put::New)
+        .collect()
 }
 
 #[test]
@@ -123,7 +126,7 @@ fn what_lay_in_a_lost_pack_is_unknown_and_is_stored_again() {
             stored_again += stored.iter().filter(|new| **new).count();
             small.expect_whole(&engine);
             let record = small.recorder.record(small.root());
-            engine.commit(&record).expect("everything is there again");
+            engine.commit(&engine.begin(), &record).expect("everything is there again");
             small.recorder.taken(&record);
             drop(engine);
 
@@ -146,12 +149,12 @@ fn expect_refusals(engine: &Engine, small: &Small, there: &[bool]) {
     let lost: Vec<_> = small.objects.iter().zip(there).filter(|(_, there)| !**there).collect();
     for ((id, _), _) in &lost {
         let (parent, bytes) = node(77, &[*id]);
-        match engine.put(&parent, &bytes) {
+        match engine.put(&engine.begin(), &parent, &bytes) {
             Err(PutError::MissingReferences { missing, .. }) => assert_eq!(missing, [*id]),
             other => panic!("{other:?}"),
         }
     }
-    let refused = engine.commit(&small.recorder.record(small.root()));
+    let refused = engine.commit(&engine.begin(), &small.recorder.record(small.root()));
     let needed: Vec<_> = small.objects.iter().zip(there).rev().take(4).collect();
     let ((root, _), root_is_there) = needed[0];
     assert_eq!(*root, small.root());
@@ -236,7 +239,7 @@ fn a_pack_that_vanishes_while_the_repository_is_open_is_noticed() {
             put_all(&engine, &small.objects);
             small.expect_whole(&engine);
             let record = small.recorder.record(small.root());
-            engine.commit(&record).expect("everything is there again");
+            engine.commit(&engine.begin(), &record).expect("everything is there again");
             small.recorder.taken(&record);
             drop(engine);
             assert_eq!(open(&small.disk, 3).expect("opened").lost(), lost, "it is what the next one finds");

@@ -107,7 +107,7 @@ impl Model {
             .objects
             .iter()
             .filter(|(id, (_, durable))| {
-                !durable && engine.probe(&[**id]).expect("answered") == [Presence::Unknown]
+                !durable && engine.probe(&engine.begin(), &[**id]).expect("answered") == [Presence::Unknown]
             })
             .map(|(id, _)| *id)
             .collect();
@@ -125,7 +125,7 @@ impl Model {
         let missing: Vec<_> =
             references.iter().filter(|reference| !self.objects.contains_key(reference)).copied().collect();
         let known = self.objects.contains_key(&id);
-        match self.engine().put(&id, &bytes) {
+        match self.engine().put(&self.engine().begin(), &id, &bytes) {
             Ok(Put::Known) => assert!(known),
             Ok(Put::New) => {
                 assert!(!known && missing.is_empty());
@@ -181,7 +181,7 @@ impl Model {
     fn commit(&mut self, number: u8) {
         let Some(root) = self.nodes.get(&number).copied() else { return };
         let record = self.recorder.record(root);
-        match self.engine().commit(&record) {
+        match self.engine().commit(&self.engine().begin(), &record) {
             Ok(committed) => {
                 assert!(self.objects.contains_key(&root));
                 self.recorder.taken(&record);

@@ -17,11 +17,17 @@ use farkeep_engine::IndexKind;
 use farkeep_engine::Options;
 use farkeep_engine::References;
 use farkeep_engine::SlotId;
+use farkeep_engine::SystemClock;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::RealDisk;
 use tempfile::TempDir;
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
+use crate::bridge::Lease;
+use crate::config::Quota;
+use crate::observe::Observer;
+use crate::observe::Recorder;
 
 const REPOSITORY: RepositoryId = RepositoryId::from_bytes([0x22; 32]);
 
@@ -52,7 +58,7 @@ pub(crate) fn engine() -> (TempDir, Engine) {
 }
 
 /// The record of an agent's series at this place, which is right as the first one only.
-pub(crate) fn order(agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
+pub(crate) fn order(engine: &Engine, agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
     let private = Private {
         root_seed: Seed::from_bytes([5; 32]),
         root_bytes: 1,
@@ -78,7 +84,7 @@ pub(crate) fn order(agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
     let agent = AgentIdentity::from_bytes(&[agent; 32]);
     let record = Snapshot::sign(draft, &private, &reader().public(), &agent, |bytes| bytes.fill(9));
     let record = record.expect("it is short").encode();
-    vec![Commit { record, agent: Some(*agent.public().as_bytes()) }]
+    vec![Commit { record, agent: Some(*agent.public().as_bytes()), session: Arc::new(engine.begin()) }]
 }
 
 fn codes(outcomes: &[Result<Vec<CommittedAt>, Failure>]) -> Vec<Option<Code>> {
@@ -88,7 +94,7 @@ fn codes(outcomes: &[Result<Vec<CommittedAt>, Failure>]) -> Vec<Option<Code>> {
 #[test]
 fn orders_of_many_sessions_are_one_sync() {
     let (_folder, engine) = engine();
-    let orders: Vec<_> = (1..=5).map(|agent| order(agent, &format!("host {agent}"), 0)).collect();
+    let orders: Vec<_> = (1..=5).map(|agent| order(&engine, agent, &format!("host {agent}"), 0)).collect();
     let committed: Vec<CommittedAt> =
         commit_all(&engine, &orders).into_iter().flat_map(|outcome| outcome.expect("it is right")).collect();
     assert_eq!(committed.len(), 5);
@@ -101,7 +107,8 @@ fn orders_of_many_sessions_are_one_sync() {
 #[test]
 fn an_order_that_fails_harms_no_other() {
     let (_folder, engine) = engine();
-    let orders = [order(1, "host 1", 0), order(2, "host 2", 7), order(3, "host 3", 0)];
+    let orders =
+        [order(&engine, 1, "host 1", 0), order(&engine, 2, "host 2", 7), order(&engine, 3, "host 3", 0)];
     assert_eq!(codes(&commit_all(&engine, &orders)), [None, Some(Code::SERIES_MOVED), None]);
     assert_eq!(engine.snapshots().expect("they can be read").len(), 2);
 }
@@ -109,6 +116,29 @@ fn an_order_that_fails_harms_no_other() {
 #[test]
 fn of_two_who_begin_one_series_at_once_one_has_it() {
     let (_folder, engine) = engine();
-    let orders = [order(1, "host", 0), order(2, "host", 0)];
+    let orders = [order(&engine, 1, "host", 0), order(&engine, 2, "host", 0)];
     assert_eq!(codes(&commit_all(&engine, &orders)), [None, Some(Code::SERIES_OF_ANOTHER)]);
+}
+
+/// What a session was told holds for as long as anything of it is left: its own lease, a worker's, a commit on its way.
+#[test]
+fn a_lease_is_pinned_until_the_last_of_it_is_gone() {
+    let (_folder, engine) = engine();
+    let observer = Arc::new(Observer::new(Recorder::new().0, Arc::new(SystemClock)));
+    let repository = Repository::new("main", engine, Quota::default(), observer).expect("it is open");
+    let repository = Arc::new(repository);
+    let (orders, _committer) = unbounded_channel();
+    let lease = Lease::new(Arc::clone(&repository), orders.clone(), || {});
+    let other = Lease::new(Arc::clone(&repository), orders, || {});
+    assert_eq!(repository.engine.pins(), [(0, 2)]);
+    let worker = lease.clone();
+    drop(lease);
+    assert_eq!(repository.engine.pins(), [(0, 2)]);
+    let session = Arc::clone(worker.session());
+    drop(worker);
+    assert_eq!(repository.engine.pins(), [(0, 2)]);
+    drop(session);
+    assert_eq!(repository.engine.pins(), [(0, 1)]);
+    drop(other);
+    assert_eq!(repository.engine.pins(), []);
 }

@@ -33,8 +33,8 @@ fn lease() -> (TempDir, Lease, UnboundedReceiver<Order>) {
 
 /// The record of an agent, brought by a member with that key.
 fn commit(told: &Told, who: u8, signer: u8, lease: &Lease) -> Step {
-    let mut commit = order(signer, &format!("host {signer}"), 0).pop().expect("there is one");
-    commit.agent = order(who, "any", 0).pop().expect("there is one").agent;
+    let mut commit = order(lease.engine(), signer, &format!("host {signer}"), 0).pop().expect("there is one");
+    commit.agent = order(lease.engine(), who, "any", 0).pop().expect("there is one").agent;
     let told = Arc::clone(told);
     let tell = move |answer: Result<CommittedAt, Failure>| {
         let answer = answer.map(drop).map_err(|failure| failure.code);
