@@ -5,7 +5,10 @@
 //! together with the entries; what it lacks, the store adds from the summaries of the packs. The place of an object
 //! that lies in several packs is the one that was journalled last.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::RwLock;
 
 use farkeep_codec::id::ObjectId;
 use thiserror::Error;
@@ -30,6 +33,35 @@ pub(crate) struct Spot {
     pub(crate) offset: u32,
     /// Of the object, without the header of its record.
     pub(crate) bytes: u32,
+}
+
+/// Which packs are there, as far as the library must know it to drop what it has of others. Nothing is ever taken out of an
+/// index: that would cost writes, and room on a disk that may be full. What is stale falls out when tables are merged.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Packs with this number and above were stored since, and may all be there.
+    next_number: u32,
+    numbers: HashSet<u32>,
+}
+
+/// The same, shared with the threads of the library.
+pub(crate) type LivePacks = Arc<RwLock<Live>>;
+
+impl Live {
+    /// These packs of all that have a smaller number than the next one.
+    pub(crate) fn new(numbers: impl Iterator<Item = u32>, next_number: u32) -> Self {
+        Self { next_number, numbers: numbers.collect() }
+    }
+
+    /// Forgets packs that were removed.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(u32) -> bool) {
+        self.numbers.retain(|number| is_there(*number));
+    }
+
+    /// Whether nothing can lie there any more.
+    fn is_stale(&self, spot: &Spot) -> bool {
+        spot.ordinal < self.next_number && !self.numbers.contains(&spot.ordinal)
+    }
 }
 
 /// How far in the journal an index is, in the words of whoever wrote it. The index does not look inside.
@@ -89,6 +121,6 @@ pub enum IndexError {
         path: PathBuf,
         /// The system's own error.
         #[source]
-        source: std::sync::Arc<std::io::Error>,
+        source: Arc<std::io::Error>,
     },
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::RwLock;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::layout::Malformed;
@@ -23,9 +24,12 @@ use rocksdb::LogLevel;
 use rocksdb::Options;
 use rocksdb::SstFileWriter;
 use rocksdb::WriteBatch;
+use rocksdb::compaction_filter::Decision as CompactionDecision;
 
 use super::Index;
 use super::IndexError;
+use super::Live;
+use super::LivePacks;
 use super::Mark;
 use super::Spot;
 
@@ -83,9 +87,16 @@ impl RocksIndex {
         Ok(Self { path: path.into(), mode: Mode::Read, db, folder: None })
     }
 
-    /// Opens an index, which is made if it is not there. One at a time.
-    pub(crate) fn open_to_write(path: &Path) -> Result<Self, IndexError> {
-        let options = options(Mode::Write)?;
+    /// Opens an index, which is made if it is not there. One at a time. What lies in packs that are not live any more is
+    /// dropped by and by.
+    pub(crate) fn open_to_write(path: &Path, live: &LivePacks) -> Result<Self, IndexError> {
+        let mut options = options(Mode::Write)?;
+        // The library keeps the filter for ever, and must not keep the table as well.
+        let live = Arc::downgrade(live);
+        options.set_compaction_filter("packs that are there", move |_, _, value| match live.upgrade() {
+            Some(live) => decide(&live, value),
+            None => CompactionDecision::Keep,
+        });
         let db = DB::open(&options, path).map_err(|error| failed("open", path, error))?;
         Ok(Self { path: path.into(), mode: Mode::Write, db, folder: None })
     }
@@ -104,6 +115,13 @@ impl RocksIndex {
     pub(crate) fn disk_bytes(path: &Path) -> u64 {
         let files = std::fs::read_dir(path).into_iter().flatten().flatten();
         files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    }
+
+    /// Merges all tables, which the library does by itself when there are many.
+    #[cfg(test)]
+    pub(super) fn merge(&self) {
+        self.db.flush().expect("there is room");
+        self.db.compact_range(None::<&[u8]>, None::<&[u8]>);
     }
 
     fn failed(&self, act: &'static str, error: rocksdb::Error) -> IndexError {
@@ -179,7 +197,7 @@ pub(crate) struct RocksBuilder {
 
 impl RocksBuilder {
     /// Removes what is there, and begins.
-    pub(crate) fn begin(path: &Path, files: Files) -> Result<Self, IndexError> {
+    pub(crate) fn begin(path: &Path, files: Files, live: &LivePacks) -> Result<Self, IndexError> {
         if path.exists() {
             RocksIndex::remove(path)?;
         }
@@ -188,7 +206,7 @@ impl RocksBuilder {
             path: path.into(),
             source: Arc::new(source),
         })?;
-        let mut index = RocksIndex::open_to_write(path)?;
+        let mut index = RocksIndex::open_to_write(path, live)?;
         index.folder = (files == Files::GoWithTheIndex).then(|| TemporaryFolder(path.into()));
         Ok(Self { index })
     }
@@ -253,6 +271,15 @@ fn options(mode: Mode) -> Result<Options, IndexError> {
         options.set_max_open_files(OPEN_FILES_MAX);
     }
     Ok(options)
+}
+
+/// What is no entry of an object, such as the mark, stays.
+fn decide(live: &RwLock<Live>, value: &[u8]) -> CompactionDecision {
+    let live = live.read().expect("nothing panics while it holds the live packs");
+    match parse_spot(value) {
+        Ok(spot) if live.is_stale(&spot) => CompactionDecision::Remove,
+        _ => CompactionDecision::Keep,
+    }
 }
 
 fn failed(act: &'static str, path: &Path, source: rocksdb::Error) -> IndexError {

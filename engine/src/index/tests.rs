@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::RwLock;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::object::object_id;
@@ -11,6 +13,8 @@ use proptest::test_runner::Config;
 
 use super::Files;
 use super::Index;
+use super::Live;
+use super::LivePacks;
 use super::Mark;
 use super::MemoryIndex;
 use super::RocksBuilder;
@@ -39,8 +43,8 @@ proptest! {
         let (grown_path, built_path) = (folder.path().join("grown"), folder.path().join("built"));
         let memory = MemoryIndex::default();
         let mut model = BTreeMap::new();
-        let grown = RocksIndex::open_to_write(&grown_path).expect("made");
-        let built = RocksBuilder::begin(&built_path, Files::Stay).expect("begun");
+        let grown = RocksIndex::open_to_write(&grown_path, &LivePacks::default()).expect("made");
+        let built = RocksBuilder::begin(&built_path, Files::Stay, &LivePacks::default()).expect("begun");
         for (number, run) in (0_u8..).zip(&runs) {
             let mark = Mark([number; Mark::BYTES]);
             model.extend(run.iter().copied());
@@ -66,7 +70,7 @@ proptest! {
 fn an_index_that_was_not_finished_has_no_mark() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("index");
-    let builder = RocksBuilder::begin(&path, Files::Stay).expect("begun");
+    let builder = RocksBuilder::begin(&path, Files::Stay, &LivePacks::default()).expect("begun");
     builder.add(&mut vec![(object_id(b"x"), Spot { ordinal: 1, offset: 2, bytes: 3 })]).expect("added");
     drop(builder);
     assert_eq!(RocksIndex::open_to_read(&path).expect("opened").mark().expect("read"), None);
@@ -77,7 +81,7 @@ fn opening_to_read_changes_no_file() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("index");
     let entry = (object_id(b"x"), Spot { ordinal: 1, offset: 2, bytes: 3 });
-    RocksIndex::open_to_write(&path)
+    RocksIndex::open_to_write(&path, &LivePacks::default())
         .expect("made")
         .apply(&[entry], Some(Mark([1; Mark::BYTES])))
         .expect("applied");
@@ -87,7 +91,7 @@ fn opening_to_read_changes_no_file() {
             let metadata = file.metadata().expect("there");
             (file.file_name(), metadata.len(), metadata.modified().expect("known"))
         };
-        files.map(file).collect::<std::collections::BTreeSet<_>>()
+        files.map(file).collect::<BTreeSet<_>>()
     };
     let before = files();
     assert!(!before.iter().any(|(name, ..)| name.to_string_lossy().contains("LOG.")), "{before:?}");
@@ -105,15 +109,44 @@ fn opening_to_read_changes_no_file() {
 fn the_files_of_a_private_index_go_with_it_and_others_stay() {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("index");
-    let index =
-        RocksBuilder::begin(&path, Files::GoWithTheIndex).expect("begun").finish(None).expect("finished");
+    let index = RocksBuilder::begin(&path, Files::GoWithTheIndex, &LivePacks::default())
+        .expect("begun")
+        .finish(None)
+        .expect("finished");
     assert!(RocksIndex::exists(&path) && RocksIndex::disk_bytes(&path) > 0);
     drop(index);
     assert!(!path.exists());
 
     std::fs::create_dir(&path).expect("made");
     std::fs::write(path.join("letter.txt"), "dear").expect("written");
-    drop(RocksBuilder::begin(&path, Files::Stay).expect("begun"));
-    drop(RocksBuilder::begin(&path, Files::Stay).expect("begun"));
+    drop(RocksBuilder::begin(&path, Files::Stay, &LivePacks::default()).expect("begun"));
+    drop(RocksBuilder::begin(&path, Files::Stay, &LivePacks::default()).expect("begun"));
     assert_eq!(std::fs::read(path.join("letter.txt")).expect("there"), b"dear");
+}
+
+/// Entries of removed packs go when tables are merged; those of packs that came later, and the mark, do not.
+#[test]
+fn stale_entries_fall_out_when_tables_are_merged() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("index");
+    let live = LivePacks::new(RwLock::new(Live::new([0, 1, 2].into_iter(), 4)));
+    let entry = |ordinal: u32| (object_id(&ordinal.to_le_bytes()), Spot { ordinal, offset: 4096, bytes: 1 });
+    let built = RocksBuilder::begin(&path, Files::Stay, &live).expect("begun");
+    built.add(&mut (0..6).map(entry).collect()).expect("added");
+    let index = built.finish(Some(Mark([7; Mark::BYTES]))).expect("finished");
+    let numbers =
+        |index: &RocksIndex| contents(index).values().map(|spot| spot.ordinal).collect::<BTreeSet<_>>();
+    index.apply(&[entry(6)], None).expect("applied");
+    index.merge();
+    assert_eq!(numbers(&index), [0, 1, 2, 4, 5, 6].into());
+    live.write().expect("no panic").retain(|number| number != 1);
+    index.apply(&[entry(7)], None).expect("applied");
+    index.merge();
+    assert_eq!(numbers(&index), [0, 2, 4, 5, 6, 7].into());
+    assert_eq!(index.mark().expect("read"), Some(Mark([7; Mark::BYTES])));
+    // Without a table nothing is dropped.
+    drop(live);
+    index.apply(&[entry(3)], None).expect("applied");
+    index.merge();
+    assert_eq!(numbers(&index), [0, 2, 3, 4, 5, 6, 7].into());
 }

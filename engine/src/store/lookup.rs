@@ -19,12 +19,15 @@ use std::sync::atomic::Ordering;
 use farkeep_codec::id::ObjectId;
 
 use super::Store;
+use super::catalogue::Catalogue;
 use super::catalogue::ExtentAt;
 use super::error::StoreError;
 use super::options::IndexKind;
 use crate::index::Files;
 use crate::index::Index;
 use crate::index::IndexError;
+use crate::index::Live;
+use crate::index::LivePacks;
 use crate::index::Mark;
 use crate::index::MemoryIndex;
 use crate::index::RocksBuilder;
@@ -42,6 +45,8 @@ pub(super) struct Lookup {
     found: RwLock<HashMap<ObjectId, Spot>>,
     /// The index gave a wrong answer: its files are not opened again before it is built anew.
     is_distrusted: AtomicBool,
+    /// Packs of which the index may hold something.
+    live: LivePacks,
     /// Why the index was not written.
     failure: Mutex<Option<IndexError>>,
 }
@@ -71,15 +76,23 @@ enum IndexAccess {
 }
 
 impl Lookup {
-    /// For a repository that has stored something up to that record of its journal.
-    pub(super) fn new(last_stored: u64) -> Self {
+    /// For a repository of which this is known.
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
+        let live = Live::new(catalogue.packs().map(|(number, _)| number), catalogue.next_number());
         Self {
             index: RwLock::new(State::Unopened),
-            recent: RwLock::new(Recent { spots: HashMap::new(), behind: last_stored }),
+            recent: RwLock::new(Recent { spots: HashMap::new(), behind: catalogue.last_stored() }),
             found: RwLock::default(),
             is_distrusted: AtomicBool::new(false),
+            live: LivePacks::new(RwLock::new(live)),
             failure: Mutex::new(None),
         }
+    }
+
+    /// Forgets packs that were removed.
+    pub(super) fn forget_removed(&self, catalogue: &Catalogue) {
+        let mut live = self.live.write().expect(UNBROKEN);
+        live.retain(|number| catalogue.pack(number).is_some());
     }
 
     /// Remembers where a new object is.
@@ -263,7 +276,9 @@ impl Store {
                 self.open_index_to_write()?
             }
             // Everything is in the table. Files that may lie there belong to another history.
-            State::Absent | State::Unopened => Build::begin(self.index_path(), Files::Stay)?.finish(None)?,
+            State::Absent | State::Unopened => {
+                self.begin_build(self.index_path(), Files::Stay)?.finish(None)?
+            }
         };
         index.apply(&entries, Some(mark))?;
         self.settled(upto);
@@ -354,7 +369,7 @@ impl Store {
 
     fn open_index_to_write(&self) -> Result<Box<dyn Index>, StoreError> {
         let path = self.index_path().expect("an index that was opened to be read has a path");
-        Ok(Box::new(RocksIndex::open_to_write(path)?))
+        Ok(Box::new(RocksIndex::open_to_write(path, &self.lookup.live)?))
     }
 
     /// Extents that records behind the start, up to the end, made durable.
@@ -379,13 +394,20 @@ impl Store {
         Ok(())
     }
 
+    fn begin_build(&self, path: Option<&Path>, files: Files) -> Result<Build, IndexError> {
+        match path {
+            Some(path) => RocksBuilder::begin(path, files, &self.lookup.live).map(Build::Rocks),
+            None => Ok(Build::Memory(MemoryIndex::default())),
+        }
+    }
+
     fn build_index(
         &self,
         upto: u64,
         path: Option<&Path>,
         files: Files,
     ) -> Result<Box<dyn Index>, StoreError> {
-        let mut build = Build::begin(path, files)?;
+        let mut build = self.begin_build(path, files)?;
         self.add_extents(&(0..upto), &mut |run, _| build.add(run))?;
         Ok(build.finish(self.catalogue().mark(upto))?)
     }
@@ -439,13 +461,6 @@ enum Build {
 }
 
 impl Build {
-    fn begin(path: Option<&Path>, files: Files) -> Result<Self, IndexError> {
-        match path {
-            Some(path) => RocksBuilder::begin(path, files).map(Self::Rocks),
-            None => Ok(Self::Memory(MemoryIndex::default())),
-        }
-    }
-
     fn add(&mut self, run: &mut Vec<(ObjectId, Spot)>) -> Result<(), StoreError> {
         match self {
             Self::Rocks(builder) => Ok(builder.add(run)?),

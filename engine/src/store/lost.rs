@@ -133,6 +133,7 @@ impl Store {
         let catalogue = self.catalogue();
         lost.forget_removed(&catalogue);
         self.readers.forget_removed(&catalogue);
+        self.lookup.forget_removed(&catalogue);
     }
 }
 

@@ -133,7 +133,7 @@ impl Store {
             return Err(layout::damaged(Name::Parameters, "they are not those that the journal names"));
         }
         let options = Options { pack_bytes: options.pack_bytes.min(PACK_BYTES_MAX), ..options };
-        let lookup = lookup::Lookup::new(catalogue.last_stored());
+        let lookup = lookup::Lookup::new(&catalogue);
         let (writer, recovery, lost) = match lock {
             None => (None, Recovery::default(), lost::Losses::default()),
             Some((lock, holder)) => {
