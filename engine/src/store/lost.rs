@@ -107,10 +107,15 @@ impl Store {
         self.lost.read().expect(UNBROKEN).include(number)
     }
 
+    /// Whether what lay there went with a pack, or with a part of one.
+    pub(super) fn is_lost(&self, spot: &Spot) -> bool {
+        self.lost.read().expect(UNBROKEN).have(spot)
+    }
+
     /// Whether what was noted there is there still: neither removed nor lost.
     pub(super) fn is_there(&self, spot: &Spot) -> bool {
         let there = self.catalogue().there(spot);
-        there && !self.lost.read().expect(UNBROKEN).have(spot)
+        there && !self.is_lost(spot)
     }
 
     /// Looks at a pack that somebody could not read: it may have vanished, or become shorter, since it was opened.

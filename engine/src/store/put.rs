@@ -48,7 +48,7 @@ impl Store {
     /// Whether the object is there: durable and not lost since, or put in this run.
     pub(crate) fn has(&self, session: &Session, id: &ObjectId) -> Result<bool, StoreError> {
         session.expect_of(self);
-        Ok(self.find(id)?.is_some_and(|spot| self.is_there(&spot)))
+        Ok(self.find(id)?.is_some_and(|spot| !self.is_lost(&spot)))
     }
 
     /// Stores an object, if it is not there yet. It is durable after the next flush or commit.
