@@ -29,6 +29,8 @@ pub use scrub::Share;
 pub use snapshot::CommitError;
 pub use snapshot::Committed;
 pub use snapshot::ForgetError;
+pub use snapshot::Forgotten;
+pub use snapshot::HoldError;
 pub use snapshot::Listed;
 pub use store::Access;
 pub use store::Clock;
@@ -252,12 +254,37 @@ impl Engine {
         snapshot::newest_records(&self.store, prefix)
     }
 
-    /// Takes a snapshot off the list. Once more changes nothing.
+    /// Takes a snapshot off the list. It stays restorable for the grace of the [`settings`](Self::settings). Once more
+    /// changes nothing.
     ///
     /// # Errors
     /// [`ForgetError::Unknown`].
     pub fn forget(&self, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
         snapshot::forget(&self.store, id, reason)
+    }
+
+    /// All snapshots that were forgotten and can be recovered, in the order in which they were received.
+    ///
+    /// # Errors
+    /// As [`snapshots`](Self::snapshots).
+    pub fn forgotten(&self) -> Result<Vec<Forgotten>, StoreError> {
+        snapshot::forgotten(&self.store)
+    }
+
+    /// Puts a forgotten snapshot on the list again. One that is on it stays as it is.
+    ///
+    /// # Errors
+    /// [`ForgetError::Unknown`], also for one that was purged.
+    pub fn recover(&self, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
+        snapshot::recover(&self.store, id, reason)
+    }
+
+    /// Keeps a snapshot restorable until then, whatever anybody says later. The same hold again changes nothing.
+    ///
+    /// # Errors
+    /// [`HoldError::Held`] if it is held for longer, [`HoldError::Past`], [`HoldError::Unknown`].
+    pub fn hold(&self, id: &SnapshotId, until: Time, reason: &str) -> Result<(), HoldError> {
+        snapshot::hold(&self.store, id, until, reason)
     }
 
     /// Where an object lies.

@@ -4,6 +4,7 @@
 //! there proves the rest, as long as no pack was lost ([`closure`]).
 
 mod closure;
+mod keep;
 
 use std::collections::HashMap;
 
@@ -19,7 +20,6 @@ use thiserror::Error;
 use crate::journal::Event;
 use crate::journal::Payloads;
 use crate::limits::JOURNAL_PAYLOAD_BYTES_MAX;
-use crate::limits::JOURNAL_TEXT_BYTES_MAX;
 use crate::store::Catalogue;
 use crate::store::Name;
 use crate::store::References;
@@ -28,6 +28,14 @@ use crate::store::SnapshotAt;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::layout;
+
+pub use keep::ForgetError;
+pub use keep::Forgotten;
+pub use keep::HoldError;
+pub(crate) use keep::forget;
+pub(crate) use keep::forgotten;
+pub(crate) use keep::hold;
+pub(crate) use keep::recover;
 
 /// The answer to a commit: the snapshot is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,21 +111,6 @@ pub enum CommitError {
         series: Series,
         /// The newest record of the series, and its number in it, if there is any.
         newest: Option<(SnapshotId, u64)>,
-    },
-    /// Anything else.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a snapshot was not forgotten.
-#[derive(Debug, Clone, Error)]
-#[non_exhaustive]
-pub enum ForgetError {
-    /// There is no such snapshot.
-    #[error("there is no snapshot {id}")]
-    Unknown {
-        /// Name of the record.
-        id: SnapshotId,
     },
     /// Anything else.
     #[error(transparent)]
@@ -227,24 +220,6 @@ fn read(store: &Store, known: &[SnapshotAt]) -> Result<Vec<Listed>, StoreError> 
         listed.push(Listed { id: at.id, record, received: at.received, sequence: at.sequence });
     }
     Ok(listed)
-}
-
-/// Takes a snapshot off the list. Its objects stay until they are collected. Once more changes nothing.
-pub(crate) fn forget(store: &Store, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
-    let before = store.moment()?;
-    let by = store.holder()?;
-    for (what, text) in [("the reason", reason), ("the name of the writer", by)] {
-        let (bytes, bytes_max) = (text.len() as u64, JOURNAL_TEXT_BYTES_MAX as u64);
-        if bytes > bytes_max {
-            return Err(StoreError::TooLarge { what, bytes, bytes_max }.into());
-        }
-    }
-    store.persist(before, |catalogue| match catalogue.snapshot(id) {
-        None => Err(ForgetError::Unknown { id: *id }),
-        Some(at) if at.forgotten.is_some() => Ok(None),
-        Some(_) => Ok(Some(Event::SnapshotForgotten { id: *id, by: by.into(), reason: reason.into() })),
-    })?;
-    Ok(())
 }
 
 /// The events of a commit, in view of everything that happened before.

@@ -21,6 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::parameters::Parameters;
+use farkeep_codec::time::Time;
 
 use crate::disk::Disk;
 use crate::disk::DiskError;
@@ -188,6 +189,11 @@ impl Store {
     /// What the journal says.
     pub(crate) fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
         self.catalogue.read().expect("nothing panics while it holds the catalogue")
+    }
+
+    /// What the clock shows.
+    pub(crate) fn now(&self) -> Time {
+        self.options.clock.now()
     }
 
     /// What the writer says about itself.

@@ -25,7 +25,7 @@ pub(crate) struct SnapshotAt {
     /// It is off the list.
     pub(crate) forgotten: Option<Forgotten>,
     /// Before that time nobody may purge it.
-    pub(super) held_until: Time,
+    pub(crate) held_until: Time,
     /// What is known of its tags.
     pub(super) tokens: Option<Box<[[u8; 8]]>>,
     /// Number of its series.
@@ -40,9 +40,9 @@ pub(crate) struct SnapshotAt {
 /// When a snapshot was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Forgotten {
-    pub(super) at: Time,
+    pub(crate) at: Time,
     /// Until then it stays restorable, by the grace that held when it was forgotten.
-    pub(super) until: Time,
+    pub(crate) until: Time,
 }
 
 /// The newest record of a series, forgotten or not: the one that the next record of the series names as the one before

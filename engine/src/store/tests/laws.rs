@@ -33,6 +33,7 @@ use crate::Access;
 use crate::CommitError;
 use crate::Engine;
 use crate::ForgetError;
+use crate::HoldError;
 use crate::Listed;
 use crate::ManualClock;
 use crate::Newest;
@@ -319,6 +320,62 @@ fn a_forgotten_snapshot_is_off_the_list_for_good() {
     let second = recorder.record(put_tree(&engine, 0..2));
     engine.commit(&engine.begin(), &second).expect("a series goes on behind a forgotten record");
     assert_eq!(engine.snapshots().expect("listed").len(), 1);
+}
+
+#[test]
+fn a_forgotten_snapshot_is_recovered_as_it_was() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let mut recorder = Recorder::new("host:/a");
+    for number in [0, 10] {
+        let record = recorder.record(put_tree(&engine, number..number + 2));
+        engine.commit(&engine.begin(), &record).expect("committed");
+        recorder.taken(&record);
+    }
+    let listed = engine.snapshots().expect("listed");
+    let first = listed[0].id;
+    engine.forget(&first, "a test").expect("forgotten");
+    assert_eq!(engine.snapshots().expect("listed"), listed[1..]);
+    let forgotten = engine.forgotten().expect("listed");
+    let week = Time::from_nanoseconds(forgotten[0].forgotten.nanoseconds() + 7 * 24 * 3600 * 1_000_000_000);
+    assert_eq!((forgotten.len(), &forgotten[0].listed, forgotten[0].until), (1, &listed[0], week));
+    drop(engine);
+    let engine = open(&disk, 2).expect("opened");
+    assert_eq!(engine.forgotten().expect("listed"), forgotten);
+    engine.recover(&first, "a test").expect("it was forgotten");
+    let sequence = engine.head().sequence;
+    engine.recover(&first, "once more").expect("it is there");
+    assert_eq!(engine.head().sequence, sequence, "once more changes nothing");
+    assert_eq!((engine.snapshots().expect("listed"), engine.forgotten().expect("listed")), (listed, vec![]));
+    let unknown = SnapshotId::from_bytes([1; 32]);
+    assert!(matches!(engine.recover(&unknown, ""), Err(ForgetError::Unknown { .. })));
+}
+
+#[test]
+fn a_hold_cannot_be_shortened_by_anyone() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let record = Recorder::new("host:/a").record(put_tree(&engine, 0..2));
+    let id = engine.commit(&engine.begin(), &record).expect("committed").id;
+    let time = Time::from_nanoseconds;
+    assert!(matches!(engine.hold(&id, time(999), ""), Err(HoldError::Past { .. })));
+    engine.hold(&id, time(i64::MAX / 2), "a test").expect("it is later");
+    let sequence = engine.head().sequence;
+    engine.hold(&id, time(i64::MAX / 2), "once more").expect("it is the same");
+    assert_eq!(engine.head().sequence, sequence, "once more changes nothing");
+    let held = |engine: &Engine, until| match engine.hold(&id, time(until), "") {
+        Err(HoldError::Held { until, .. }) => until == time(i64::MAX / 2),
+        other => panic!("{other:?}"),
+    };
+    assert!(held(&engine, i64::MAX / 2 - 1) && held(&engine, 1_001));
+    let unknown = SnapshotId::from_bytes([1; 32]);
+    assert!(matches!(engine.hold(&unknown, time(2_000), ""), Err(HoldError::Unknown { .. })));
+    drop(engine);
+    let engine = open(&disk, 2).expect("opened");
+    assert!(held(&engine, 1_001));
+    engine.forget(&id, "a test").expect("it is off the list");
+    assert_eq!(engine.forgotten().expect("listed")[0].until, time(i64::MAX / 2), "and stays restorable");
+    assert!(held(&engine, 1_001));
 }
 
 #[test]
