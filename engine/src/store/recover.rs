@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::layout;
 use super::layout::Name;
 use super::options::Options;
+use super::session;
 use crate::disk::Disk;
 use crate::disk::DiskError;
 use crate::disk::Mode;
@@ -57,7 +58,24 @@ pub(super) fn recover(
 
 /// Removes packs that the journal does not know, and cuts what lies behind its extents off those that were under
 /// construction. Only the newest pack of each kind can have been: a pack is ended before the next is begun.
+///
+/// A pack that the journal does not know any more may be read by another process that began before it was removed. Then
+/// all of them stay, until another run comes by.
 pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), DiskError> {
+    let held_off =
+        if catalogue.has_removed_packs() { session::hold_off(disk)?.map(Some) } else { Some(None) };
+    if held_off.is_some() {
+        remove_unknown_packs(disk, catalogue)?;
+    }
+    for kind in [Kind::Data, Kind::Node] {
+        if let Some((_, newest)) = catalogue.packs().rfind(|(_, pack)| pack.kind == kind) {
+            cut(disk, &pack::path(&newest.id), u64::from(newest.bytes))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_unknown_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), DiskError> {
     let known: BTreeSet<PackId> = catalogue.packs().map(|(_, pack)| pack.id).collect();
     for folder in disk.list(layout::path(Name::Packs))? {
         let folder = layout::path(Name::Packs).join(folder);
@@ -67,11 +85,6 @@ pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), 
             if pack.is_some_and(|pack| pack::path(&pack) == path && !known.contains(&pack)) {
                 disk.remove(&path)?;
             }
-        }
-    }
-    for kind in [Kind::Data, Kind::Node] {
-        if let Some((_, newest)) = catalogue.packs().rfind(|(_, pack)| pack.kind == kind) {
-            cut(disk, &pack::path(&newest.id), u64::from(newest.bytes))?;
         }
     }
     Ok(())

@@ -108,6 +108,18 @@ pub(super) fn make_locks(disk: &dyn Disk) -> Result<(), DiskError> {
     Ok(())
 }
 
+/// Holds off readers of other processes while files are removed that one of them may need. `None` if there is one, who is
+/// not waited for.
+pub(super) fn hold_off(disk: &dyn Disk) -> Result<Option<[Box<dyn Lock>; 2]>, DiskError> {
+    make_locks(disk)?;
+    let take = |epoch| disk.lock(&lock_path(epoch), "a writer that removes packs");
+    match (take(0), take(1)) {
+        (Ok(even), Ok(odd)) => Ok(Some([even, odd])),
+        (Err(DiskError::Held { .. }), _) | (_, Err(DiskError::Held { .. })) => Ok(None),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
 /// Pins what a reader of another process is going to see. `read` reads it, and says its epoch: once more when the lock is
 /// held, since a collection may have passed by in front of it.
 pub(super) fn pin<T>(

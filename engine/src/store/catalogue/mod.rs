@@ -125,6 +125,11 @@ impl Catalogue {
         self.packs.extents_behind(sequence)
     }
 
+    /// Whether packs were removed, whose files may still be there.
+    pub(crate) fn has_removed_packs(&self) -> bool {
+        self.packs.by_number.len() < self.packs.next_number as usize
+    }
+
     /// The last record that stored something; 0 if there is none.
     pub(crate) fn last_stored(&self) -> u64 {
         self.packs.last_stored()

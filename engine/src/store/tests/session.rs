@@ -124,3 +124,37 @@ fn a_reader_sees_the_epoch_of_its_lock() {
     assert_eq!(reader.begin().epoch(), 1);
     assert!(is_free(&disk, "pins/0") && !is_free(&disk, "pins/1"));
 }
+
+/// A pack that was removed in the journal stays for a reader of another process that began before, and goes when nobody
+/// reads.
+#[test]
+fn a_removed_pack_stays_for_a_reader_that_began_before() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let (id, bytes) = data(1, 900);
+    engine.put(&engine.begin(), &id, &bytes).expect("put");
+    engine.flush().expect("flushed");
+    let pack = engine.locate(&id).expect("answered").expect("it is there").pack;
+    drop(engine);
+    let reader = read(&disk).expect("opened");
+    let [begun, condemned] = condemn(1);
+    let removed = Event::Removed { number: 1, packs: vec![pack], dead: Vec::new() };
+    let now = Time::from_nanoseconds(2_000);
+    append(Arc::new(disk.clone()), &[begun, condemned, removed], now).expect("it is sound");
+
+    let store = |seed| {
+        let engine = open(&disk, seed).expect("opened");
+        let (id, bytes) = data(seed.into(), 900);
+        engine.put(&engine.begin(), &id, &bytes).expect("put");
+        engine.flush().expect("flushed");
+    };
+    let is_there = || disk.exists(&crate::pack::path(&pack)).expect("answered");
+    store(2);
+    assert!(is_there());
+    let mut read_back = Vec::new();
+    reader.object(&id, &mut read_back).expect("it was there when the reader began");
+    assert_eq!(read_back, bytes);
+    drop(reader);
+    store(3);
+    assert!(!is_there());
+}
