@@ -32,6 +32,8 @@ pub use snapshot::ForgetError;
 pub use snapshot::Forgotten;
 pub use snapshot::HoldError;
 pub use snapshot::Listed;
+pub use snapshot::policy;
+pub use snapshot::retention;
 pub use store::Access;
 pub use store::Clock;
 pub use store::IndexKind;

@@ -67,6 +67,8 @@ pub const POLICIES_MAX: usize = 64;
 
 /// Most bytes of one retention policy.
 pub const POLICY_BYTES_MAX: usize = 2048;
+/// Most tags of one retention policy.
+pub const POLICY_TAGS_MAX: usize = 32;
 
 /// Most bytes of the parameters, and of one key slot.
 pub const SETTINGS_BYTES_MAX: u64 = 1 << 20;

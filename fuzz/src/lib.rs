@@ -23,6 +23,9 @@ use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
 use farkeep_codec::tree::PathKey;
+use farkeep_engine::SlotId;
+use farkeep_engine::policy::Pattern;
+use farkeep_engine::policy::Policy;
 use farkeep_protocol::frame;
 use farkeep_protocol::identity::EnrolmentString;
 use farkeep_protocol::identity::Host;
@@ -51,6 +54,7 @@ macro_rules! targets {
 targets! {
     parameters slot secrets snapshot private_part object payload node path id reader_public recovery_code agent_code
     frame_header frames from_client from_server public_key host enrolment
+    policy
 }
 
 /// A repository's parameters.
@@ -124,9 +128,13 @@ pub fn path(bytes: &[u8]) -> bool {
     true
 }
 
-/// An id as text.
+/// An id as text, or the shorter name of a key slot.
 pub fn id(bytes: &[u8]) -> bool {
     text(bytes, |text| {
+        if let Ok(slot) = text.parse::<SlotId>() {
+            assert_eq!(slot.to_string(), text.to_ascii_lowercase());
+            return Some(());
+        }
         text.parse::<ObjectId>().ok().map(|id| assert_eq!(id.to_string(), text.to_ascii_lowercase()))
     })
 }
@@ -210,6 +218,15 @@ pub fn enrolment(bytes: &[u8]) -> bool {
     text(bytes, |text| {
         text.parse::<EnrolmentString>().ok().map(|enrolment| assert_eq!(enrolment.to_string(), text))
     })
+}
+
+/// What a repository keeps of a series, and the pattern that says of which as people type it.
+pub fn policy(bytes: &[u8]) -> bool {
+    if text(bytes, |text| text.parse::<Pattern>().ok().map(|pattern| assert_eq!(pattern.as_str(), text))) {
+        return true;
+    }
+    let again = Policy::parse(bytes).ok().map(|policy| policy.encode().expect("what was read has few tags"));
+    same(again, bytes)
 }
 
 /// Whether the bytes were accepted, in which case they are written the same again.

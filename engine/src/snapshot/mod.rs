@@ -5,6 +5,8 @@
 
 mod closure;
 mod keep;
+pub mod policy;
+pub mod retention;
 
 use std::collections::HashMap;
 

@@ -71,7 +71,7 @@ fn named(package: &str) -> &str {
 fn every_decoder_is_tried() {
     let laws = read(&folder().join("src/lib.rs"));
     let mut found = Vec::new();
-    for sources in ["../engine/codec/src", "../server/protocol/src"] {
+    for sources in ["../engine/codec/src", "../engine/src", "../server/protocol/src"] {
         decoders(&folder().join(sources), &mut found);
     }
     assert!(found.len() > 10, "only {found:?} were found");
