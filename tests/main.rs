@@ -5,6 +5,7 @@ mod world;
 mod tidy;
 
 mod laws;
+mod interleave;
 mod crash;
 mod damage;
 mod face;

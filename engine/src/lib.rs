@@ -60,6 +60,7 @@ mod index;
 mod journal;
 mod store;
 mod snapshot;
+pub mod collect;
 mod scrub;
 
 /// An open repository. Shared by threads.

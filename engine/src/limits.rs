@@ -114,6 +114,16 @@ pub const SCRUB_THREADS: usize = 2;
 
 /// Most ids, damages and notices that a report lists; beyond them it counts.
 pub const REPORT_LINES_MAX: usize = 10_000;
+
+/// Percent of a pack of nodes that may be dead before it is emptied.
+pub const COLLECT_NODES_DEAD_PERCENT: u64 = 25;
+
+/// Percent of a pack of data that must be dead for it to be emptied: below, nearly all of it would be copied for nothing.
+pub const COLLECT_SHARE_DEAD_PERCENT: u64 = 2;
+
+/// Small packs of a kind that are left alone while they would not fill a pack together.
+pub const COLLECT_SMALL_PACKS: usize = 16;
+
 /// Nodes that are remembered while a tree is walked, so that none is read twice: 32 bytes each.
 pub const CLOSURE_NODES_MAX: usize = 1 << 20;
 

@@ -168,6 +168,13 @@ pub fn plan(snapshots: &[Candidate], policies: &PolicySet, now: Time) -> Plan {
     plan
 }
 
+/// Until when a snapshot that was forgotten then can be restored and recovered: its grace, or its hold if that is longer.
+pub fn restorable_until(forgotten: Time, grace_seconds: u64, hold: Option<Time>) -> Time {
+    let grace = i64::try_from(i128::from(grace_seconds) * NANOSECONDS).unwrap_or(i64::MAX);
+    let over = Time::from_nanoseconds(forgotten.nanoseconds().saturating_add(grace));
+    hold.map_or(over, |hold| hold.max(over))
+}
+
 /// The snapshots of one series, the newest first, and what speaks for each of them.
 struct Judge<'a> {
     members: &'a [&'a Candidate],

@@ -197,3 +197,13 @@ fn periods_are_those_of_the_zone() {
     let there = [vec![year(2026)], vec![Reason::Least(1), day(date(2027, 1, 1)), year(2027)]];
     assert_eq!(kept(TimeZone::fixed(Offset::constant(14))), there);
 }
+
+#[test]
+fn what_is_forgotten_stays_for_its_grace_and_its_hold() {
+    let time = Time::from_nanoseconds;
+    assert_eq!(restorable_until(time(5), 2, None), time(2_000_000_005));
+    assert_eq!(restorable_until(time(5), 2, Some(time(7))), time(2_000_000_005));
+    assert_eq!(restorable_until(time(5), 2, Some(time(3_000_000_000))), time(3_000_000_000));
+    assert_eq!(restorable_until(time(5), u64::MAX, None), time(i64::MAX));
+    assert_eq!(restorable_until(time(-5), 0, None), time(-5));
+}
