@@ -38,6 +38,8 @@ pub const APPEND: Limit = Limit::MegabytesPerSecond(2_100);
 pub const INDEX_HIT: Limit = Limit::ThousandsPerSecond(44);
 /// RocksDB with 50 million keys: lookups of keys that are not, answered by its filters.
 pub const INDEX_MISS: Limit = Limit::ThousandsPerSecond(2_100);
+/// A split-block Bloom filter in memory: ids that are not in it, one thread.
+pub const FILTER: Limit = Limit::ThousandsPerSecond(10_000);
 /// Open, read and close of warm small files by linked io_uring chains, one thread.
 pub const FETCH_SMALL: Limit = Limit::ThousandsPerSecond(245);
 /// Names with their statx, one thread: as many entries as a walk can hand to the tree, or a restore can take from it.

@@ -1,6 +1,7 @@
 //! Criterion benches of single rooms, each named with the limit of the machine of reference.
 
 mod codec;
+mod collect;
 mod disk;
 mod sample;
 mod store;
@@ -17,6 +18,7 @@ criterion_group!(
     disk::append,
     disk::fetch,
     store::put,
-    store::index
+    store::index,
+    collect::mark
 );
 criterion_main!(rooms);
