@@ -2,7 +2,7 @@
 //!
 //! A split-block Bloom filter (Putze, Sanders, Singler: "Cache-, Hash- and Space-Efficient Bloom Filters", 2007, with the
 //! blocks and salts of Apache Parquet's BloomFilter.md): one cache line is touched for each question. With 16 bits
-//! for each id it says yes to about one in a thousand that are not in it. What stays by such a chance goes next
+//! for each id it says yes to 0.13 percent of those that are not in it (its test measures that). What stays so goes next
 //! time, since every collection has another seed. A repository with more ids than the memory allows is marked in
 //! several passes, each over one [part](Parts) of the id space.
 
