@@ -22,7 +22,9 @@ pub use journal::Settings;
 pub use journal::SlotId;
 pub use pack::PackError;
 pub use scrub::Damage;
+pub use scrub::Healing;
 pub use scrub::Notice;
+pub use scrub::Patients;
 pub use scrub::Progress;
 pub use scrub::Report;
 pub use scrub::Share;
@@ -324,6 +326,21 @@ impl Engine {
     /// If it cannot be checked at all; damage is no error.
     pub fn verify(&self, share: Share, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, StoreError> {
         scrub::verify(&self.store, share, progress)
+    }
+
+    /// How many objects were read through parity since the repository was opened. They are as they were put; what lies
+    /// in their places is not, until it is [healed](Self::heal).
+    pub fn mended(&self) -> u64 {
+        self.store.mended()
+    }
+
+    /// Writes damaged blocks of packs anew from their parity. Objects that cannot be healed are quarantined: they are
+    /// unknown from then on, and stored again when they are put. `by` says in the journal who found out.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], [`StoreError::Full`] if a quarantine cannot be noted.
+    pub fn heal(&self, patients: &Patients, by: &str) -> Result<Healing, StoreError> {
+        scrub::heal(&self.store, patients, by)
     }
 
     /// What the repository takes, as far as it is durable.

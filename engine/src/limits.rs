@@ -56,11 +56,21 @@ pub const JOURNAL_TEXT_BYTES_MAX: usize = 1024;
 /// Most snapshots that the beginning of one collection purges.
 pub const PURGED_PER_EVENT_MAX: usize = 32 << 10;
 
+/// Most records that one event quarantines.
+pub const QUARANTINED_PER_EVENT_MAX: usize = 32 << 10;
+
 /// Most tokens of tags of one snapshot.
 pub const SNAPSHOT_TOKENS_MAX: usize = 32;
 
 /// Most parity, in thousandths of what it is for.
 pub const PARITY_THOUSANDTHS_MAX: u16 = 200;
+
+/// Parity of a repository that is made, in thousandths, unless somebody decides otherwise.
+pub const PARITY_THOUSANDTHS: u16 = 10;
+
+/// Sets of memory for parity that are kept while no pack needs them, at 16 MiB each at most: as many as there are packs
+/// under construction.
+pub const PARITY_KITS_IDLE_MAX: usize = 2;
 
 /// Most retention policies of a repository.
 pub const POLICIES_MAX: usize = 64;
@@ -139,6 +149,10 @@ const _: () = assert!(
 const _: () = assert!(
     PURGED_PER_EVENT_MAX * 32 + 64 <= JOURNAL_PAYLOAD_BYTES_MAX,
     "the beginning of a collection fits a journal record"
+);
+const _: () = assert!(
+    QUARANTINED_PER_EVENT_MAX * (32 + 5 + 5) + 2 * JOURNAL_TEXT_BYTES_MAX <= JOURNAL_PAYLOAD_BYTES_MAX,
+    "a quarantine fits a journal record, with each of its records in another pack"
 );
 const _: () = assert!(
     POLICIES_MAX * (POLICY_BYTES_MAX + 2) + 8 * JOURNAL_TEXT_BYTES_MAX <= JOURNAL_PAYLOAD_BYTES_MAX,

@@ -10,11 +10,13 @@ use super::extent::Entry;
 use super::extent::Extent;
 use super::extent::Summary;
 use super::header::PackHeader;
+use super::parity::Layout;
+use super::parity::Parity;
+use super::parity::Table;
 use super::reader::PackReader;
 use super::record::RECORD_HEADER_BYTES;
 use super::record::RecordHeader;
 use crate::disk::DiskError;
-use crate::disk::File;
 use crate::limits::BLOCK_BYTES;
 
 /// A part of a pack that is not what was written.
@@ -39,6 +41,11 @@ impl Flaw {
         Self { unnamed: Some(*extent), ..Self::new(u64::from(extent.summary), what) }
     }
 
+    /// The record that is damaged, if it is one.
+    pub(crate) fn record(&self) -> Option<u32> {
+        u32::try_from(self.offset).ok().filter(|_| !self.objects.is_empty())
+    }
+
     fn of(entry: &Entry, what: &'static str) -> Self {
         Self { objects: vec![entry.id], ..Self::new(u64::from(entry.offset), what) }
     }
@@ -54,16 +61,17 @@ pub(crate) fn check(
     listed: &mut dyn FnMut(&Summary),
     report: &mut dyn FnMut(Flaw),
 ) {
-    let mut stream = Stream { file: reader.file(), buffer, start: 0, filled: 0 };
+    let mut stream = Stream { reader, buffer, start: 0, filled: 0 };
     if let Err(what) = stream.expect(0, &header.encode(), "pack header block") {
         report(Flaw::new(0, what));
     }
     for extent in extents {
-        match reader.summary(extent) {
-            Ok(summary) => {
-                listed(&summary);
-                check_extent(&mut stream, extent, &summary, report);
-            }
+        let checked = reader.summary(extent).map(|summary| {
+            listed(&summary);
+            check_extent(&mut stream, extent, &summary, report);
+        });
+        match checked {
+            Ok(()) => {}
             Err(error) => {
                 let what = match error {
                     PackError::Damaged { malformed: Malformed { what, .. }, .. } => what,
@@ -71,6 +79,9 @@ pub(crate) fn check(
                 };
                 report(Flaw::unnamed(extent, what));
             }
+        }
+        if let Some((layout, parity)) = Layout::of(extent) {
+            check_parity(&mut stream, &layout, &parity, report);
         }
     }
 }
@@ -94,9 +105,31 @@ fn check_extent(stream: &mut Stream<'_>, extent: &Extent, summary: &Summary, rep
     }
 }
 
+/// Compares the tables with the hash in the journal, and the parity blocks with the tables.
+fn check_parity(stream: &mut Stream<'_>, layout: &Layout, parity: &Parity, report: &mut dyn FnMut(Flaw)) {
+    let [first, second] = layout.tables().map(u64::from);
+    let mut read = |stream: &mut Stream<'_>, offset| match stream.table(offset, layout, parity) {
+        Ok(table) => Some(table),
+        Err(what) => {
+            report(Flaw::new(offset, what));
+            None
+        }
+    };
+    let table = read(stream, first);
+    let sums = stream.sums(u64::from(layout.parity_block(0)), layout.parity_blocks());
+    let table = read(stream, second).or(table);
+    // Without a table nobody knows, and both of them were reported.
+    let wanted = table.map(|table| table.parity).unwrap_or_default();
+    for (number, (wanted, found)) in (0..).zip(wanted.iter().zip(sums)) {
+        if found != Some(*wanted) {
+            report(Flaw::new(u64::from(layout.parity_block(number)), "parity block"));
+        }
+    }
+}
+
 /// A file that is read from front to back.
 struct Stream<'a> {
-    file: &'a dyn File,
+    reader: &'a PackReader,
     buffer: &'a mut [u8],
     /// Offset in the file of the first byte in the buffer.
     start: u64,
@@ -128,6 +161,24 @@ impl Stream<'_> {
         }
     }
 
+    /// Reads the table that lies at `offset`.
+    fn table(&mut self, offset: u64, layout: &Layout, parity: &Parity) -> Result<Table, &'static str> {
+        let mut bytes = Vec::with_capacity(layout.table_bytes() as usize);
+        self.pass(offset, u64::from(layout.table_bytes()), &mut |part| bytes.extend_from_slice(part))?;
+        Table::parse(&bytes, layout, parity).map_err(|malformed| malformed.what)
+    }
+
+    /// The sums of that many blocks from `offset` on, or nothing for one that cannot be read.
+    fn sums(&mut self, offset: u64, count: u32) -> Vec<Option<u32>> {
+        let sum = |number| {
+            let mut hasher = crc32fast::Hasher::new();
+            let at = offset + number * BLOCK_BYTES as u64;
+            let passed = self.pass(at, BLOCK_BYTES as u64, &mut |part| hasher.update(part));
+            passed.is_ok().then(|| hasher.finalize())
+        };
+        (0..u64::from(count)).map(sum).collect()
+    }
+
     /// Shows `bytes` bytes from `offset` on, in parts.
     fn pass(&mut self, offset: u64, bytes: u64, show: &mut dyn FnMut(&[u8])) -> Result<(), &'static str> {
         let end = offset + bytes;
@@ -151,7 +202,12 @@ impl Stream<'_> {
         if !(self.start..end).contains(&offset) {
             self.start = offset - offset % BLOCK_BYTES as u64;
             self.filled = 0;
-            self.filled = self.file.read_at(self.start, self.buffer)?;
+            // Where something does not answer, what lies in front of it may.
+            let block = BLOCK_BYTES.min(self.buffer.len());
+            self.filled = match self.reader.read_at(self.start, self.buffer) {
+                Err(_) => self.reader.read_at(self.start, &mut self.buffer[..block])?,
+                read => read?,
+            };
         }
         let skipped = usize::try_from(offset - self.start).expect("less than the buffer holds");
         Ok(self.buffer[..self.filled].get(skipped..).unwrap_or_default())

@@ -9,7 +9,7 @@ use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 
-use super::parity;
+use super::parity::Layout;
 use super::parity::Parity;
 use super::record::RECORD_HEADER_BYTES;
 use crate::limits::BLOCK_BYTES;
@@ -68,11 +68,7 @@ impl Extent {
 
     /// First byte behind the extent, with everything that belongs to it.
     pub(crate) fn end(&self) -> u32 {
-        let summary_end = self.summary_end();
-        let Some(parity) = &self.parity else { return summary_end };
-        // The header block has no extent of its own, so it is mended with the first.
-        let first = if self.start == BLOCK { 0 } else { self.start };
-        summary_end + parity::bytes((summary_end - first) / BLOCK, parity.thousandths)
+        Layout::of(self).map_or_else(|| self.summary_end(), |(layout, _)| layout.end())
     }
 }
 
@@ -84,6 +80,13 @@ pub(crate) struct Entry {
     pub(crate) offset: u32,
     /// Of the object, without the header of its record.
     pub(crate) bytes: u32,
+}
+
+impl Entry {
+    /// First byte behind the record.
+    pub(crate) fn end(&self) -> u32 {
+        self.offset.saturating_add(RECORD_HEADER_BYTES).saturating_add(self.bytes)
+    }
 }
 
 /// The table of the objects of one extent.

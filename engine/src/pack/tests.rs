@@ -9,8 +9,10 @@ use proptest::prop_assert;
 use proptest::prop_assert_eq;
 use proptest::proptest;
 
+use super::Encoders;
 use super::Extent;
 use super::Flaw;
+use super::Healed;
 use super::PackError;
 use super::PackHeader;
 use super::PackReader;
@@ -21,10 +23,17 @@ use super::Summary;
 use super::check;
 use super::extent_end;
 use super::folder;
+use super::heal;
+use super::mend;
+use super::parity::Layout;
+use super::parity::Table;
 use super::path;
 use crate::disk::Advice;
 use crate::disk::Disk;
 use crate::disk::SimulatedDisk;
+use crate::disk::simulated::Crash;
+use crate::disk::simulated::Failure;
+use crate::disk::simulated::Faulty;
 use crate::limits::BLOCK_BYTES;
 
 const PACK: PackId = PackId::from_bytes([0xab; 32]);
@@ -97,7 +106,7 @@ fn write(disk: &SimulatedDisk, extents: &[Vec<Vec<u8>>]) -> Vec<Extent> {
     disk.create_folder("packs".as_ref()).expect("made");
     disk.create_folder(&folder(&PACK)).expect("made");
     let file = disk.append(&path(&PACK), 1 << 20).expect("made");
-    let mut writer = PackWriter::begin(file, HEADER, 1 << 20).expect("begun");
+    let mut writer = PackWriter::begin(file, HEADER, 1 << 20, None).expect("begun");
     let mut closed = Vec::new();
     for objects in extents {
         for object in objects {
@@ -171,7 +180,7 @@ fn a_full_pack_says_so_before_it_is_too_large() {
     disk.create_folder("packs".as_ref()).expect("made");
     disk.create_folder(&folder(&PACK)).expect("made");
     let file = disk.append(&path(&PACK), 16 << 10).expect("made");
-    let mut writer = PackWriter::begin(file, HEADER, 16 << 10).expect("begun");
+    let mut writer = PackWriter::begin(file, HEADER, 16 << 10, None).expect("begun");
     assert!(writer.fits(1 << 20), "the first object always fits");
     while writer.fits(700) {
         writer.add(&ObjectId::from_bytes([1; 32]), &[0; 700]).expect("added");
@@ -231,7 +240,237 @@ fn an_extent_with_parity_ends_behind_its_second_table() {
     // 1000 checks of blocks and 10 of parity blocks still have room in one block of a table.
     assert_eq!((end(8192, 1000, 10), end(8192, 1002, 10)), (12, 15));
     assert_eq!(end(8192, 2048, 10), 21 + 2 * 3, "one window");
-    assert_eq!(end(8192, 2049, 10), 11 + 11 + 2 * 3, "two windows, of 1025 and 1024 blocks");
+    assert_eq!(end(8192, 2049, 10), 21 + 1 + 2 * 3, "two windows, the second of one block");
     let full = Extent::new(4096, (64 << 20) - 8192, 1, hash).expect("it can be");
     assert_eq!(full.with_parity(Parity { thousandths: 10, hash }), None, "beyond the limit of a pack");
+}
+
+/// A pack with parity, in three extents: one small, one with several parity blocks, one small.
+fn write_with_parity(disk: &SimulatedDisk, thousandths: u16) -> Vec<Extent> {
+    disk.create_folder("packs".as_ref()).expect("made");
+    disk.create_folder(&folder(&PACK)).expect("made");
+    let file = disk.append(&path(&PACK), 1 << 20).expect("made");
+    let parity = Encoders::default().encoder(thousandths);
+    let mut writer = PackWriter::begin(file, HEADER, 1 << 20, parity).expect("begun");
+    let mut closed = Vec::new();
+    for (extent, objects) in [(0, 2), (1, 40), (2, 1)] {
+        for number in 0..objects {
+            let mut object = vec![0; 3000];
+            blake3::Hasher::new().update(&[extent, number]).finalize_xof().fill(&mut object);
+            writer.add(&object_id(&object), &object).expect("added");
+        }
+        closed.extend(writer.close_extent().expect("closed"));
+        writer.sync().expect("synced");
+    }
+    assert_eq!(writer.finish().expect("finished"), u64::from(closed[2].end()));
+    closed
+}
+
+fn bytes_of(disk: &SimulatedDisk) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    disk.mutate(&path(&PACK), |pack| bytes.clone_from(pack)).expect("there");
+    bytes
+}
+
+fn heal_all(disk: &SimulatedDisk, extents: &[Extent]) -> Healed {
+    heal(disk, &HEADER, extents, &mut vec![0; 3 * BLOCK_BYTES]).expect("it opens")
+}
+
+/// Each block, the header's and those of parity and tables included, in each way in which a medium loses it.
+#[test]
+fn every_block_of_a_pack_heals() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write_with_parity(&disk, 50);
+    let sound = bytes_of(&disk);
+    assert!(flaws(&disk, &closed, BLOCK_BYTES).is_empty());
+    for number in 0..sound.len() / BLOCK_BYTES {
+        let block = number * BLOCK_BYTES..(number + 1) * BLOCK_BYTES;
+        if sound[block.clone()].iter().any(|byte| *byte != 0) {
+            disk.mutate(&path(&PACK), |pack| pack[block.clone()].fill(0)).expect("there");
+            assert!(!flaws(&disk, &closed, BLOCK_BYTES).is_empty(), "block {number}");
+            let healed = heal_all(&disk, &closed);
+            assert_eq!((healed.blocks, healed.flaws.len()), (1, 0), "block {number}");
+            assert_eq!(bytes_of(&disk), sound);
+        }
+        disk.break_block(&path(&PACK), number).expect("there");
+        let healed = heal_all(&disk, &closed);
+        assert_eq!((healed.blocks, healed.flaws.len()), (1, 0), "block {number}");
+        assert_eq!(bytes_of(&disk), sound);
+        assert!(flaws(&disk, &closed, BLOCK_BYTES).is_empty());
+    }
+    assert_eq!(heal_all(&disk, &closed).blocks, 0, "there is nothing to heal");
+}
+
+#[test]
+fn objects_are_read_through_parity() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write_with_parity(&disk, 50);
+    let reader = PackReader::open(&disk, &PACK, Advice::Random).expect("opened");
+    let entries: Vec<_> = reader.summary(&closed[1]).expect("read").entries().collect();
+    for entry in entries {
+        disk.break_block(&path(&PACK), (entry.offset as usize + 1000) / BLOCK_BYTES).expect("there");
+        let (start, mut object) = (entry.offset + 48, vec![0; entry.bytes as usize]);
+        assert!(reader.read(start, &mut object).is_err());
+        let patches = mend(&reader, &closed[1], start..start + entry.bytes);
+        let mended = PackReader::open(&disk, &PACK, Advice::Random).expect("opened").patched(patches);
+        mended.read(start, &mut object).expect("mended");
+        assert_eq!(object_id(&object), entry.id);
+        assert_eq!(heal_all(&disk, &closed).blocks, 1);
+    }
+}
+
+/// 40 objects of 3048 bytes and their summary are 31 blocks: two parity blocks at 5 %.
+#[test]
+fn more_than_parity_is_named_exactly() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write_with_parity(&disk, 50);
+    let sound = bytes_of(&disk);
+    let first = closed[1].start as usize / BLOCK_BYTES;
+    let damage = |numbers: &[usize]| {
+        for number in numbers {
+            let at = (first + number) * BLOCK_BYTES;
+            disk.mutate(&path(&PACK), |pack| pack[at..at + BLOCK_BYTES].fill(0x55)).expect("there");
+        }
+    };
+    damage(&[3, 17]);
+    let healed = heal_all(&disk, &closed);
+    assert_eq!((healed.blocks, healed.flaws.len()), (2, 0));
+
+    damage(&[3, 17, 20]);
+    let damaged = bytes_of(&disk);
+    let reader = PackReader::open(&disk, &PACK, Advice::Random).expect("opened");
+    let entries: Vec<_> = reader.summary(&closed[1]).expect("read").entries().collect();
+    let touched = |start: u32, end: u32| {
+        let lies = |number: usize| {
+            let at = (first + number) * BLOCK_BYTES;
+            (start as usize) < at + BLOCK_BYTES && at < end as usize
+        };
+        [3, 17, 20].into_iter().any(lies)
+    };
+    let wanted: Vec<_> =
+        entries.iter().filter(|entry| touched(entry.offset, entry.offset + 48 + entry.bytes)).collect();
+    let healed = heal_all(&disk, &closed);
+    assert_eq!(healed.blocks, 0);
+    let named: Vec<_> = healed.flaws.iter().flat_map(|flaw| flaw.objects.clone()).collect();
+    assert_eq!(named, wanted.iter().map(|entry| entry.id).collect::<Vec<_>>());
+    assert!(named.len() > 3 && named.len() < 12, "{}", named.len());
+    assert_eq!(bytes_of(&disk), damaged, "what cannot be healed stays as it is");
+
+    // One of them comes back, by whatever way: then the others do.
+    let at = (first + 20) * BLOCK_BYTES;
+    disk.mutate(&path(&PACK), |pack| {
+        pack[at..at + BLOCK_BYTES].copy_from_slice(&sound[at..at + BLOCK_BYTES]);
+    })
+    .expect("there");
+    assert_eq!(heal_all(&disk, &closed).blocks, 2);
+    assert_eq!(bytes_of(&disk), sound);
+}
+
+#[test]
+fn both_tables_come_back_as_long_as_everything_else_is_there() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write_with_parity(&disk, 50);
+    let sound = bytes_of(&disk);
+    let tables = [closed[1].summary_end() as usize, closed[1].end() as usize - BLOCK_BYTES];
+    for at in tables {
+        disk.mutate(&path(&PACK), |pack| pack[at + 7] ^= 1).expect("there");
+    }
+    let healed = heal_all(&disk, &closed);
+    assert_eq!((healed.blocks, healed.flaws.len()), (2, 0));
+    assert_eq!(bytes_of(&disk), sound);
+
+    for at in [tables[0], tables[1], closed[1].start as usize + 100] {
+        disk.mutate(&path(&PACK), |pack| pack[at] ^= 1).expect("there");
+    }
+    let healed = heal_all(&disk, &closed);
+    assert_eq!((healed.blocks, healed.flaws.len()), (0, 3));
+}
+
+#[test]
+fn a_pack_that_was_cut_grows_again() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write_with_parity(&disk, 50);
+    let sound = bytes_of(&disk);
+    for cut in [1, BLOCK_BYTES - 1, BLOCK_BYTES] {
+        disk.mutate(&path(&PACK), |pack| pack.truncate(sound.len() - cut)).expect("there");
+        let healed = heal_all(&disk, &closed);
+        assert_eq!((healed.blocks, healed.flaws.len()), (1, 0), "{cut} bytes");
+        assert_eq!(bytes_of(&disk), sound);
+    }
+}
+
+/// A table that never was right says of sound blocks that they are damaged. They stay as they are.
+#[test]
+fn sound_objects_are_never_overwritten() {
+    let disk = SimulatedDisk::new(1);
+    let mut closed = write_with_parity(&disk, 50);
+    let layout = Layout::of(&closed[1]).expect("it has parity").0;
+    let [first, second] = layout.tables().map(|at| at as usize);
+    let bytes = bytes_of(&disk);
+    let mut table =
+        Table::parse(&bytes[first..first + BLOCK_BYTES], &layout, &closed[1].parity.expect("there"))
+            .expect("it is sound");
+    table.blocks[3] ^= 1;
+    let (wrong, hash) = table.encode();
+    for at in [first, second] {
+        disk.mutate(&path(&PACK), |pack| pack[at..at + BLOCK_BYTES].copy_from_slice(&wrong)).expect("there");
+    }
+    closed[1].parity = Some(Parity { thousandths: 50, hash });
+    let before = bytes_of(&disk);
+    assert_eq!(heal_all(&disk, &closed).blocks, 0);
+    assert_eq!(bytes_of(&disk), before);
+}
+
+/// Healing ends after any operation, and the power too: nothing sound was touched, and doing it again does the rest.
+#[test]
+fn healing_that_is_interrupted_harms_nothing() {
+    let disk = SimulatedDisk::new(1);
+    let closed = write_with_parity(&disk, 50);
+    let sound = bytes_of(&disk);
+    let damaged: Vec<usize> = vec![0, 9 * BLOCK_BYTES, 20 * BLOCK_BYTES, sound.len() - BLOCK_BYTES];
+    let damage = |disk: &SimulatedDisk| {
+        for at in &damaged {
+            disk.mutate(&path(&PACK), |pack| pack[*at..at + BLOCK_BYTES].fill(0x55)).expect("there");
+        }
+    };
+    damage(&disk);
+    let operations = {
+        let disk = disk.crash(&Crash::KeepAll);
+        let before = disk.operations();
+        assert_eq!(heal_all(&disk, &closed).blocks, damaged.len() as u64);
+        disk.operations() - before
+    };
+    assert!(operations > damaged.len() as u64, "{operations}");
+    let mut states = 0;
+    for stop in 0..=operations {
+        for crash in (0..20).map(Crash::Seeded).chain([Crash::KeepAll, Crash::LoseAll]) {
+            let disk = disk.crash(&Crash::KeepAll);
+            disk.stop_after(stop);
+            let _interrupted = heal(&disk, &HEADER, &closed, &mut vec![0; BLOCK_BYTES]);
+            let disk = disk.crash(&crash);
+            let found = bytes_of(&disk);
+            for (number, block) in found.chunks_exact(BLOCK_BYTES).enumerate() {
+                let at = number * BLOCK_BYTES;
+                assert!(damaged.contains(&at) || *block == sound[at..at + BLOCK_BYTES], "block {number}");
+            }
+            let healed = heal_all(&disk, &closed);
+            assert_eq!((healed.flaws.len(), healed.failure.is_none()), (0, true));
+            assert_eq!(bytes_of(&disk), sound);
+            states += 1;
+        }
+    }
+    assert!(states > 100, "{states}");
+}
+
+#[test]
+fn what_cannot_be_written_is_said() {
+    for faulty in [Faulty::Write, Faulty::Sync] {
+        let disk = SimulatedDisk::new(1);
+        let closed = write_with_parity(&disk, 50);
+        disk.mutate(&path(&PACK), |pack| pack[5000] ^= 1).expect("there");
+        disk.fail(faulty, 0, Failure::Broken);
+        let healed = heal_all(&disk, &closed);
+        assert_eq!(healed.blocks, 0);
+        assert!(healed.failure.is_some() && healed.flaws.is_empty(), "it can be read through parity");
+    }
 }

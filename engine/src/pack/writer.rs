@@ -8,6 +8,7 @@ use super::extent;
 use super::extent::Extent;
 use super::extent::Summary;
 use super::header::PackHeader;
+use super::parity::Encoder;
 use super::record::RECORD_HEADER_BYTES;
 use super::record::RecordHeader;
 use crate::disk::Append;
@@ -22,20 +23,23 @@ pub(crate) struct PackWriter {
     /// Most bytes that the pack shall have, at least for all objects but the first.
     room_bytes: u32,
     extent: Summary,
+    parity: Option<Encoder>,
 }
 
 impl PackWriter {
-    /// Begins a pack in an empty file.
+    /// Begins a pack in an empty file, with parity behind each extent if there is an encoder.
     pub(crate) fn begin(
-        mut file: Box<dyn Append>,
+        file: Box<dyn Append>,
         header: PackHeader,
         room_bytes: u32,
+        parity: Option<Encoder>,
     ) -> Result<Self, DiskError> {
         let block = header.encode();
-        file.write(&block)?;
         let start = u32::try_from(block.len()).expect("the header is one block");
         let extent = Summary { pack: header.pack, start, objects: Vec::new() };
-        Ok(Self { header, file, room_bytes, extent })
+        let mut writer = Self { header, file, room_bytes, extent, parity };
+        writer.write(&block)?;
+        Ok(writer)
     }
 
     pub(crate) fn id(&self) -> &PackId {
@@ -51,15 +55,17 @@ impl PackWriter {
         let objects = u32::try_from(self.extent.objects.len()).expect("an extent has a limit") + 1;
         let summary = self.len() + RECORD_HEADER_BYTES + object_bytes;
         let first = self.len() == self.extent.start && self.is_begun_only();
-        first || extent::end(summary, objects) <= self.room_bytes
+        let end = extent::end(summary, objects);
+        let behind = self.parity.as_ref().map_or(0, |parity| parity.bytes_behind(self.extent.start, end));
+        first || end + behind <= self.room_bytes
     }
 
     /// Appends an object; returns the offset of its record.
     pub(crate) fn add(&mut self, id: &ObjectId, object: &[u8]) -> Result<u32, DiskError> {
         let offset = self.len();
         let bytes = u32::try_from(object.len()).expect("an object has a limit");
-        self.file.write(&RecordHeader { id: *id, bytes }.encode(&self.header.pack, offset))?;
-        self.file.write(object)?;
+        self.write(&RecordHeader { id: *id, bytes }.encode(&self.header.pack, offset))?;
+        self.write(object)?;
         self.extent.objects.push((*id, bytes));
         Ok(offset)
     }
@@ -77,10 +83,14 @@ impl PackWriter {
         let summary = self.len();
         let objects = u32::try_from(self.extent.objects.len()).expect("an extent has a limit");
         let (bytes, hash) = self.extent.encode();
-        self.file.write(&bytes)?;
+        self.write(&bytes)?;
         self.file.pad_to_block()?;
-        let extent =
-            Extent::new(self.extent.start, summary, objects, hash).expect("a writer keeps to the limits");
+        let mut extent = Extent::new(self.extent.start, summary, objects, hash);
+        if let Some(encoder) = &mut self.parity {
+            let parity = encoder.finish(|part| self.file.write(part))?;
+            extent = extent.and_then(|extent| extent.with_parity(parity));
+        }
+        let extent = extent.expect("a writer keeps to the limits");
         self.extent.start = self.len();
         self.extent.objects.clear();
         Ok(Some(extent))
@@ -99,6 +109,14 @@ impl PackWriter {
     /// Fills `into` with bytes that were written, from `offset` on.
     pub(crate) fn read_back(&self, offset: u32, into: &mut [u8]) -> Result<(), DiskError> {
         self.file.read_back(u64::from(offset), into)
+    }
+
+    /// Writes what parity is for.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        if let Some(parity) = &mut self.parity {
+            parity.write(bytes);
+        }
+        self.file.write(bytes)
     }
 
     fn len(&self) -> u32 {

@@ -29,12 +29,16 @@ use crate::store::checkpoint::Read;
 use crate::store::checkpoint::replay_all;
 use crate::store::layout;
 
+pub use heal::Healing;
+pub use heal::Patients;
+pub(crate) use heal::heal;
 pub use report::Damage;
 pub use report::Notice;
 pub use report::Report;
 
 mod digest;
 mod files;
+mod heal;
 mod pack;
 mod index;
 mod report;

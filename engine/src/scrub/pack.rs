@@ -94,7 +94,12 @@ pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked
             }
         }
     }
-    flaws.into_iter().for_each(|flaw| report(flaw, &mut checked));
+    let (known_of, new): (Vec<Flaw>, Vec<Flaw>) =
+        flaws.into_iter().partition(|flaw| flaw.record().is_some_and(|offset| known.has_lost(offset)));
+    if known_of.iter().filter_map(Flaw::record).any(|offset| known.damaged.contains(&offset)) {
+        checked.notices.push((path.clone(), "damaged objects that were quarantined"));
+    }
+    new.into_iter().for_each(|flaw| report(flaw, &mut checked));
     check_length(store, job, &reader, &path, &mut checked, report);
     for (id, spot) in &listed {
         if let Some(digest) = &mut checked.digest {

@@ -1,7 +1,8 @@
 //! Whether a tree is whole after packs were lost.
 //!
 //! As long as none were, a root that is there proves it without a walk. After that a node may be there and what it
-//! refers to may not: whoever believes an earlier run that it is stored would commit what cannot be restored.
+//! refers to may not: whoever believes an earlier run that it is stored would commit what cannot be restored. What one walk
+//! found sound, the next one passes by, for as long as nothing more was lost.
 
 use std::collections::HashSet;
 
@@ -24,8 +25,12 @@ pub(super) fn missing(
     if store.lost().packs == 0 {
         return Ok((!store.has(session, root)?).then_some(*root));
     }
+    let premises = store.premises(session)?;
     let (mut waiting, mut seen, mut object) = (vec![*root], HashSet::new(), Vec::new());
     while let Some(id) = waiting.pop() {
+        if store.is_sound(&premises, &id) {
+            continue;
+        }
         if !store.has(session, &id)? {
             return Ok(Some(id));
         }
@@ -44,5 +49,6 @@ pub(super) fn missing(
         let Ok(view) = ObjectView::parse(&object) else { return Ok(Some(id)) };
         waiting.extend(view.references());
     }
+    store.note_sound(premises, seen);
     Ok(None)
 }

@@ -10,7 +10,9 @@ use crate::disk::Disk;
 use crate::disk::DiskError;
 use crate::journal::Event;
 use crate::journal::JournalWriter;
+use crate::journal::Settings;
 use crate::journal::SlotId;
+use crate::limits::PARITY_THOUSANDTHS_MAX;
 use crate::limits::SETTINGS_BYTES_MAX;
 
 /// Makes a repository in the root folder of the disk, with one key slot.
@@ -43,7 +45,13 @@ pub(crate) fn create(
     disk.replace(&layout::slot_path(&slot), slot_bytes)?;
     let created = Event::RepositoryCreated { parameters: blake3::hash(parameters) };
     let added = Event::KeySlotAdded { slot, hash: blake3::hash(slot_bytes) };
-    JournalWriter::create(disk, repository, &[created, added], options.clock.now())?;
+    let mut events = vec![created, added];
+    if options.parity_thousandths > 0 {
+        let parity_thousandths = options.parity_thousandths.min(PARITY_THOUSANDTHS_MAX);
+        let settings = Settings { parity_thousandths, ..Settings::default() };
+        events.push(Event::SettingsChanged { settings, by: "whoever made it".to_owned() });
+    }
+    JournalWriter::create(disk, repository, &events, options.clock.now())?;
     for name in [Name::Journal, Name::Packs, Name::Slots] {
         disk.sync_folder(layout::path(name))?;
     }

@@ -19,6 +19,7 @@ use crate::journal::StoredExtent;
 use crate::limits::BLOCK_BYTES;
 use crate::limits::PACK_ROOM_BYTES_MIN;
 use crate::pack;
+use crate::pack::Encoders;
 use crate::pack::PackHeader;
 use crate::pack::PackWriter;
 use crate::pack::RECORD_HEADER_BYTES;
@@ -40,6 +41,7 @@ pub(super) struct Intake {
     pub(super) failed: Option<DiskError>,
     seed: [u8; 32],
     begun: u64,
+    encoders: Encoders,
 }
 
 struct OpenPack {
@@ -73,6 +75,7 @@ impl Intake {
             failed: None,
             seed: options.seed,
             begun: 0,
+            encoders: Encoders::default(),
         }
     }
 
@@ -96,13 +99,13 @@ impl Intake {
         Ok(Added::At(Spot { ordinal: open.number, offset, bytes }))
     }
 
-    /// Begins a pack for objects of that kind, with `room_bytes` of room.
+    /// Begins a pack for objects of that kind, with so much room and parity.
     pub(super) fn begin(
         &mut self,
         disk: &dyn Disk,
         repository: RepositoryId,
         kind: Kind,
-        room_bytes: u32,
+        (room_bytes, parity_thousandths): (u32, u16),
     ) -> Result<(), DiskError> {
         let pack = self.next_id();
         let folder = pack::folder(&pack);
@@ -115,7 +118,8 @@ impl Intake {
         }
         let file = disk.append(&pack::path(&pack), u64::from(room_bytes))?;
         self.new_names.insert(folder);
-        let writer = PackWriter::begin(file, PackHeader { repository, pack, kind }, room_bytes)?;
+        let parity = self.encoders.encoder(parity_thousandths);
+        let writer = PackWriter::begin(file, PackHeader { repository, pack, kind }, room_bytes, parity)?;
         self.open.push(OpenPack { number: self.next_number, writer, is_dirty: true, is_full: false });
         self.next_number += 1;
         Ok(())
@@ -183,9 +187,15 @@ impl Intake {
 ///
 /// # Errors
 /// How many bytes would have to be free.
-pub(super) fn pack_room_bytes(options: &Options, object_bytes: u32, free_bytes: u64) -> Result<u32, u64> {
+pub(super) fn pack_room_bytes(
+    options: &Options,
+    parity_thousandths: u16,
+    object_bytes: u32,
+    free_bytes: u64,
+) -> Result<u32, u64> {
     let block = u32::try_from(BLOCK_BYTES).expect("a block is small");
-    let first = pack::extent_end(block + RECORD_HEADER_BYTES + object_bytes, 1);
+    let summary_end = pack::extent_end(block + RECORD_HEADER_BYTES + object_bytes, 1);
+    let first = pack::parity_end(block, summary_end, parity_thousandths);
     let least = u64::from(first).max(options.pack_bytes.min(PACK_ROOM_BYTES_MIN));
     let usable = free_bytes.saturating_sub(options.reserve_bytes);
     if usable < least {

@@ -1,8 +1,9 @@
-//! Packs that are gone or shorter than the journal says ([`Lost`]).
+//! What is missing of the packs ([`Lost`]): those that are gone or shorter than the journal says, and records that were
+//! quarantined.
 //!
 //! What lay there is not there any more, so it must not be answered for: who asks is told that it is unknown, and
-//! what is put again is stored again. A writer learns it when it opens, from the lengths of the files alone, and when it
-//! cannot read a pack; bytes that changed are the business of a scrub.
+//! what is put again is stored again. A writer learns of packs when it opens, from the lengths of the files alone, and when
+//! it cannot read one; bytes that changed are the business of a scrub, which heals or quarantines.
 
 use std::collections::BTreeMap;
 
@@ -20,19 +21,29 @@ use crate::pack;
 /// What is missing of the packs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lost {
-    /// Packs that are gone or too short.
+    /// Packs that are gone or too short, or hold quarantined objects.
     pub packs: u64,
-    /// Bytes that they lack.
+    /// Bytes that the short ones lack.
     pub bytes: u64,
+    /// Quarantined objects.
+    pub objects: u64,
     /// Hash of which packs they are and what is left of each; zeros where nothing is missing.
     pub which: [u8; 32],
 }
 
-/// Packs that are gone or too short, each with what is left of it.
+/// Packs that are gone or too short, each with what is left of it, and those with quarantined records.
 #[derive(Default)]
 pub(super) struct Losses {
     /// By the number of the pack.
     short: BTreeMap<u32, Short>,
+    quarantined: BTreeMap<u32, Quarantined>,
+}
+
+/// A pack with quarantined records.
+struct Quarantined {
+    objects: u64,
+    /// Hash of which they are.
+    which: blake3::Hash,
 }
 
 /// A pack that is gone or too short.
@@ -51,6 +62,7 @@ impl Losses {
         for (number, pack) in catalogue.packs() {
             losses.look(disk, number, pack)?;
         }
+        losses.count_quarantined(catalogue);
         Ok(losses)
     }
 
@@ -63,21 +75,44 @@ impl Losses {
         let missing = u64::from(pack.bytes).saturating_sub(end);
         if missing > 0 {
             self.short.insert(number, Short { id: pack.id, end, missing });
+        } else {
+            self.short.remove(&number);
         }
         Ok(())
     }
 
+    fn count_quarantined(&mut self, catalogue: &Catalogue) {
+        let quarantined = catalogue.packs().filter(|(_, pack)| !pack.damaged.is_empty());
+        let count = |(number, pack): (u32, &Pack)| {
+            let mut which = blake3::Hasher::new();
+            which.update(pack.id.as_bytes());
+            for offset in &pack.damaged {
+                which.update(&offset.to_le_bytes());
+            }
+            (number, Quarantined { objects: pack.damaged.len() as u64, which: which.finalize() })
+        };
+        self.quarantined = quarantined.map(count).collect();
+    }
+
     /// What is missing, in numbers.
     pub(super) fn sum(&self) -> Lost {
-        if self.short.is_empty() {
+        if self.short.is_empty() && self.quarantined.is_empty() {
             return Lost::default();
         }
         let mut which = blake3::Hasher::new();
         for Short { id, end, .. } in self.short.values() {
             which.update(id.as_bytes()).update(&end.to_le_bytes());
         }
-        let bytes = self.short.values().map(|short| short.missing).sum();
-        Lost { packs: self.short.len() as u64, bytes, which: *which.finalize().as_bytes() }
+        for Quarantined { which: records, .. } in self.quarantined.values() {
+            which.update(records.as_bytes());
+        }
+        let also_short = self.quarantined.keys().filter(|number| self.short.contains_key(number)).count();
+        Lost {
+            packs: (self.short.len() + self.quarantined.len() - also_short) as u64,
+            bytes: self.short.values().map(|short| short.missing).sum(),
+            objects: self.quarantined.values().map(|quarantined| quarantined.objects).sum(),
+            which: *which.finalize().as_bytes(),
+        }
     }
 
     /// Whether that pack is gone or too short.
@@ -93,6 +128,7 @@ impl Losses {
     /// Forgets packs that nobody needs any more.
     pub(super) fn forget_removed(&mut self, catalogue: &Catalogue) {
         self.short.retain(|number, _| catalogue.pack(*number).is_some());
+        self.count_quarantined(catalogue);
     }
 }
 
@@ -108,7 +144,7 @@ impl Store {
     }
 
     /// Whether what lay there went with a pack, or with a part of one.
-    pub(super) fn is_lost(&self, spot: &Spot) -> bool {
+    pub(crate) fn is_lost(&self, spot: &Spot) -> bool {
         self.lost.read().expect(UNBROKEN).have(spot)
     }
 
@@ -132,8 +168,16 @@ impl Store {
         }
     }
 
+    /// Learns of records that were quarantined.
+    pub(super) fn learn_quarantined(&self) {
+        let mut lost = self.lost.write().expect(UNBROKEN);
+        let catalogue = self.catalogue();
+        lost.count_quarantined(&catalogue);
+    }
+
     /// Forgets what is known of packs that were removed.
     pub(super) fn forget_removed(&self) {
+        self.forget_sound();
         let mut lost = self.lost.write().expect(UNBROKEN);
         let catalogue = self.catalogue();
         lost.forget_removed(&catalogue);

@@ -67,6 +67,7 @@ mod intake;
 pub(crate) mod layout;
 mod lookup;
 mod lost;
+mod mend;
 mod options;
 mod persist;
 mod put;
@@ -74,6 +75,7 @@ mod read;
 mod recover;
 mod session;
 mod slots;
+mod sound;
 mod usage;
 
 #[cfg(test)]
@@ -87,6 +89,8 @@ pub(crate) struct Store {
     catalogue: RwLock<Catalogue>,
     lookup: lookup::Lookup,
     readers: read::PackReaders,
+    mends: mend::Mends,
+    sound: Mutex<sound::Sound>,
     /// Known to a writer.
     lost: RwLock<lost::Losses>,
     recovery: Recovery,
@@ -155,6 +159,8 @@ impl Store {
             catalogue,
             lookup,
             readers,
+            mends: mend::Mends::default(),
+            sound: Mutex::default(),
             lost,
             recovery,
             pins,

@@ -10,6 +10,7 @@ use crate::limits::INDEX_LAG_EXTENTS;
 use crate::limits::INDEX_LAG_OBJECTS;
 use crate::limits::JOURNAL_SEGMENT_BYTES;
 use crate::limits::PACK_BYTES_MAX;
+use crate::limits::PARITY_THOUSANDTHS;
 use crate::limits::RESERVE_BYTES;
 
 /// Whether a repository is opened to be changed.
@@ -55,6 +56,9 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where the names of packs come from. Never the same for two openings.
     pub seed: [u8; 32],
+    /// Parity of new packs in thousandths, where these options make a repository; 0 for none. In one that is there, its
+    /// settings decide. At most [`PARITY_THOUSANDTHS_MAX`](crate::limits::PARITY_THOUSANDTHS_MAX).
+    pub parity_thousandths: u16,
     /// Bytes at which a pack is full, at most [`PACK_BYTES_MAX`].
     pub pack_bytes: u64,
     /// Bytes at which a segment of the journal is full, at most [`JOURNAL_SEGMENT_BYTES`].
@@ -88,6 +92,7 @@ impl Options {
             references: References::Here,
             clock,
             seed,
+            parity_thousandths: PARITY_THOUSANDTHS,
             pack_bytes: PACK_BYTES_MAX,
             journal_segment_bytes: JOURNAL_SEGMENT_BYTES,
             checkpoint_records: CHECKPOINT_RECORDS,

@@ -146,8 +146,12 @@ impl Store {
         entries.iter().try_for_each(|entry| catalogue.apply(entry))?;
         catalogue.pass(*journal.at());
         drop(catalogue);
-        if entries.iter().any(|entry| matches!(entry.record.event, Event::Removed { .. })) {
+        let some = |is: fn(&Event) -> bool| entries.iter().any(|entry| is(&entry.record.event));
+        if some(|event| matches!(event, Event::Removed { .. })) {
             self.forget_removed();
+        }
+        if some(|event| matches!(event, Event::Quarantined { .. })) {
+            self.learn_quarantined();
         }
         Ok(())
     }

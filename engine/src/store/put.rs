@@ -157,9 +157,10 @@ impl Store {
         }
         let object_bytes = u32::try_from(object.len()).expect("an object has a limit");
         let free_bytes = self.free_bytes()?;
-        let room_bytes = intake::pack_room_bytes(&self.options, object_bytes, free_bytes)
+        let parity = self.catalogue().settings().parity_thousandths;
+        let room_bytes = intake::pack_room_bytes(&self.options, parity, object_bytes, free_bytes)
             .map_err(|needed_bytes| StoreError::Full { needed_bytes, free_bytes })?;
-        let begun = intake.begin(&*self.disk, self.parameters.repository, kind, room_bytes);
+        let begun = intake.begin(&*self.disk, self.parameters.repository, kind, (room_bytes, parity));
         begun.map_err(|error| {
             let error = self.disk_error(error, self.options.reserve_bytes + u64::from(room_bytes));
             self.give_up(writer, intake);

@@ -46,6 +46,7 @@ mod full;
 mod index;
 mod laws;
 mod lost;
+mod mend;
 mod model;
 mod session;
 
@@ -97,12 +98,17 @@ pub(crate) fn options(seed: u8) -> Options {
         pack_bytes: 32 << 10,
         journal_segment_bytes: 6 << 10,
         reserve_bytes: 64 << 10,
+        parity_thousandths: 0,
         ..Options::seeded(IndexKind::Memory, clock, [seed; 32])
     }
 }
 
 pub(crate) fn create(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
-    Engine::create(Arc::new(disk.clone()), &parameters(), (SLOT, SLOT_BYTES), options(1))
+    create_with(disk, options(1))
+}
+
+pub(crate) fn create_with(disk: &SimulatedDisk, options: Options) -> Result<Engine, StoreError> {
+    Engine::create(Arc::new(disk.clone()), &parameters(), (SLOT, SLOT_BYTES), options)
 }
 
 pub(crate) fn open(disk: &SimulatedDisk, seed: u8) -> Result<Engine, StoreError> {

@@ -63,6 +63,9 @@ impl File for SimulatedFile {
         if let Some(error) = state.failure(Faulty::Read) {
             return Err(DiskError::new(Act::Read, &self.path, error));
         }
+        if state.is_broken(self.node, offset, into.len()) {
+            return Err(self.error(Act::Read, Errno::IO));
+        }
         let file = state.live.file(self.node).expect("the node is a file");
         let rest = file.get(offset..).unwrap_or_default();
         let count = rest.len().min(into.len());
@@ -81,6 +84,7 @@ impl File for SimulatedFile {
         let possible = length.saturating_add(state.free_bytes()).saturating_sub(offset).min(bytes.len());
         // Nothing written is nothing changed, also where it would have been behind the end.
         if possible > 0 {
+            state.remap(self.node, offset, possible);
             state.change(Change::Write { file: self.node, offset, bytes: bytes[..possible].to_vec() });
         }
         match possible == bytes.len() {

@@ -157,6 +157,18 @@ impl SimulatedDisk {
         Ok(())
     }
 
+    /// Has the medium not give back a block of a file any more, as with a lost sector: whoever reads a byte of it gets
+    /// EIO. Writing the whole block puts another in its place. A disk after a crash has no such block.
+    ///
+    /// # Errors
+    /// [`DiskError::NotFound`] if there is no such file.
+    pub fn break_block(&self, path: &Path, number: usize) -> Result<(), DiskError> {
+        let mut state = self.state();
+        let node = state.find(Act::Open, path)?;
+        state.break_block(node, number);
+        Ok(())
+    }
+
     fn with_image(seed: u64, image: Image) -> Self {
         Self { state: Arc::new(Mutex::new(State::new(seed, image))) }
     }

@@ -1,6 +1,7 @@
 //! The whole of a simulated disk ([`State`]): both images, the changes between them, and the faults to come.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::image::NodeId;
 use super::random::Random;
 use crate::disk::Act;
 use crate::disk::DiskError;
+use crate::limits::BLOCK_BYTES;
 
 /// Free room of a disk without a capacity, in bytes: more than any test writes.
 const UNLIMITED_BYTES: usize = 1 << 40;
@@ -37,6 +39,8 @@ pub(super) struct State {
     pub(super) locks: BTreeMap<PathBuf, String>,
     /// How many share a lock.
     pub(super) shared_locks: BTreeMap<PathBuf, u32>,
+    /// Blocks that cannot be read, by file and number.
+    broken: BTreeSet<(NodeId, usize)>,
 }
 
 /// A change that is not durable yet.
@@ -81,6 +85,7 @@ impl State {
             faults: Vec::new(),
             locks: BTreeMap::new(),
             shared_locks: BTreeMap::new(),
+            broken: BTreeSet::new(),
         }
     }
 
@@ -225,6 +230,23 @@ impl State {
         self.log.retain(|record| record.change.owner() != file || record.progress == Progress::Submitted);
         self.durable.file_mut(file).expect("the node is a file").clone_from(&bytes);
         *self.live.file_mut(file).expect("the node is a file") = bytes;
+    }
+
+    /// The medium does not give a block back any more, until somebody writes to it.
+    pub(super) fn break_block(&mut self, file: NodeId, block: usize) {
+        self.broken.insert((file, block));
+    }
+
+    /// Whether one of these bytes lies in such a block.
+    pub(super) fn is_broken(&self, file: NodeId, offset: usize, bytes: usize) -> bool {
+        let blocks = offset / BLOCK_BYTES..(offset + bytes).div_ceil(BLOCK_BYTES);
+        blocks.into_iter().any(|block| self.broken.contains(&(file, block)))
+    }
+
+    /// A disk puts another block in the place of one that is broken when it is written as a whole.
+    pub(super) fn remap(&mut self, file: NodeId, offset: usize, bytes: usize) {
+        let blocks = offset.div_ceil(BLOCK_BYTES)..(offset + bytes) / BLOCK_BYTES;
+        self.broken.retain(|(owner, block)| *owner != file || !blocks.contains(block));
     }
 
     fn log(&mut self, change: Change, progress: Progress) -> RecordNumber {

@@ -10,28 +10,42 @@ use farkeep_codec::id::ObjectId;
 
 use super::Recorder;
 use super::create;
+use super::create_with;
 use super::data;
 use super::node;
 use super::open;
+use super::options;
 use super::read;
 use crate::ObjectError;
+use crate::Options;
 use crate::Report;
 use crate::Share;
 use crate::StoreError;
 use crate::disk::SimulatedDisk;
 
-struct Small {
-    disk: SimulatedDisk,
-    objects: BTreeMap<ObjectId, Vec<u8>>,
+pub(super) struct Small {
+    pub(super) disk: SimulatedDisk,
+    pub(super) objects: BTreeMap<ObjectId, Vec<u8>>,
     snapshots: usize,
 }
 
 fn small() -> Small {
+    small_with(0)
+}
+
+/// With that much parity.
+pub(super) fn small_with(parity_thousandths: u16) -> Small {
+    small_of(2, parity_thousandths)
+}
+
+/// With that many snapshots.
+fn small_of(rounds: usize, parity_thousandths: u16) -> Small {
     let disk = SimulatedDisk::new(1);
-    let engine = create(&disk).expect("made");
+    let engine =
+        create_with(&disk, Options { parity_thousandths, pack_bytes: 64 << 10, ..options(1) }).expect("made");
     let mut recorder = Recorder::new("host:/a");
     let mut objects = BTreeMap::new();
-    for round in 0..2 {
+    for round in 0..rounds as u64 {
         let leaves: Vec<_> = (0..3).map(|number| data(round * 10 + number, 300)).collect();
         let ids: Vec<_> = leaves.iter().map(|(id, _)| *id).collect();
         let root = node(round, &ids);
@@ -44,13 +58,17 @@ fn small() -> Small {
         recorder.taken(&record);
     }
     drop(engine);
-    Small { disk, objects, snapshots: 2 }
+    Small { disk, objects, snapshots: rounds }
 }
 
 /// What is found in the repository: by opening it, or by checking it. `None` if all is well.
 enum Found {
     AtOpening(StoreError),
-    ByCheck(Report),
+    ByCheck {
+        report: Report,
+        /// Objects that were not read.
+        lost: usize,
+    },
 }
 
 /// Opens and checks; proves that no wrong byte is returned, and that the objects which cannot be read are named.
@@ -76,7 +94,7 @@ fn find(small: &Small) -> Option<Found> {
     let located: BTreeSet<_> =
         lost.iter().filter(|id| engine.locate(id).expect("answered").is_some()).copied().collect();
     assert!(named.is_superset(&located), "objects are lost and not named");
-    (!report.damage.is_empty()).then_some(Found::ByCheck(report))
+    (!report.damage.is_empty()).then_some(Found::ByCheck { report, lost: lost.len() })
 }
 
 fn expect_same_file(found: &Found, path: &Path) {
@@ -90,7 +108,7 @@ fn expect_same_file(found: &Found, path: &Path) {
         Found::AtOpening(error) => {
             assert!(path.starts_with("parameters") || path.starts_with("journal"), "{error}");
         }
-        Found::ByCheck(report) => assert!(
+        Found::ByCheck { report, .. } => assert!(
             report.damage.iter().any(|damage| damage.path == path),
             "{:?} instead of {}",
             report.damage,
@@ -99,7 +117,7 @@ fn expect_same_file(found: &Found, path: &Path) {
     }
 }
 
-fn files(small: &Small) -> Vec<(PathBuf, usize)> {
+pub(super) fn files(small: &Small) -> Vec<(PathBuf, usize)> {
     let mut files = small.disk.files();
     files.retain(|(path, _)| !path.starts_with("lock") && !path.starts_with("pins"));
     assert!(files.len() >= 6, "{files:?}");
@@ -108,22 +126,44 @@ fn files(small: &Small) -> Vec<(PathBuf, usize)> {
 
 #[test]
 fn every_flipped_byte_is_found() {
-    let small = small();
-    assert!(find(&small).is_none());
+    flip_every_byte(&small());
+}
+
+/// Whatever lies in a pack is read through parity meanwhile.
+#[test]
+fn every_byte_is_flipped_with_parity() {
+    let small = small_of(1, 10);
+    let packs =
+        files(&small).iter().filter(|(path, _)| path.starts_with("packs")).map(|(_, bytes)| bytes).sum();
+    assert_eq!(flip_every_byte(&small).mended, packs);
+}
+
+/// What came of it.
+struct Flips {
+    /// Flips of a pack's bytes after which every object was read.
+    mended: usize,
+}
+
+fn flip_every_byte(small: &Small) -> Flips {
+    assert!(find(small).is_none());
+    let mut mended = 0;
     let mut flips = 0;
-    for (path, bytes) in files(&small) {
+    for (path, bytes) in files(small) {
         for at in 0..bytes {
             let bit = 1 << ((at * 7) % 8);
             small.disk.mutate(&path, |file| file[at] ^= bit).expect("there");
-            let found = find(&small);
+            let found = find(small);
             let found = found.unwrap_or_else(|| panic!("byte {at} of {} changed unnoticed", path.display()));
             expect_same_file(&found, &path);
+            let lost = if let Found::ByCheck { lost, .. } = found { lost } else { usize::MAX };
+            mended += usize::from(path.starts_with("packs") && lost == 0);
             small.disk.mutate(&path, |file| file[at] ^= bit).expect("there");
             flips += 1;
         }
     }
     assert!(flips > 30_000, "{flips}");
-    assert!(find(&small).is_none());
+    assert!(find(small).is_none());
+    Flips { mended }
 }
 
 #[test]
@@ -161,7 +201,7 @@ fn every_missing_or_swapped_file_is_found() {
     small.disk.mutate(first, |file| bytes = file.clone()).expect("there");
     small.disk.mutate(second, |file| std::mem::swap(file, &mut bytes)).expect("there");
     small.disk.mutate(first, |file| std::mem::swap(file, &mut bytes)).expect("there");
-    let Some(Found::ByCheck(report)) = find(&small) else { panic!("two packs are swapped unnoticed") };
+    let Some(Found::ByCheck { report, .. }) = find(&small) else { panic!("two packs are swapped unnoticed") };
     // No index outlives the process here, so nobody knows their names.
     let lost: u64 = report.damage.iter().map(|damage| damage.object_count).sum();
     assert_eq!(lost, small.objects.len() as u64, "all objects of both packs are lost");

@@ -1,0 +1,185 @@
+//! Mending an extent in memory ([`mend`]): the blocks that are not as the table says, computed from the others.
+//!
+//! Whoever uses them compares ids and hashes again, as with everything that was read.
+
+use std::ops::Range;
+
+use super::extent::Extent;
+use super::parity::Code;
+use super::parity::Layout;
+use super::parity::Parity;
+use super::parity::Table;
+use super::parity::Window;
+use super::parity::restore;
+use super::reader::PackReader;
+use super::reader::Patches;
+use crate::limits::BLOCK_BYTES;
+
+/// The blocks that hold bytes `wanted` of the pack and are not as they were written, as they should be. Empty if there
+/// are none, and if too much is damaged. Reads the windows in which they lie.
+pub(crate) fn mend(reader: &PackReader, extent: &Extent, wanted: Range<u32>) -> Patches {
+    let mut patches = Patches::new();
+    let Some((layout, parity)) = Layout::of(extent) else { return patches };
+    let Some(table) = tables(reader, &layout, &parity).into_iter().flatten().next() else { return patches };
+    for window in layout.windows() {
+        let bytes = layout.block(window.first)..layout.block(window.first + window.blocks);
+        if bytes.start < wanted.end && wanted.start < bytes.end {
+            let mut blocks = blocks_of(reader, &layout, &window, &table);
+            if !blocks.lost.is_empty() {
+                let parity = parity_of(reader, &layout, &window, &table);
+                mend_blocks(&mut blocks, &parity, &mut patches);
+            }
+        }
+    }
+    patches
+}
+
+/// Everything in an extent that is not as it was written, parity and tables included, as it should be, as far as it can be
+/// known.
+pub(super) fn mend_all(reader: &PackReader, extent: &Extent) -> Patches {
+    let mut patches = Patches::new();
+    let Some((layout, parity)) = Layout::of(extent) else { return patches };
+    let tables = tables(reader, &layout, &parity);
+    let Some(table) = tables.iter().flatten().next() else {
+        return mend_around(reader, &layout, &parity);
+    };
+    let mut code = Code::default();
+    for window in layout.windows() {
+        let mut blocks = blocks_of(reader, &layout, &window, table);
+        let mut parity = parity_of(reader, &layout, &window, table);
+        let whole = mend_blocks(&mut blocks, &parity, &mut patches);
+        if whole && !parity.lost.is_empty() {
+            let mut again = Vec::with_capacity(parity.bytes.len());
+            code.encode(&blocks.bytes, parity.sums.len(), &mut again);
+            parity.bytes = again;
+            parity.patch(&mut patches);
+        }
+    }
+    let (encoded, _) = table.encode();
+    for (offset, read) in layout.tables().into_iter().zip(&tables) {
+        if read.is_none() {
+            patch(&mut patches, offset, &encoded);
+        }
+    }
+    patches
+}
+
+/// Without a table, everything is as it should be if the same table comes of it.
+fn mend_around(reader: &PackReader, layout: &Layout, parity: &Parity) -> Patches {
+    let mut patches = Patches::new();
+    let mut code = Code::default();
+    let mut again = Vec::new();
+    let mut table = Table { thousandths: layout.thousandths, blocks: Vec::new(), parity: Vec::new() };
+    for window in layout.windows() {
+        let (blocks, lost) = read(reader, layout.block(window.first), window.blocks);
+        if !lost.is_empty() {
+            return patches;
+        }
+        table.blocks.extend(sums(&blocks));
+        code.encode(&blocks, window.parity_blocks as usize, &mut again);
+    }
+    table.parity.extend(sums(&again));
+    let (encoded, hash) = table.encode();
+    if hash != parity.hash {
+        return patches;
+    }
+    let (found, _) = read(reader, layout.parity_block(0), layout.parity_blocks());
+    let blocks = again.chunks_exact(BLOCK_BYTES).zip(found.chunks_exact(BLOCK_BYTES));
+    for (number, (block, found)) in (0..).zip(blocks) {
+        if block != found {
+            patch(&mut patches, layout.parity_block(number), block);
+        }
+    }
+    layout.tables().into_iter().for_each(|offset| patch(&mut patches, offset, &encoded));
+    patches
+}
+
+/// Computes lost blocks. False if that cannot be done.
+fn mend_blocks(blocks: &mut Blocks<'_>, parity: &Blocks<'_>, patches: &mut Patches) -> bool {
+    let parts = parity.bytes.chunks_exact(BLOCK_BYTES).enumerate();
+    let parts: Vec<_> = parts.map(|(at, part)| (!parity.lost.contains(&at)).then_some(part)).collect();
+    restore(&mut blocks.bytes, &blocks.lost, &parts) && blocks.patch(patches)
+}
+
+/// Blocks of a window, or its parity blocks.
+struct Blocks<'a> {
+    offset: u32,
+    bytes: Vec<u8>,
+    /// What the table says about each.
+    sums: &'a [u32],
+    /// Those that cannot be read, or are not as the table says, in ascending order.
+    lost: Vec<usize>,
+}
+
+impl<'a> Blocks<'a> {
+    fn read(reader: &PackReader, offset: u32, wanted: &'a [u32]) -> Self {
+        let count = u32::try_from(wanted.len()).expect("an extent has a limit");
+        let (bytes, unread) = read(reader, offset, count);
+        let differing = sums(&bytes).zip(wanted).enumerate().filter(|(_, (found, wanted))| found != *wanted);
+        let mut lost: Vec<usize> = differing.map(|(at, _)| at).chain(unread).collect();
+        lost.sort_unstable();
+        lost.dedup();
+        Self { offset, bytes, sums: wanted, lost }
+    }
+
+    /// Takes over what was lost, if all of it is right now.
+    fn patch(&self, patches: &mut Patches) -> bool {
+        let block = |at: usize| &self.bytes[at * BLOCK_BYTES..][..BLOCK_BYTES];
+        let right = self.lost.iter().all(|at| crc32fast::hash(block(*at)) == self.sums[*at]);
+        if right {
+            for at in &self.lost {
+                patches.insert(u64::from(self.offset) + (at * BLOCK_BYTES) as u64, block(*at).to_vec());
+            }
+        }
+        right
+    }
+}
+
+fn blocks_of<'a>(reader: &PackReader, layout: &Layout, window: &Window, table: &'a Table) -> Blocks<'a> {
+    let sums = &table.blocks[window.first as usize..][..window.blocks as usize];
+    Blocks::read(reader, layout.block(window.first), sums)
+}
+
+fn parity_of<'a>(reader: &PackReader, layout: &Layout, window: &Window, table: &'a Table) -> Blocks<'a> {
+    let sums = &table.parity[window.parity_first as usize..][..window.parity_blocks as usize];
+    Blocks::read(reader, layout.parity_block(window.parity_first), sums)
+}
+
+/// Both tables, where they are as the journal says.
+fn tables(reader: &PackReader, layout: &Layout, parity: &Parity) -> [Option<Table>; 2] {
+    layout.tables().map(|offset| {
+        let mut bytes = vec![0; layout.table_bytes() as usize];
+        reader.read(offset, &mut bytes).ok()?;
+        Table::parse(&bytes, layout, parity).ok()
+    })
+}
+
+/// Reads that many blocks, and says which of them cannot be read.
+fn read(reader: &PackReader, offset: u32, count: u32) -> (Vec<u8>, Vec<usize>) {
+    let mut bytes = vec![0; count as usize * BLOCK_BYTES];
+    let mut lost = Vec::new();
+    match reader.read_at(u64::from(offset), &mut bytes) {
+        Ok(read) => lost.extend(read / BLOCK_BYTES..count as usize),
+        // Something in there does not answer. The rest may.
+        Err(_) => {
+            for (at, block) in bytes.chunks_exact_mut(BLOCK_BYTES).enumerate() {
+                let read = reader.read_at(u64::from(offset) + (at * BLOCK_BYTES) as u64, block);
+                if !matches!(read, Ok(BLOCK_BYTES)) {
+                    lost.push(at);
+                }
+            }
+        }
+    }
+    (bytes, lost)
+}
+
+fn sums(blocks: &[u8]) -> impl Iterator<Item = u32> {
+    blocks.chunks_exact(BLOCK_BYTES).map(crc32fast::hash)
+}
+
+/// Takes over blocks that lie behind one another.
+fn patch(patches: &mut Patches, offset: u32, blocks: &[u8]) {
+    for (number, block) in (0..).zip(blocks.chunks_exact(BLOCK_BYTES)) {
+        patches.insert(u64::from(offset) + number * BLOCK_BYTES as u64, block.to_vec());
+    }
+}
