@@ -34,6 +34,10 @@ pub const OPEN_TEXT: Limit = Limit::MegabytesPerSecond(950);
 pub const OPEN_RANDOM: Limit = Limit::MegabytesPerSecond(1_600);
 /// Sequential appending to a preallocated file in few large writes.
 pub const APPEND: Limit = Limit::MegabytesPerSecond(2_100);
+/// Reed-Solomon of 1000 and 100 blocks, by the figures of the crate, on another machine.
+pub const PARITY: Limit = Limit::MegabytesPerSecond(6_000);
+/// BLAKE3 in cache, on one thread.
+pub const CHECK: Limit = Limit::MegabytesPerSecond(6_000);
 /// RocksDB with 50 million keys: lookups of keys that are there, one thread.
 pub const INDEX_HIT: Limit = Limit::ThousandsPerSecond(44);
 /// RocksDB with 50 million keys: lookups of keys that are not, answered by its filters.

@@ -20,7 +20,11 @@ pub use journal::JournalError;
 pub use journal::Position;
 pub use journal::Settings;
 pub use journal::SlotId;
+#[doc(hidden)]
+pub use pack::Encoders as ParityEncoders;
 pub use pack::PackError;
+#[cfg(feature = "fuzzing")]
+pub use pack::fuzzing;
 pub use scrub::Damage;
 pub use scrub::Healing;
 pub use scrub::Notice;

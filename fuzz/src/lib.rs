@@ -24,6 +24,7 @@ use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
 use farkeep_codec::tree::PathKey;
 use farkeep_engine::SlotId;
+use farkeep_engine::fuzzing as inside;
 use farkeep_engine::policy::Pattern;
 use farkeep_engine::policy::Policy;
 use farkeep_protocol::frame;
@@ -54,7 +55,7 @@ macro_rules! targets {
 targets! {
     parameters slot secrets snapshot private_part object payload node path id reader_public recovery_code agent_code
     frame_header frames from_client from_server public_key host enrolment
-    policy
+    policy parity_table
 }
 
 /// A repository's parameters.
@@ -227,6 +228,14 @@ pub fn policy(bytes: &[u8]) -> bool {
     }
     let again = Policy::parse(bytes).ok().map(|policy| policy.encode().expect("what was read has few tags"));
     same(again, bytes)
+}
+
+/// The table of an extent's parity, as it is, and in front of its hash and padding.
+pub fn parity_table(bytes: &[u8]) -> bool {
+    let mut whole = [bytes, blake3::hash(bytes).as_bytes()].concat();
+    whole.resize(whole.len().next_multiple_of(4096), 0);
+    let bare = same(inside::parity_table(bytes), bytes);
+    same(inside::parity_table(&whole), &whole) || bare
 }
 
 /// Whether the bytes were accepted, in which case they are written the same again.

@@ -19,6 +19,7 @@ criterion_group!(
     disk::fetch,
     store::put,
     store::index,
+    store::parity,
     collect::mark
 );
 criterion_main!(rooms);

@@ -16,10 +16,13 @@ use farkeep_engine::Access;
 use farkeep_engine::Engine;
 use farkeep_engine::IndexKind;
 use farkeep_engine::Options;
+use farkeep_engine::ParityEncoders;
 use farkeep_engine::Presence;
+use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::RealDisk;
+use farkeep_engine::limits::PARITY_THOUSANDTHS;
 use tempfile::TempDir;
 
 use crate::sample;
@@ -44,6 +47,42 @@ pub(crate) fn put(criterion: &mut Criterion) {
         };
         bench.iter_batched(repository, put, BatchSize::PerIteration);
     });
+    group.finish();
+}
+
+/// A window of parity at a time, as a pack is written; and a whole repository checked, parity included, from the system's
+/// cache and on two threads.
+pub(crate) fn parity(criterion: &mut Criterion) {
+    const THOUSANDTHS: u16 = 10;
+    let data = sample::noise(OBJECTS * OBJECT_BYTES);
+    let mut group = criterion.benchmark_group("pack/parity");
+    group.throughput(Throughput::BytesDecimal(data.len() as u64)).sample_size(10);
+    let encoders = ParityEncoders::default();
+    group.bench_function(BenchmarkId::new("encode", limits::PARITY), |bench| {
+        bench.iter(|| {
+            let mut encoder = encoders.encoder(THOUSANDTHS).expect("it is not none");
+            data.chunks(OBJECT_BYTES).for_each(|object| encoder.write(object));
+            let parity = encoder.finish(|part| {
+                black_box(part);
+                Ok::<_, ()>(())
+            });
+            black_box(parity.expect("nobody fails"))
+        });
+    });
+    for (what, parity_thousandths) in [("check without parity", 0), ("check", THOUSANDTHS)] {
+        let (_folder, engine) = repository_with(parity_thousandths);
+        let session = engine.begin();
+        for (id, object) in sealed(data.chunks(OBJECT_BYTES)) {
+            engine.put(&session, &id, &object).expect("a sound object is taken");
+        }
+        engine.flush().expect("the disk takes it");
+        group.bench_function(BenchmarkId::new(what, limits::CHECK), |bench| {
+            bench.iter(|| {
+                let report = engine.verify(Share::Everything, &|_| {}).expect("it can be checked");
+                assert_eq!(report.damage_count, 0);
+            });
+        });
+    }
     group.finish();
 }
 
@@ -101,11 +140,15 @@ fn blended(id: ObjectId, number: u64) -> ObjectId {
 }
 
 fn repository() -> (TempDir, Engine) {
+    repository_with(PARITY_THOUSANDTHS)
+}
+
+fn repository_with(parity_thousandths: u16) -> (TempDir, Engine) {
     let folder = tempfile::tempdir().expect("there is a folder for temporary files");
     let disk =
         RealDisk::create(&folder.path().join("repository"), Backend::Auto).expect("a folder can be made");
     let slot = (SlotId::from_bytes([4; 16]), b"a slot that nobody opens".as_slice());
-    let options = options(folder.path());
+    let options = Options { parity_thousandths, ..options(folder.path()) };
     let engine = Engine::create(Arc::new(disk), &sample::parameters().encode(), slot, options);
     (folder, engine.expect("an empty folder becomes a repository"))
 }

@@ -165,7 +165,7 @@ impl Stream<'_> {
     fn table(&mut self, offset: u64, layout: &Layout, parity: &Parity) -> Result<Table, &'static str> {
         let mut bytes = Vec::with_capacity(layout.table_bytes() as usize);
         self.pass(offset, u64::from(layout.table_bytes()), &mut |part| bytes.extend_from_slice(part))?;
-        Table::parse(&bytes, layout, parity).map_err(|malformed| malformed.what)
+        Table::parse_of(layout, parity, &bytes).map_err(|malformed| malformed.what)
     }
 
     /// The sums of that many blocks from `offset` on, or nothing for one that cannot be read.

@@ -150,7 +150,7 @@ fn tables(reader: &PackReader, layout: &Layout, parity: &Parity) -> [Option<Tabl
     layout.tables().map(|offset| {
         let mut bytes = vec![0; layout.table_bytes() as usize];
         reader.read(offset, &mut bytes).ok()?;
-        Table::parse(&bytes, layout, parity).ok()
+        Table::parse_of(layout, parity, &bytes).ok()
     })
 }
 

@@ -25,7 +25,7 @@ pub(crate) use header::PackHeader;
 pub(crate) use heal::Healed;
 pub(crate) use heal::heal;
 pub(crate) use mend::mend;
-pub(crate) use parity::Encoders;
+pub use parity::Encoders;
 pub(crate) use parity::Parity;
 pub(crate) use parity::end as parity_end;
 pub(crate) use reader::PackReader;
@@ -42,6 +42,8 @@ mod parity;
 mod reader;
 mod record;
 mod writer;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 
 #[cfg(test)]
 mod tests;

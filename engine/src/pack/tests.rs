@@ -408,7 +408,7 @@ fn sound_objects_are_never_overwritten() {
     let [first, second] = layout.tables().map(|at| at as usize);
     let bytes = bytes_of(&disk);
     let mut table =
-        Table::parse(&bytes[first..first + BLOCK_BYTES], &layout, &closed[1].parity.expect("there"))
+        Table::parse_of(&layout, &closed[1].parity.expect("there"), &bytes[first..first + BLOCK_BYTES])
             .expect("it is sound");
     table.blocks[3] ^= 1;
     let (wrong, hash) = table.encode();

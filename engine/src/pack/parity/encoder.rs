@@ -24,13 +24,13 @@ struct Kit {
 
 /// Where the encoders of a repository come from.
 #[derive(Clone, Default)]
-pub(crate) struct Encoders {
+pub struct Encoders {
     idle: Arc<Mutex<Vec<Kit>>>,
 }
 
 impl Encoders {
     /// An encoder with that much parity, unless that is none.
-    pub(crate) fn encoder(&self, thousandths: u16) -> Option<Encoder> {
+    pub fn encoder(&self, thousandths: u16) -> Option<Encoder> {
         let kit = || self.idle.lock().expect(UNBROKEN).pop().unwrap_or_default();
         (thousandths > 0).then(|| Encoder {
             kit: kit(),
@@ -44,7 +44,7 @@ impl Encoders {
 const UNBROKEN: &str = "nothing panics while it holds what encoders work with";
 
 /// Sees everything that is written to a pack, and says what has to follow each extent.
-pub(crate) struct Encoder {
+pub struct Encoder {
     kit: Kit,
     /// Parity blocks of the extent so far.
     parity: Vec<u8>,
@@ -59,7 +59,7 @@ impl Encoder {
     }
 
     /// Takes in what is written.
-    pub(in crate::pack) fn write(&mut self, mut bytes: &[u8]) {
+    pub fn write(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = WINDOW_BYTES_MAX - self.kit.window.len();
             let (now, later) = bytes.split_at(bytes.len().min(room));
@@ -73,10 +73,7 @@ impl Encoder {
     }
 
     /// Ends the extent behind zeros up to a whole block, and shows in order what follows it.
-    pub(in crate::pack) fn finish<E>(
-        &mut self,
-        mut follow: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<Parity, E> {
+    pub fn finish<E>(&mut self, mut follow: impl FnMut(&[u8]) -> Result<(), E>) -> Result<Parity, E> {
         let padded = self.kit.window.len().next_multiple_of(BLOCK_BYTES);
         self.kit.window.resize(padded, 0);
         self.sum();

@@ -12,7 +12,7 @@ use crate::limits::PARITY_THOUSANDTHS_MAX;
 pub(super) use code::Code;
 pub(super) use code::restore;
 pub(super) use encoder::Encoder;
-pub(crate) use encoder::Encoders;
+pub use encoder::Encoders;
 pub(super) use table::Table;
 
 mod code;
@@ -24,7 +24,7 @@ mod tests;
 
 /// How much parity an extent has, and the hash that it hangs from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Parity {
+pub struct Parity {
     /// Parity blocks for a thousand blocks, rounded up in each window: 1 to [`PARITY_THOUSANDTHS_MAX`].
     pub(crate) thousandths: u16,
     /// BLAKE3 of the table, as it stands at the table's end.

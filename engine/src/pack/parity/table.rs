@@ -43,29 +43,42 @@ impl Table {
     }
 
     /// Reads the table of an extent that lies so, with its padding, and nothing else.
-    pub(in crate::pack) fn parse(bytes: &[u8], layout: &Layout, parity: &Parity) -> Result<Self, Malformed> {
+    pub(in crate::pack) fn parse_of(
+        layout: &Layout,
+        parity: &Parity,
+        bytes: &[u8],
+    ) -> Result<Self, Malformed> {
+        let (table, hash) = Self::parse(bytes)?;
+        let counts = (table.blocks.len(), table.parity.len());
+        let wanted = (layout.blocks as usize, layout.parity_blocks() as usize);
+        match (table.thousandths, counts, hash) == (layout.thousandths, wanted, parity.hash) {
+            true => Ok(table),
+            false => Err(Malformed { what: "parity table of another extent", offset: 0 }),
+        }
+    }
+
+    /// Reads a table with its padding, and the hash that it has.
+    pub(in crate::pack) fn parse(bytes: &[u8]) -> Result<(Self, blake3::Hash), Malformed> {
         let mut reader = Reader::new(bytes);
         let magic: [u8; 4] = reader.array("parity table magic")?;
         let thousandths = reader.u16("parity table thousandths")?;
         let reserved = reader.u16("parity table reserved")?;
+        if magic != MAGIC || reserved != 0 {
+            return Err(reader.malformed("parity table"));
+        }
         let blocks = reader.u32("parity table blocks")?;
         let parity_blocks = reader.u32("parity table parity blocks")?;
-        if magic != MAGIC || thousandths != layout.thousandths || reserved != 0 {
-            return Err(reader.malformed("parity table of another extent"));
-        }
-        if (blocks, parity_blocks) != (layout.blocks, layout.parity_blocks()) {
-            return Err(reader.malformed("parity table counts"));
-        }
         let blocks = sums(&mut reader, blocks)?;
         let table = Self { thousandths, blocks, parity: sums(&mut reader, parity_blocks)? };
-        // What it says must be what it was: hash and padding follow from it.
+        // Hash and padding follow from the rest.
         match table.encode() {
-            (again, hash) if hash == parity.hash && again == bytes => Ok(table),
+            (again, hash) if again == bytes => Ok((table, hash)),
             _ => Err(reader.malformed("parity table hash or padding")),
         }
     }
 }
 
+/// The sums are read one by one, so nobody makes much out of little.
 fn sums(reader: &mut Reader<'_>, count: u32) -> Result<Vec<u32>, Malformed> {
     (0..count).map(|_| reader.u32("parity table sum")).collect()
 }

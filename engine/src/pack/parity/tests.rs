@@ -110,21 +110,21 @@ fn a_table_is_that_of_its_extent_only() {
     let (bytes, hash) = table.encode();
     let layout = Layout { start: 4096 * 3, blocks: 5, thousandths: 10 };
     let parity = Parity { thousandths: 10, hash };
-    assert_eq!(Table::parse(&bytes, &layout, &parity), Ok(table));
+    assert_eq!(Table::parse_of(&layout, &parity, &bytes), Ok(table));
     for other in [
         Layout { blocks: 4, ..layout },
         Layout { blocks: 101, ..layout },
         Layout { thousandths: 11, ..layout },
     ] {
-        assert!(Table::parse(&bytes, &other, &parity).is_err(), "{other:?}");
+        assert!(Table::parse_of(&other, &parity, &bytes).is_err(), "{other:?}");
     }
     for at in 0..bytes.len() {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
-        assert!(Table::parse(&bytes, &layout, &parity).is_err(), "byte {at}");
+        assert!(Table::parse_of(&layout, &parity, &bytes).is_err(), "byte {at}");
     }
-    assert!(Table::parse(&bytes[..40], &layout, &parity).is_err());
-    assert!(Table::parse(&bytes[..4095], &layout, &parity).is_err());
+    assert!(Table::parse_of(&layout, &parity, &bytes[..40]).is_err());
+    assert!(Table::parse_of(&layout, &parity, &bytes[..4095]).is_err());
 }
 
 proptest! {
@@ -183,7 +183,7 @@ proptest! {
         let summary_end = 8192 + u32::try_from(bytes.next_multiple_of(BLOCK_BYTES)).expect("small");
         let layout = Layout::before(8192, summary_end, thousandths);
         prop_assert_eq!(layout.end() - summary_end, u32::try_from(behind.len()).expect("small"));
-        let table = Table::parse(&behind[..layout.table_bytes() as usize], &layout, &parity);
+        let table = Table::parse_of(&layout, &parity, &behind[..layout.table_bytes() as usize]);
         prop_assert!(table.is_ok());
     }
 
