@@ -18,6 +18,7 @@ use crate::backup::Intent;
 use crate::backup::Sources;
 use crate::repository::Access;
 use crate::repository::trial::Trial;
+use crate::repository::trial::toggle_parity;
 use crate::source::Missing;
 use crate::source::Roots;
 use crate::source::Rules;
@@ -132,6 +133,7 @@ fn lost(findings: &[Finding]) -> BTreeSet<(SnapshotId, PathKey)> {
 fn flip(path: &Path, offset: usize) {
     let mut bytes = fs::read(path).expect("it can be read");
     bytes[offset] ^= 0x40;
+    toggle_parity(&mut bytes);
     fs::write(path, bytes).expect("it can be written");
 }
 

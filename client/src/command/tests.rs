@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::repository::trial::toggle_parity;
 
 #[test]
 fn the_command_line_is_consistent() {
@@ -393,6 +394,7 @@ fn damage_has_its_code_and_names_the_file() {
             let path = pack.expect("it is listed").path();
             let mut bytes = fs::read(&path).expect("it can be read");
             bytes[4_096 + 200] ^= 1;
+            toggle_parity(&mut bytes);
             fs::write(&path, bytes).expect("it can be written");
         }
     }

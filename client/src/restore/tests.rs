@@ -18,6 +18,7 @@ use crate::backup::Sources;
 use crate::repository::Access;
 use crate::repository::Place;
 use crate::repository::trial::Trial;
+use crate::repository::trial::toggle_parity;
 use crate::source::Missing;
 use crate::source::Roots;
 use crate::source::Rules;
@@ -133,11 +134,10 @@ impl Story {
         let name = place.pack.to_string();
         let pack =
             self.trial.location().folder().expect("a folder").join("packs").join(&name[..2]).join(&name);
-        let pack = fs::File::options().read(true).write(true).open(pack).expect("it is there");
-        let at = u64::from(place.offset + place.bytes / 2);
-        let mut byte = [0];
-        pack.read_exact_at(&mut byte, at).expect("it is that long");
-        pack.write_all_at(&[byte[0] ^ 4], at).expect("it can be written");
+        let mut bytes = fs::read(&pack).expect("it is there");
+        bytes[(place.offset + place.bytes / 2) as usize] ^= 4;
+        toggle_parity(&mut bytes);
+        fs::write(&pack, bytes).expect("it can be written");
     }
 
     /// The key in the snapshot of a path in the source.
