@@ -235,7 +235,7 @@ fn flipped_bytes_are_found_and_never_restored() {
         for at in places(good.len()) {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
-            if flips % 2 == 0 {
+            if flips % 8 > 0 {
                 spoil_parity(&mut bad);
             }
             fs::write(&path, bad).expect("it can be written");
@@ -249,7 +249,7 @@ fn flipped_bytes_are_found_and_never_restored() {
         fs::write(&path, good).expect("it can be written");
     }
     assert!(matches!(small.find(), Found::Nothing));
-    assert!(flips > 400 && named > 40, "{flips} flips, {named} of them hit files");
+    assert!(flips > 400 && named > 30, "{flips} flips, {named} of them hit files");
 }
 
 #[test]
