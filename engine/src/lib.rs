@@ -3,6 +3,7 @@
 //! Blocking, with threads of its own, and keyless: it never sees a key or a plaintext. Modules stand in the order in
 //! which they may use one another. [`Engine`] is the whole of it for callers.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
@@ -14,6 +15,11 @@ use farkeep_codec::time::Time;
 use disk::Disk;
 use store::Store;
 
+pub use collect::CollectError;
+pub use collect::CollectOptions;
+pub use collect::CollectProgress;
+pub use collect::CollectStep;
+pub use collect::Collected;
 pub use index::IndexError;
 pub use journal::ChainHash;
 pub use journal::JournalError;
@@ -353,6 +359,27 @@ impl Engine {
     /// If the disk does not answer.
     pub fn usage(&self) -> Result<Usage, StoreError> {
         self.store.usage()
+    }
+
+    /// Purges forgotten snapshots whose time is over, and removes what then nothing needs any more, while others read and
+    /// write. `watch` is told how far it is, and may stop it; what is done by then stays done.
+    ///
+    /// # Errors
+    /// [`CollectError::Running`], [`CollectError::Damaged`]; [`StoreError::Frozen`], [`StoreError::Full`].
+    pub fn collect(
+        &self,
+        options: &CollectOptions,
+        watch: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+    ) -> Result<Collected, CollectError> {
+        collect::collect(&self.store, options, watch)
+    }
+
+    /// What [`collect`](Self::collect) would do now. Changes nothing.
+    ///
+    /// # Errors
+    /// As for a collection.
+    pub fn plan_collection(&self, options: &CollectOptions) -> Result<collect::plan::Plan, CollectError> {
+        collect::plan_only(&self.store, options)
     }
 
     /// Builds the index anew from the packs, and makes it complete.

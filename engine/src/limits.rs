@@ -125,6 +125,21 @@ pub const SCRUB_THREADS: usize = 2;
 /// Most ids, damages and notices that a report lists; beyond them it counts.
 pub const REPORT_LINES_MAX: usize = 10_000;
 
+/// Bytes at which a record of what a collection removed is full, and another one is begun.
+pub const REMOVED_EVENT_BYTES: usize = 1 << 20;
+
+/// Nodes that a collection reads before it follows what they refer to.
+pub const COLLECT_NODES_AT_ONCE: usize = 4096;
+
+/// Memory of a collection in bytes, unless it is given another one.
+pub const COLLECT_MEMORY_BYTES: u64 = 512 << 20;
+
+/// Most bytes that a collection copies before it removes what they were copied from.
+pub const COLLECT_BATCH_BYTES: u64 = 256 << 20;
+
+/// Most objects that it does.
+pub const COLLECT_BATCH_OBJECTS: u64 = 512 << 10;
+
 /// Percent of a pack of nodes that may be dead before it is emptied.
 pub const COLLECT_NODES_DEAD_PERCENT: u64 = 25;
 

@@ -118,7 +118,7 @@ fn mark(own: &mut Collector, store: &Store) {
     }
     let plan =
         plan(&figures, &Aims { garbage_thousandths: 10, pack_bytes: 200, free_bytes: 999, reserve_bytes: 0 });
-    own.condemned = Condemned::new(&plan, &dead);
+    own.condemned = plan.condemned(&dead);
     for planned in plan.packs.iter().filter(|planned| planned.act != Act::Strike) {
         let pack = &store.catalogue.packs[&planned.pack.number];
         own.emptied
@@ -157,7 +157,7 @@ fn remove(own: &mut Collector, store: &mut Store, emptied: &BTreeSet<u32>) -> &'
         store.catalogue.packs.values().filter(|pack| pack.sequence > own.base && pack.kind == Kind::Node);
     let referred = young.flat_map(|pack| pack.records.iter().flat_map(|node| references(*node))).copied();
     let needed: Vec<Id> = roots.chain(referred).collect();
-    let Ok(reprieved) = settle(&mut store.ledger, needed, &store.catalogue);
+    let Ok(reprieved) = settle(&mut |at| store.ledger.reprieve(at), needed, &store.catalogue);
     own.emptied.retain(|pack, _| !emptied.contains(pack));
     let Some(removal) = store.ledger.remove(emptied) else { return "has nothing left to remove" };
     store.catalogue.sequence += 1;

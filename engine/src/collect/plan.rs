@@ -4,6 +4,7 @@
 //! emptying for them alone. FORMAT.md, "Packs".
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use farkeep_codec::object::Kind;
@@ -13,6 +14,10 @@ use crate::limits::COLLECT_SHARE_DEAD_PERCENT;
 use crate::limits::COLLECT_SMALL_PACKS;
 use crate::limits::PACK_BYTES_MAX;
 use crate::limits::RESERVE_BYTES;
+use crate::store::ledger::Condemned;
+use crate::store::ledger::DeadData;
+use crate::store::ledger::DeadNodes;
+use crate::store::ledger::Rest;
 
 #[cfg(test)]
 mod tests;
@@ -139,6 +144,25 @@ pub fn plan(packs: &[PackFigures], aims: &Aims) -> Plan {
     choose_garbage(&mut stay, aims, &mut chosen);
     choose_small(&mut stay, aims, &mut chosen);
     finish(chosen, &stay, aims)
+}
+
+impl Plan {
+    /// What it removes, given the offsets of the dead records of each pack that it touches, in their order.
+    pub fn condemned(&self, dead: &BTreeMap<u32, Vec<u32>>) -> Condemned {
+        let mut condemned = Condemned::default();
+        for Planned { pack, act, .. } in &self.packs {
+            let offsets = dead.get(&pack.number).cloned().unwrap_or_default();
+            match (pack.kind, act) {
+                (Kind::Data, Act::Remove) => drop(condemned.data.insert(pack.number, DeadData::All)),
+                (Kind::Data, _) => drop(condemned.data.insert(pack.number, DeadData::At(offsets))),
+                (Kind::Node, act) => {
+                    let rest = if *act == Act::Strike { Rest::Stays } else { Rest::Leaves };
+                    condemned.nodes.insert(pack.number, DeadNodes { offsets, rest });
+                }
+            }
+        }
+        condemned
+    }
 }
 
 impl Planned {

@@ -35,7 +35,7 @@ pub(super) fn compare(
     let mut agreeing = Digest::default();
     let mut damage = Damage::new(layout::path(Name::Index), 0, "entries that differ from the packs");
     for (id, spot) in &checked.listed {
-        match store.find(id) {
+        match store.find_durable(id) {
             Ok(Some(other)) if other == *spot => agreeing.add(id, *spot),
             // An object that lies in several packs: the index names one of them, which is checked there.
             Ok(Some(other)) if other.ordinal != number && store.is_record(id, &other) => {}

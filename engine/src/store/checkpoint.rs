@@ -98,6 +98,13 @@ impl Store {
         }
     }
 
+    /// Writes a checkpoint after a collection, if this is a writer.
+    pub(crate) fn checkpoint_now(&self) {
+        if let Ok(writer) = self.writer() {
+            self.checkpoint(writer);
+        }
+    }
+
     /// Writes a checkpoint. Where that fails, nothing is lost but time.
     fn checkpoint(&self, writer: &Writer) {
         let (bytes, sequence) = {

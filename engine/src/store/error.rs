@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::PackId;
 use farkeep_codec::parameters::ParametersError;
+use farkeep_codec::time::Time;
 use thiserror::Error;
 
 use crate::disk::DiskError;
@@ -81,6 +82,12 @@ pub enum StoreError {
     /// The repository was opened to be read.
     #[error("the repository was opened for reading only")]
     ReadOnly,
+    /// The clock moved in a way that clocks do not, so that nothing is deleted.
+    #[error("nothing is deleted while the clock is not believed")]
+    Frozen {
+        /// What it showed.
+        shown: Time,
+    },
     /// A key slot of that name is not there.
     #[error("there is no key slot {slot}")]
     UnknownSlot {

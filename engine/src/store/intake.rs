@@ -37,6 +37,8 @@ pub(super) struct Intake {
     durable_folders: BTreeSet<PathBuf>,
     /// Whether what earlier runs left behind was removed.
     pub(super) is_swept: bool,
+    /// Packs that a collection writes, beside these.
+    pub(super) moving: BTreeSet<PackId>,
     /// The write that failed, until everything that was not durable is given up.
     pub(super) failed: Option<DiskError>,
     seed: [u8; 32],
@@ -72,6 +74,7 @@ impl Intake {
             new_names: BTreeSet::new(),
             durable_folders: catalogue.packs().map(|(_, pack)| pack::folder(&pack.id)).collect(),
             is_swept: false,
+            moving: BTreeSet::new(),
             failed: None,
             seed: options.seed,
             begun: 0,
@@ -125,6 +128,20 @@ impl Intake {
         Ok(())
     }
 
+    /// Lets no pack grow any more, and gives away the numbers behind theirs: whatever gets those appears in the journal
+    /// directly behind these packs, and every later pack behind it. Returns the first of them.
+    pub(super) fn end_packs(&mut self, numbers: u32) -> u32 {
+        self.open.iter_mut().for_each(|open| open.is_full = true);
+        let first = self.next_number;
+        self.next_number += numbers;
+        first
+    }
+
+    /// The numbers of the packs that may grow.
+    pub(super) fn open_packs(&self) -> impl Iterator<Item = u32> + '_ {
+        self.open.iter().filter(|open| !open.is_full).map(|open| open.number)
+    }
+
     /// Closes the extents of all packs.
     pub(super) fn close_extents(&mut self) -> Result<Vec<StoredExtent>, DiskError> {
         let mut extents = Vec::new();
@@ -175,7 +192,8 @@ impl Intake {
         self.open.iter().find(|open| open.number == number).map(|open| *open.writer.id())
     }
 
-    fn next_id(&mut self) -> PackId {
+    /// A name that no pack has.
+    pub(super) fn next_id(&mut self) -> PackId {
         let mut hasher = blake3::Hasher::new_keyed(&self.seed);
         hasher.update(&self.begun.to_le_bytes());
         self.begun += 1;

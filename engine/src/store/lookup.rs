@@ -54,6 +54,9 @@ pub(super) struct Lookup {
 /// What the index lacks.
 struct Recent {
     spots: HashMap<ObjectId, Spot>,
+    /// Where objects lay before that were put once more, until the new place is durable or given up. What is condemned is
+    /// unknown to those who come later and known to those who came earlier, so it is put while it is there.
+    shadowed: HashMap<ObjectId, Spot>,
     /// What journal records behind this one made durable is in `spots`; with 0 that is everything.
     behind: u64,
 }
@@ -81,7 +84,11 @@ impl Lookup {
         let live = Live::new(catalogue.packs().map(|(number, _)| number), catalogue.next_number());
         Self {
             index: RwLock::new(State::Unopened),
-            recent: RwLock::new(Recent { spots: HashMap::new(), behind: catalogue.last_stored() }),
+            recent: RwLock::new(Recent {
+                spots: HashMap::new(),
+                shadowed: HashMap::new(),
+                behind: catalogue.last_stored(),
+            }),
             found: RwLock::default(),
             is_distrusted: AtomicBool::new(false),
             live: LivePacks::new(RwLock::new(live)),
@@ -97,12 +104,35 @@ impl Lookup {
 
     /// Remembers where a new object is.
     pub(super) fn insert(&self, id: &ObjectId, spot: Spot) {
-        self.recent_mut().spots.insert(*id, spot);
+        let recent = &mut *self.recent_mut();
+        if let Some(before) = recent.spots.insert(*id, spot) {
+            recent.shadowed.insert(*id, before);
+        }
+    }
+
+    /// Takes in that durable objects have another place, unless somebody put them elsewhere meanwhile.
+    pub(super) fn moved(&self, objects: &[(ObjectId, Spot, Spot)]) {
+        let recent = &mut *self.recent_mut();
+        for (id, from, to) in objects {
+            let (spot, shadow) = (recent.spots.get(id).copied(), recent.shadowed.get(id).copied());
+            match (spot, shadow) {
+                (Some(spot), Some(_)) if spot != *from => drop(recent.shadowed.insert(*id, *to)),
+                _ => {
+                    recent.shadowed.remove(id);
+                    recent.spots.insert(*id, *to);
+                }
+            }
+        }
     }
 
     /// Looks into the table alone.
     pub(super) fn recent_spot(&self, id: &ObjectId) -> Option<Spot> {
         self.recent().spots.get(id).copied()
+    }
+
+    /// Where an object lay before it was put once more, if that was remembered.
+    fn shadowed(&self, id: &ObjectId) -> Option<Spot> {
+        self.recent().shadowed.get(id).copied()
     }
 
     /// The outer nothing: the table does not know, but somebody else may.
@@ -145,6 +175,28 @@ impl Store {
         Ok(self.find_noted(id)?.filter(|spot| self.catalogue().there(spot)))
     }
 
+    /// Where the object lies that is durable. It may be that somebody has put it once more, and not durably yet.
+    pub(crate) fn find_durable(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
+        let is_durable = |spot: &Spot| self.catalogue().is_durable(spot);
+        let found = self.find_noted(id)?.filter(is_durable);
+        if found.is_some() || self.lookup.recent_spot(id).is_none() {
+            return Ok(found);
+        }
+        match self.lookup.shadowed(id) {
+            Some(spot) => Ok(Some(spot).filter(is_durable)),
+            None => Ok(self.find_settled(id)?.filter(is_durable)),
+        }
+    }
+
+    /// Where the index has the object.
+    fn find_settled(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
+        self.prepare_index()?;
+        match &*self.lookup.index() {
+            State::Open { index, .. } => Ok(index.find(id)?),
+            State::Unopened | State::Absent => Ok(None),
+        }
+    }
+
     /// Where the object was noted last. Nothing is taken out of an index, so it may not be there any more.
     fn find_noted(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
         let lookup = &self.lookup;
@@ -180,16 +232,19 @@ impl Store {
         self.prepare_index()?;
         let state = self.lookup.index();
         let recent = self.lookup.recent();
+        let is_newer = |spot: &Spot| self.catalogue().is_durable(spot);
         if let State::Open { index, .. } = &*state {
             index.scan(&mut |id, spot| {
-                if !recent.spots.contains_key(id) && self.catalogue().there(&spot) {
+                let noted = recent.spots.get(id).filter(|spot| is_newer(spot)).or(recent.shadowed.get(id));
+                if noted.is_none() && self.catalogue().there(&spot) {
                     show(id, spot);
                 }
             })?;
         }
         let catalogue = self.catalogue();
-        let durable = recent.spots.iter().filter(|(_, spot)| catalogue.is_durable(spot));
-        durable.for_each(|(id, spot)| show(id, *spot));
+        let noted = recent.shadowed.iter().chain(&recent.spots);
+        let durable: HashMap<_, _> = noted.filter(|(_, spot)| catalogue.is_durable(spot)).collect();
+        durable.into_iter().for_each(|(id, spot)| show(id, *spot));
         Ok(())
     }
 
@@ -215,9 +270,23 @@ impl Store {
 
     /// Forgets objects that are not durable.
     pub(super) fn forget_recent(&self) {
-        let mut recent = self.lookup.recent_mut();
+        let recent = &mut *self.lookup.recent_mut();
         let catalogue = self.catalogue();
         recent.spots.retain(|_, spot| catalogue.is_durable(spot));
+        for (id, spot) in recent.shadowed.drain().filter(|(_, spot)| catalogue.is_durable(spot)) {
+            recent.spots.entry(id).or_insert(spot);
+        }
+    }
+
+    /// Forgets where everything is, so that it is looked up anew in view of what the catalogue knows now. For readers, who
+    /// have put nothing.
+    pub(super) fn look_anew(&self) {
+        let mut state = self.lookup.index_mut();
+        *state = State::Unopened;
+        let mut recent = self.lookup.recent_mut();
+        recent.spots.clear();
+        recent.behind = self.catalogue().last_stored();
+        self.lookup.found.write().expect(UNBROKEN).clear();
     }
 
     /// Refuses to let the table grow beyond all bounds when the index cannot be written.
@@ -264,8 +333,9 @@ impl Store {
         let mut entries: Vec<(ObjectId, Spot)> = {
             let recent = self.lookup.recent();
             let catalogue = self.catalogue();
-            let durable = recent.spots.iter().filter(|(_, spot)| catalogue.is_durable(spot));
-            durable.map(|(id, spot)| (*id, *spot)).collect()
+            let noted = recent.shadowed.iter().chain(&recent.spots);
+            let durable: HashMap<_, _> = noted.filter(|(_, spot)| catalogue.is_durable(spot)).collect();
+            durable.into_iter().map(|(id, spot)| (*id, *spot)).collect()
         };
         entries.sort_unstable();
         // An index that fails while it is written is opened anew by the next one who needs it.
@@ -296,6 +366,7 @@ impl Store {
         recent.spots = going_on;
         // What was removed meanwhile is neither durable nor going on.
         recent.spots.retain(|_, spot| catalogue.there(spot));
+        recent.shadowed.clear();
         recent.behind = upto;
         *self.lookup.found.write().expect(UNBROKEN) = settled;
         self.lookup.is_distrusted.store(false, Ordering::SeqCst);

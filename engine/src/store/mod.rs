@@ -34,6 +34,7 @@ use crate::journal::replay;
 use crate::limits::PACK_BYTES_MAX;
 
 pub(crate) use catalogue::Catalogue;
+pub(crate) use catalogue::ExtentAt;
 pub use catalogue::Newest;
 pub(crate) use catalogue::Pack;
 pub(crate) use catalogue::SnapshotAt;
@@ -46,6 +47,7 @@ pub use error::PutError;
 pub use error::StoreError;
 pub(crate) use layout::Name;
 pub use lost::Lost;
+pub(crate) use moved::MovedPack;
 pub use options::Access;
 pub use options::IndexKind;
 pub use options::Options;
@@ -55,6 +57,8 @@ pub use put::Presence;
 pub use put::Put;
 pub use read::Place;
 pub use recover::Recovery;
+pub(crate) use remove::NoReaders;
+pub(crate) use remove::Survey;
 pub use session::Session;
 pub use usage::Usage;
 
@@ -65,14 +69,17 @@ mod create;
 mod error;
 mod intake;
 pub(crate) mod layout;
+pub mod ledger;
 mod lookup;
 mod lost;
 mod mend;
+mod moved;
 mod options;
 mod persist;
 mod put;
 mod read;
 mod recover;
+mod remove;
 mod session;
 mod slots;
 mod sound;
@@ -112,6 +119,8 @@ struct Writer {
     objects_durable: AtomicU64,
     /// The last record that a checkpoint holds.
     checkpointed: AtomicU64,
+    /// Held by the one who collects.
+    collecting: Mutex<()>,
     /// The failed sync after which nobody knows what is durable.
     poison: OnceLock<DiskError>,
     /// What others are told about this writer.
@@ -150,8 +159,9 @@ impl Store {
                 (Some(writer), recovery, lost)
             }
         };
+        let pins = Arc::new(session::Pins::new(catalogue.epoch()));
+        let readers = read::PackReaders::default();
         let (catalogue, lost) = (RwLock::new(catalogue), RwLock::new(lost));
-        let (readers, pins) = (read::PackReaders::default(), Arc::default());
         Ok(Self {
             disk,
             options,
@@ -242,6 +252,7 @@ impl Writer {
             objects: AtomicU64::new(0),
             objects_durable: AtomicU64::new(0),
             checkpointed: AtomicU64::new(checkpointed),
+            collecting: Mutex::new(()),
             poison: OnceLock::new(),
             holder: holder.to_owned(),
             _lock: lock,

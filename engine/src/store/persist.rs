@@ -28,6 +28,16 @@ pub(crate) struct Moment {
     pub(super) objects: u64,
 }
 
+/// What became of the packs under construction.
+pub(super) struct Persisted {
+    /// The event that says what is durable, if anything is now that was not before.
+    pub(super) stored: Option<Event>,
+    /// How many objects are durable with it.
+    pub(super) objects: u64,
+    /// The first of the numbers that were given away.
+    pub(super) first_number: u32,
+}
+
 impl Moment {
     /// The moment up to which things were looked at that began to be looked at here.
     pub(crate) fn until(self, end: Self) -> Self {
@@ -66,7 +76,7 @@ impl Store {
         self.writer()?;
         let decided = decide(&self.catalogue())?;
 
-        let (stored, objects) = self.persist_packs(writer, before)?;
+        let Persisted { stored, objects, .. } = self.persist_packs(writer, before, 0)?;
         let events: Vec<Event> = stored.into_iter().chain(decided).collect();
         if events.is_empty() {
             return Ok(Vec::new());
@@ -79,17 +89,22 @@ impl Store {
         Ok(entries)
     }
 
-    /// Closes the extents of all packs, and makes their bytes and their names durable. Returns the event that says
-    /// so, and how many objects are durable with it.
-    fn persist_packs(&self, writer: &Writer, before: Moment) -> Result<(Option<Event>, u64), StoreError> {
+    /// Closes the extents of all packs, and makes their bytes and their names durable. With `numbers` to give away the
+    /// packs are ended, too, so that what gets them stands behind in the journal.
+    pub(super) fn persist_packs(
+        &self,
+        writer: &Writer,
+        before: Moment,
+        numbers: u32,
+    ) -> Result<Persisted, StoreError> {
         let mut intake = writer.intake();
         let now = writer.moment();
         if now.generation != before.generation {
             return Err(StoreError::Lost);
         }
         let durable = writer.objects_durable.load(Ordering::SeqCst);
-        if durable >= before.objects && intake.failed.is_none() {
-            return Ok((None, durable));
+        if durable >= before.objects && intake.failed.is_none() && numbers == 0 {
+            return Ok(Persisted { stored: None, objects: durable, first_number: 0 });
         }
         if let Some(error) = intake.failed.take() {
             return Err(self.fail(writer, &mut intake, error));
@@ -98,9 +113,10 @@ impl Store {
             Ok(extents) => extents,
             Err(error) => return Err(self.fail(writer, &mut intake, error)),
         };
-        if extents.is_empty() {
-            return Ok((None, durable));
+        if extents.is_empty() && numbers == 0 {
+            return Ok(Persisted { stored: None, objects: durable, first_number: 0 });
         }
+        let first_number = if numbers == 0 { 0 } else { intake.end_packs(numbers) };
         if let Err(error) = intake.sync() {
             return Err(self.fail(writer, &mut intake, error));
         }
@@ -109,11 +125,12 @@ impl Store {
         for folder in new_names {
             self.disk.sync_folder(&folder).map_err(|error| writer.poison(error))?;
         }
-        Ok((Some(Event::Stored { extents }), now.objects))
+        let stored = (!extents.is_empty()).then_some(Event::Stored { extents });
+        Ok(Persisted { stored, objects: now.objects, first_number })
     }
 
     /// Adds the events to the journal, and acknowledges them.
-    fn persist_events(
+    pub(super) fn persist_events(
         &self,
         writer: &Writer,
         journal: &mut MutexGuard<'_, JournalWriter>,
@@ -141,17 +158,29 @@ impl Store {
     }
 
     /// Takes acknowledged events into the catalogue.
-    fn learn(&self, journal: &JournalWriter, entries: &[Entry]) -> Result<(), StoreError> {
+    pub(super) fn learn(&self, journal: &JournalWriter, entries: &[Entry]) -> Result<(), StoreError> {
         let mut catalogue = self.catalogue.write().expect("nothing panics while it holds the catalogue");
         entries.iter().try_for_each(|entry| catalogue.apply(entry))?;
         catalogue.pass(*journal.at());
         drop(catalogue);
         let some = |is: fn(&Event) -> bool| entries.iter().any(|entry| is(&entry.record.event));
+        if some(|event| matches!(event, Event::Condemned { .. })) {
+            self.pins.condemn();
+        }
         if some(|event| matches!(event, Event::Removed { .. })) {
             self.forget_removed();
         }
         if some(|event| matches!(event, Event::Quarantined { .. })) {
             self.learn_quarantined();
+        }
+        Ok(())
+    }
+
+    /// Removes what earlier runs left behind, before the first pack is begun.
+    pub(super) fn sweep_once(&self, intake: &mut Intake) -> Result<(), StoreError> {
+        if !intake.is_swept {
+            recover::sweep_packs(&*self.disk, &self.catalogue(), &intake.moving)?;
+            intake.is_swept = true;
         }
         Ok(())
     }
@@ -176,7 +205,7 @@ impl Store {
         self.forget_recent();
         if writer.poison.get().is_none() {
             // So that their room is free at once; otherwise it is when the next pack is begun.
-            let swept = recover::sweep_packs(&*self.disk, &self.catalogue());
+            let swept = recover::sweep_packs(&*self.disk, &self.catalogue(), &intake.moving);
             intake.is_swept = swept.is_ok();
         }
     }

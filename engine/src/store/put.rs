@@ -16,8 +16,8 @@ use super::intake::Added;
 use super::intake::Intake;
 use super::options::References;
 use super::persist::Moment;
-use super::recover;
 use super::session::Session;
+use crate::index::Spot;
 use crate::limits::REPORT_LINES_MAX;
 
 /// What became of an object that was put.
@@ -48,7 +48,7 @@ impl Store {
     /// Whether the object is there: durable and not lost since, or put in this run.
     pub(crate) fn has(&self, session: &Session, id: &ObjectId) -> Result<bool, StoreError> {
         session.expect_of(self);
-        Ok(self.find(id)?.is_some_and(|spot| !self.is_lost(&spot)))
+        Ok(self.find(id)?.is_some_and(|spot| !self.is_lost(&spot) && session.sees(&spot)))
     }
 
     /// Stores an object, if it is not there yet. It is durable after the next flush or commit.
@@ -72,7 +72,8 @@ impl Store {
             if self.references() == References::Here {
                 self.expect_references(session, id, &view)?;
             }
-            let taken = self.take_in(writer, checked, view.kind(), id, object).map_err(store_error)?;
+            let taken = self.take_in(writer, session, checked, (view.kind(), id, object));
+            let taken = taken.map_err(store_error)?;
             if let Some(put) = taken {
                 return Ok(put);
             }
@@ -103,17 +104,17 @@ impl Store {
     fn take_in(
         &self,
         writer: &Writer,
+        session: &Session,
         checked: Moment,
-        kind: Kind,
-        id: &ObjectId,
-        object: &[u8],
+        (kind, id, object): (Kind, &ObjectId, &[u8]),
     ) -> Result<Option<Put>, StoreError> {
         let mut intake = writer.intake();
         loop {
             if writer.moment().generation != checked.generation {
                 return Ok(None);
             }
-            if self.lookup.recent_spot(id).is_some_and(|spot| self.is_there(&spot)) {
+            let counts_on = |spot: Spot| self.is_there(&spot) && session.sees(&spot);
+            if self.lookup.recent_spot(id).is_some_and(counts_on) {
                 return Ok(Some(Put::Known));
             }
             let added = match intake.failed {
@@ -143,7 +144,7 @@ impl Store {
         }
     }
 
-    /// Begins a pack, after what earlier runs left behind was removed.
+    /// Begins a pack.
     fn begin_pack(
         &self,
         writer: &Writer,
@@ -151,10 +152,7 @@ impl Store {
         kind: Kind,
         object: &[u8],
     ) -> Result<(), StoreError> {
-        if !intake.is_swept {
-            recover::sweep_packs(&*self.disk, &self.catalogue())?;
-            intake.is_swept = true;
-        }
+        self.sweep_once(intake)?;
         let object_bytes = u32::try_from(object.len()).expect("an object has a limit");
         let free_bytes = self.free_bytes()?;
         let parity = self.catalogue().settings().parity_thousandths;

@@ -94,6 +94,17 @@ impl Store {
     /// # Errors
     /// [`ObjectError::Tampered`] if other bytes lie in its place; they are not returned.
     pub(crate) fn object(&self, id: &ObjectId, object: &mut Vec<u8>) -> Result<(), ObjectError> {
+        match self.object_once(id, object) {
+            // Somebody else may have moved it since this reader read the journal.
+            Err(error) if self.writer.is_none() => {
+                let caught_up = self.catch_up().map(|()| self.look_anew());
+                if caught_up.is_ok() { self.object_once(id, object) } else { Err(error) }
+            }
+            read => read,
+        }
+    }
+
+    fn object_once(&self, id: &ObjectId, object: &mut Vec<u8>) -> Result<(), ObjectError> {
         let io = |source| ObjectError::Io { id: *id, source };
         loop {
             let spot = self.find(id).map_err(io)?.ok_or(ObjectError::Missing { id: *id })?;
@@ -147,6 +158,14 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// The objects of an extent, as its summary lists them.
+    ///
+    /// # Errors
+    /// If the summary is not what the journal says.
+    pub(crate) fn summary(&self, number: u32, extent: &Extent) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.reader(number)?.summary(extent)?.entries().collect())
     }
 
     /// The objects of an extent. Where its summary is damaged, those whose records still say what they are.

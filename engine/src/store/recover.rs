@@ -61,11 +61,17 @@ pub(super) fn recover(
 ///
 /// A pack that the journal does not know any more may be read by another process that began before it was removed. Then
 /// all of them stay, until another run comes by.
-pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), DiskError> {
+///
+/// Packs that a collection is writing are known to nobody else yet.
+pub(super) fn sweep_packs(
+    disk: &dyn Disk,
+    catalogue: &Catalogue,
+    moving: &BTreeSet<PackId>,
+) -> Result<(), DiskError> {
     let held_off =
         if catalogue.has_removed_packs() { session::hold_off(disk)?.map(Some) } else { Some(None) };
     if held_off.is_some() {
-        remove_unknown_packs(disk, catalogue)?;
+        remove_unknown_packs(disk, catalogue, moving)?;
     }
     for kind in [Kind::Data, Kind::Node] {
         if let Some((_, newest)) = catalogue.packs().rfind(|(_, pack)| pack.kind == kind) {
@@ -75,8 +81,13 @@ pub(super) fn sweep_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), 
     Ok(())
 }
 
-fn remove_unknown_packs(disk: &dyn Disk, catalogue: &Catalogue) -> Result<(), DiskError> {
-    let known: BTreeSet<PackId> = catalogue.packs().map(|(_, pack)| pack.id).collect();
+fn remove_unknown_packs(
+    disk: &dyn Disk,
+    catalogue: &Catalogue,
+    moving: &BTreeSet<PackId>,
+) -> Result<(), DiskError> {
+    let mut known: BTreeSet<PackId> = catalogue.packs().map(|(_, pack)| pack.id).collect();
+    known.extend(moving);
     for folder in disk.list(layout::path(Name::Packs))? {
         let folder = layout::path(Name::Packs).join(folder);
         for name in disk.list(&folder)? {

@@ -5,33 +5,40 @@
 //! all that are older than what it condemned. Readers of other processes have no session here; they hold a lock
 //! instead, one of two that stand for epochs in turn.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Condvar;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use super::Store;
 use super::error::StoreError;
 use super::layout;
 use super::layout::Name;
+use super::ledger::Condemned;
+use super::ledger::Ledger;
+use super::ledger::Pin;
+use super::ledger::RecordAt;
+use super::ledger::lock_of;
 use crate::disk::Disk;
 use crate::disk::DiskError;
 use crate::disk::Lock;
 use crate::disk::Mode;
+use crate::index::Spot;
 
 /// Somebody who counts on what the store says, from its beginning until it is dropped.
 pub struct Session {
     pins: Arc<Pins>,
-    epoch: u64,
+    pin: Pin,
 }
 
 impl Session {
     /// The epoch in which it began.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.pin.epoch()
     }
 
     /// A session proves something to the store alone in which it began.
@@ -41,57 +48,86 @@ impl Session {
     pub(super) fn expect_of(&self, store: &Store) {
         assert!(Arc::ptr_eq(&self.pins, &store.pins), "a session is of the repository that it is used with");
     }
+
+    /// Whether it may count on what lies there: not if that was condemned before it began.
+    pub(super) fn sees(&self, spot: &Spot) -> bool {
+        self.pins.ledger().sees(self.pin, RecordAt { pack: spot.ordinal, offset: spot.offset })
+    }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({})", self.epoch)
+        write!(f, "Session({})", self.epoch())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let mut counts = self.pins.counts();
-        if let Some(count) = counts.get_mut(&self.epoch) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.epoch);
-            }
+        self.pins.ledger().end(self.pin);
+        self.pins.ended.notify_all();
+    }
+}
+
+/// Who counts on what, and what is condemned.
+pub(super) struct Pins {
+    ledger: Mutex<Ledger>,
+    /// What the next condemnation condemns, until the journal says that it does.
+    proposed: Mutex<Option<Condemned>>,
+    /// A session has ended.
+    ended: Condvar,
+}
+
+impl Pins {
+    /// Nobody, in a repository of that epoch.
+    pub(super) fn new(epoch: u64) -> Self {
+        Self { ledger: Mutex::new(Ledger::new(epoch)), proposed: Mutex::default(), ended: Condvar::new() }
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect(UNBROKEN)
+    }
+
+    /// Says what the next condemnation condemns.
+    pub(super) fn propose(&self, condemned: Option<Condemned>) {
+        *self.proposed.lock().expect(UNBROKEN) = condemned;
+    }
+
+    /// The journal says that it is condemned.
+    pub(super) fn condemn(&self) {
+        let proposed = self.proposed.lock().expect(UNBROKEN).take();
+        self.ledger().condemn(proposed.unwrap_or_default());
+    }
+
+    /// Waits until a session ends, or so long.
+    pub(super) fn wait(&self, most: Duration) {
+        let ledger = self.ledger();
+        if ledger.waits_for() > 0 {
+            drop(self.ended.wait_timeout(ledger, most).expect(UNBROKEN));
+        } else {
+            drop(ledger);
+            std::thread::sleep(most);
         }
     }
 }
 
-/// Sessions that have not ended.
-#[derive(Default)]
-pub(super) struct Pins {
-    /// How many began in an epoch.
-    counts: Mutex<BTreeMap<u64, u32>>,
-}
-
-impl Pins {
-    fn counts(&self) -> MutexGuard<'_, BTreeMap<u64, u32>> {
-        self.counts.lock().expect("nothing panics while it counts sessions")
-    }
-}
+const UNBROKEN: &str = "nothing panics while it holds what is pinned";
 
 impl Store {
     /// Somebody begins to count on what the store says.
     pub(crate) fn begin(&self) -> Session {
-        let mut counts = self.pins.counts();
-        let epoch = self.catalogue().epoch();
-        *counts.entry(epoch).or_default() += 1;
-        Session { pins: Arc::clone(&self.pins), epoch }
+        let pin = self.pins.ledger().begin();
+        Session { pins: Arc::clone(&self.pins), pin }
     }
 
     /// How many sessions that began in each epoch have not ended.
     pub(crate) fn pins(&self) -> Vec<(u64, u32)> {
-        self.pins.counts().iter().map(|(epoch, count)| (*epoch, *count)).collect()
+        self.pins.ledger().pins().iter().map(|(epoch, count)| (*epoch, *count)).collect()
     }
 }
 
 /// The lock that readers of other processes share who began in that epoch.
 fn lock_path(epoch: u64) -> PathBuf {
-    layout::path(Name::Pins).join(if epoch.is_multiple_of(2) { "0" } else { "1" })
+    layout::path(Name::Pins).join(lock_of(epoch).to_string())
 }
 
 /// Makes the files that readers lock. A writer does this, since a reader changes nothing.
@@ -117,6 +153,15 @@ pub(super) fn hold_off(disk: &dyn Disk) -> Result<Option<[Box<dyn Lock>; 2]>, Di
         (Ok(even), Ok(odd)) => Ok(Some([even, odd])),
         (Err(DiskError::Held { .. }), _) | (_, Err(DiskError::Held { .. })) => Ok(None),
         (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// The same for readers that began in epochs that share a lock with that one.
+pub(super) fn hold_off_of(disk: &dyn Disk, epoch: u64) -> Result<Option<Box<dyn Lock>>, DiskError> {
+    match disk.lock(&lock_path(epoch), "a collection") {
+        Ok(lock) => Ok(Some(lock)),
+        Err(DiskError::Held { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

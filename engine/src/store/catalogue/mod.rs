@@ -15,6 +15,7 @@ use crate::index::Spot;
 use crate::journal::Replayed;
 use crate::journal::Settings;
 use crate::journal::SlotId;
+use crate::store::StoreError;
 
 pub(crate) use packs::ExtentAt;
 pub(crate) use packs::Pack;
@@ -186,6 +187,22 @@ impl Catalogue {
     /// All series, each with its newest record, even if that was forgotten or purged.
     pub(crate) fn newest_of_all(&self) -> impl Iterator<Item = (&Series, &Newest)> {
         self.snapshots.series.iter().map(|(series, newest)| (series, newest))
+    }
+
+    /// The number of the last collection that was begun, and the record with which it began; zeros before the first.
+    pub(crate) fn last_collection(&self) -> (u64, u64) {
+        (self.collections.number, self.collections.begun)
+    }
+
+    /// Whether anything may be deleted now.
+    ///
+    /// # Errors
+    /// [`StoreError::Frozen`] if the clock is not believed.
+    pub(crate) fn expect_deletions(&self) -> Result<(), StoreError> {
+        match self.frozen {
+            None => Ok(()),
+            Some(shown) => Err(StoreError::Frozen { shown }),
+        }
     }
 
     /// How often something was condemned.

@@ -33,7 +33,7 @@ pub(crate) struct SnapshotAt {
     /// Its number in the series.
     pub(super) number: u64,
     pub(super) previous: Option<SnapshotId>,
-    pub(super) root: ObjectId,
+    pub(crate) root: ObjectId,
     pub(super) is_complete: bool,
 }
 

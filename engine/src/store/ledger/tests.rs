@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 
-use super::super::plan::Aims;
-use super::super::plan::PackFigures;
-use super::super::plan::PackState;
-use super::super::plan::plan;
+use farkeep_codec::object::Kind;
+
 use super::*;
+use crate::collect::plan::Aims;
+use crate::collect::plan::PackFigures;
+use crate::collect::plan::PackState;
+use crate::collect::plan::plan;
 
 fn at(pack: u32, offset: u32) -> RecordAt {
     RecordAt { pack, offset }
@@ -135,7 +137,7 @@ fn what_is_condemned_follows_from_the_plan() {
     let dead = [(1, vec![0, 9]), (2, vec![5, 7]), (4, vec![2]), (5, vec![3, 4]), (6, vec![1, 8])].into();
     let nodes = |offsets: &[u32], rest: Rest| DeadNodes { offsets: offsets.to_vec(), rest };
     assert_eq!(
-        Condemned::new(&plan(&packs, &Aims::new(10, 1 << 40)), &dead),
+        plan(&packs, &Aims::new(10, 1 << 40)).condemned(&dead),
         Condemned {
             data: [(1, DeadData::All), (2, DeadData::At(vec![5, 7]))].into(),
             nodes: [
@@ -187,7 +189,7 @@ fn settled(needed: Vec<u32>) -> (Result<u64, u32>, Condemned) {
         data: [1, 2, 3, 4].map(|pack| (pack, DeadData::All)).into(),
         nodes: [(9, DeadNodes { offsets: vec![100, 101, 102, 105], rest: Rest::Leaves })].into(),
     });
-    let outcome = settle(&mut ledger, needed, &Small(references.into()));
+    let outcome = settle(&mut |at| ledger.reprieve(at), needed, &Small(references.into()));
     (outcome, ledger.condemned().cloned().unwrap_or_default())
 }
 

@@ -15,12 +15,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use farkeep_codec::object::Kind;
-
-use super::plan::Act;
-use super::plan::Plan;
-use super::plan::Planned;
-
 #[cfg(test)]
 mod tests;
 
@@ -88,23 +82,6 @@ pub struct Condemned {
 }
 
 impl Condemned {
-    /// What a plan removes, given the offsets of the dead records of each pack that it touches, in their order.
-    pub fn new(plan: &Plan, dead: &BTreeMap<u32, Vec<u32>>) -> Self {
-        let mut condemned = Self::default();
-        for Planned { pack, act, .. } in &plan.packs {
-            let offsets = dead.get(&pack.number).cloned().unwrap_or_default();
-            match (pack.kind, act) {
-                (Kind::Data, Act::Remove) => drop(condemned.data.insert(pack.number, DeadData::All)),
-                (Kind::Data, _) => drop(condemned.data.insert(pack.number, DeadData::At(offsets))),
-                (Kind::Node, act) => {
-                    let rest = if *act == Act::Strike { Rest::Stays } else { Rest::Leaves };
-                    condemned.nodes.insert(pack.number, DeadNodes { offsets, rest });
-                }
-            }
-        }
-        condemned
-    }
-
     fn is_dead(&self, at: RecordAt) -> bool {
         let node = self.nodes.get(&at.pack).is_some_and(|pack| has(&pack.offsets, at.offset));
         node || match self.data.get(&at.pack) {
@@ -165,6 +142,11 @@ impl Ledger {
     /// The number of the last condemnation.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// How many of each epoch have not ended.
+    pub fn pins(&self) -> &BTreeMap<u64, u32> {
+        &self.pins
     }
 
     /// Somebody begins.
@@ -291,15 +273,20 @@ pub trait Graph {
 
 /// Reprieves everything that is reachable from `needed`: the roots of snapshots that were committed since the mark began,
 /// and all that nodes refer to which were stored since then. What is not condemned needs no visit: the mark has
-/// found it, and everything below it, or it is among the needed itself. Returns how many records were reprieved.
+/// found it, and everything below it, or it is among the needed itself. `reprieve` is [`Ledger::reprieve`], under a lock that
+/// need not be held while the graph is read. Returns how many records were reprieved.
 ///
 /// # Errors
 /// Those of the graph. What was reprieved stays so.
-pub fn settle<G: Graph>(ledger: &mut Ledger, needed: Vec<G::Id>, graph: &G) -> Result<u64, G::Error> {
+pub fn settle<G: Graph>(
+    reprieve: &mut dyn FnMut(RecordAt) -> Reprieve,
+    needed: Vec<G::Id>,
+    graph: &G,
+) -> Result<u64, G::Error> {
     let (mut waiting, mut reprieved) = (needed, 0);
     while let Some(id) = waiting.pop() {
         let Some(at) = graph.find(&id)? else { continue };
-        match ledger.reprieve(at) {
+        match reprieve(at) {
             Reprieve::NotNeeded => continue,
             Reprieve::Data => {}
             Reprieve::Node => waiting.extend(graph.references(&id)?),

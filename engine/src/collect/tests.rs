@@ -1,0 +1,116 @@
+//! Collections of small repositories on the simulated disk.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
+
+use super::CollectOptions;
+use super::Collected;
+use super::Purge;
+use super::Young;
+use crate::Engine;
+use crate::Share;
+use crate::disk::SimulatedDisk;
+use crate::store::tests::Recorder;
+use crate::store::tests::create;
+use crate::store::tests::data;
+use crate::store::tests::expect_readable;
+use crate::store::tests::node;
+use crate::store::tests::open;
+use crate::store::tests::read;
+
+/// Everything that is forgotten and not held goes, and everything that nothing refers to.
+pub(super) fn now() -> CollectOptions {
+    CollectOptions { purge: Purge::AtOnce, young: Young::Goes, ..CollectOptions::default() }
+}
+
+pub(super) fn collect(engine: &Engine) -> Collected {
+    engine.collect(&now(), &|_| ControlFlow::Continue(())).expect("collected")
+}
+
+/// Objects by id.
+pub(super) type Objects = BTreeMap<ObjectId, Vec<u8>>;
+
+/// A tree over data with these numbers.
+pub(super) fn tree(numbers: std::ops::Range<u64>, bytes: usize) -> (ObjectId, Objects) {
+    let leaves: Vec<_> = numbers.clone().map(|number| data(number, bytes)).collect();
+    let ids: Vec<ObjectId> = leaves.iter().map(|(id, _)| *id).collect();
+    let branch = node(numbers.start, &ids);
+    let root = node(numbers.start + 100_000, &[branch.0]);
+    let id = root.0;
+    (id, leaves.into_iter().chain([branch, root]).collect())
+}
+
+/// Puts objects, data first, and then nodes as soon as all is there that they refer to.
+pub(super) fn put(engine: &Engine, objects: &Objects) {
+    let session = engine.begin();
+    let mut waiting: Vec<_> = objects.iter().collect();
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        waiting.retain(|(id, bytes)| match engine.put(&session, id, bytes) {
+            Ok(_) => false,
+            Err(crate::PutError::MissingReferences { .. }) => true,
+            Err(error) => panic!("{error}"),
+        });
+        assert!(waiting.len() < before, "there are objects whose references nobody has");
+    }
+}
+
+pub(super) fn commit(engine: &Engine, recorder: &mut Recorder, root: ObjectId) -> SnapshotId {
+    let record = recorder.record(root);
+    let committed = engine.commit(&engine.begin(), &record).expect("committed");
+    recorder.taken(&record);
+    committed.id
+}
+
+pub(super) fn expect_sound(engine: &Engine) {
+    let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+    assert_eq!((report.damage, report.notices), (Vec::new(), Vec::new()));
+}
+
+pub(super) fn pack_bytes(disk: &SimulatedDisk) -> usize {
+    disk.files().iter().filter(|(path, _)| path.starts_with("packs")).map(|(_, bytes)| bytes).sum()
+}
+
+#[test]
+fn what_no_snapshot_needs_goes_and_the_rest_is_restored() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let mut recorder = Recorder::new("host:/a");
+    let (old_root, old) = tree(0..20, 6_000);
+    put(&engine, &old);
+    let forgotten = commit(&engine, &mut recorder, old_root);
+    let (root, kept) = tree(100..104, 6_000);
+    put(&engine, &kept);
+    commit(&engine, &mut recorder, root);
+    drop(engine);
+    let engine = open(&disk, 2).expect("opened");
+    let before = pack_bytes(&disk);
+    let nothing = collect(&engine);
+    assert_eq!((nothing.packs_removed, nothing.nodes_struck, nothing.bytes_moved), (0, 0, 0));
+    engine.forget(&forgotten, "a test").expect("forgotten");
+    let waits =
+        engine.collect(&CollectOptions { purge: Purge::WhenOver, ..now() }, &|_| ControlFlow::Continue(()));
+    assert_eq!(waits.expect("collected").purged, 0, "its grace is not over");
+    let collected = collect(&engine);
+    assert_eq!(collected.purged, 1);
+    assert!(collected.packs_removed >= 3, "{collected:?}");
+    assert!(pack_bytes(&disk) < before / 2, "{} of {before}", pack_bytes(&disk));
+    for _ in 0..2 {
+        expect_readable(&engine, &kept);
+        expect_readable(&read(&disk).expect("opened"), &kept);
+        expect_sound(&engine);
+    }
+    drop(engine);
+    let engine = open(&disk, 3).expect("opened");
+    expect_readable(&engine, &kept);
+    let ids: Vec<ObjectId> = old.keys().copied().filter(|id| !kept.contains_key(id)).collect();
+    let known = engine.probe(&engine.begin(), &ids).expect("answered");
+    assert!(known.iter().filter(|known| **known == crate::Presence::Known).count() <= 4, "{known:?}");
+    put(&engine, &old);
+    commit(&engine, &mut recorder, old_root);
+    expect_readable(&engine, &old);
+    expect_sound(&engine);
+}
