@@ -20,6 +20,7 @@ pub use collect::CollectOptions;
 pub use collect::CollectProgress;
 pub use collect::CollectStep;
 pub use collect::Collected;
+pub use collect::Outcome as CollectOutcome;
 pub use index::IndexError;
 pub use journal::ChainHash;
 pub use journal::JournalError;

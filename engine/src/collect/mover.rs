@@ -9,6 +9,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::object::Kind;
 
 use super::mark::Marked;
+use super::run::CollectError;
 use super::work::CollectStep;
 use super::work::Halt;
 use super::work::Work;
@@ -53,7 +54,10 @@ pub(super) fn copy(
         Ok(own) => copied.own.extend(own),
         Err(halt) => {
             store.abandon_moved();
-            return Err(halt);
+            return Err(match halt {
+                Halt::Failed(CollectError::Store(StoreError::Full { .. })) => Halt::Full,
+                halt => halt,
+            });
         }
     }
     Ok(copied)

@@ -170,30 +170,20 @@ pub(crate) fn collect(
     let mut collected = Collected::default();
     loop {
         let before = collected.packs_removed;
-        match round(store, options, &mut work, &mut collected) {
-            // What went made room for what had none.
-            Ok(postponed) if postponed > 0 && collected.packs_removed > before => {}
-            Ok(postponed) => {
-                collected.outcome = if postponed > 0 { Outcome::Full } else { collected.outcome };
-                break;
-            }
-            Err(Halt::Stopped) => {
-                collected.outcome = match store.waits_for() {
-                    0 => Outcome::Stopped,
-                    sessions => Outcome::Waited { sessions },
-                };
-                break;
-            }
-            Err(Halt::Failed(CollectError::Store(StoreError::Full { .. })))
-                if collected.packs_removed > before => {}
-            Err(Halt::Failed(error)) => {
-                store.void();
-                return Err(error);
-            }
-        }
+        let ended = round(store, options, &mut work, &mut collected);
+        let sessions = store.waits_for();
         store.void();
+        collected.outcome = match ended {
+            Ok(0) => collected.outcome,
+            // What went made room for what had none.
+            Ok(_) | Err(Halt::Full) if collected.packs_removed > before => continue,
+            Ok(_) | Err(Halt::Full) => Outcome::Full,
+            Err(Halt::Stopped) if sessions > 0 => Outcome::Waited { sessions },
+            Err(Halt::Stopped) => Outcome::Stopped,
+            Err(Halt::Failed(error)) => return Err(error),
+        };
+        break;
     }
-    store.void();
     if collected.packs_removed > 0 {
         store.checkpoint_now();
     }
@@ -214,7 +204,7 @@ pub(crate) fn plan_only(store: &Store, options: &CollectOptions) -> Result<Plan,
     match marked(store, options, &survey, roots, young, &mut work) {
         Ok((_, plan)) => Ok(plan),
         Err(Halt::Failed(error)) => Err(error),
-        Err(Halt::Stopped) => Ok(Plan::default()),
+        Err(Halt::Stopped | Halt::Full) => Ok(Plan::default()),
     }
 }
 

@@ -2,24 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::object::ObjectView;
 
 use super::CollectOptions;
 use super::Collected;
 use super::Purge;
 use super::Young;
 use crate::Engine;
+use crate::Options;
+use crate::Presence;
+use crate::Session;
 use crate::Share;
+use crate::StoreError;
 use crate::disk::SimulatedDisk;
 use crate::store::tests::Recorder;
-use crate::store::tests::create;
+use crate::store::tests::SLOT;
+use crate::store::tests::SLOT_BYTES;
 use crate::store::tests::data;
 use crate::store::tests::expect_readable;
 use crate::store::tests::node;
-use crate::store::tests::open;
+use crate::store::tests::open_with;
+use crate::store::tests::options;
+use crate::store::tests::parameters;
 use crate::store::tests::read;
+
+mod beside;
+mod crash;
+mod model;
 
 /// Everything that is forgotten and not held goes, and everything that nothing refers to.
 pub(super) fn now() -> CollectOptions {
@@ -28,6 +41,19 @@ pub(super) fn now() -> CollectOptions {
 
 pub(super) fn collect(engine: &Engine) -> Collected {
     engine.collect(&now(), &|_| ControlFlow::Continue(())).expect("collected")
+}
+
+/// With packs of which a small one is small.
+pub(super) fn wide(seed: u8) -> Options {
+    Options { pack_bytes: 64 << 10, ..options(seed) }
+}
+
+pub(super) fn create(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
+    Engine::create(Arc::new(disk.clone()), &parameters(), (SLOT, SLOT_BYTES), wide(1))
+}
+
+pub(super) fn open(disk: &SimulatedDisk, seed: u8) -> Result<Engine, StoreError> {
+    open_with(Arc::new(disk.clone()), wide(seed))
 }
 
 /// Objects by id.
@@ -74,6 +100,38 @@ pub(super) fn pack_bytes(disk: &SimulatedDisk) -> usize {
     disk.files().iter().filter(|(path, _)| path.starts_with("packs")).map(|(_, bytes)| bytes).sum()
 }
 
+/// Whether a session may count on an object.
+pub(super) fn knows(engine: &Engine, session: &Session, id: &ObjectId) -> bool {
+    engine.probe(session, &[*id]).expect("answered") == [Presence::Known]
+}
+
+/// What an object refers to.
+pub(super) fn references(object: &[u8]) -> Vec<ObjectId> {
+    ObjectView::parse(object).expect("a good object").references().collect()
+}
+
+/// Whatever is there, all that it reaches is there: of all objects that a test has.
+pub(super) fn expect_closed(engine: &Engine, universe: &Objects) {
+    let session = engine.begin();
+    for (id, bytes) in universe.iter().filter(|(id, _)| knows(engine, &session, id)) {
+        for reference in references(bytes) {
+            assert!(knows(engine, &session, &reference), "{id} is there, and {reference} is not");
+        }
+    }
+}
+
+/// Everything that can be reached from there.
+pub(super) fn closure(universe: &Objects, root: ObjectId) -> Objects {
+    let (mut all, mut waiting) = (Objects::new(), vec![root]);
+    while let Some(id) = waiting.pop() {
+        let bytes = &universe[&id];
+        if all.insert(id, bytes.clone()).is_none() {
+            waiting.extend(references(bytes));
+        }
+    }
+    all
+}
+
 #[test]
 fn what_no_snapshot_needs_goes_and_the_rest_is_restored() {
     let disk = SimulatedDisk::new(1);
@@ -108,7 +166,7 @@ fn what_no_snapshot_needs_goes_and_the_rest_is_restored() {
     expect_readable(&engine, &kept);
     let ids: Vec<ObjectId> = old.keys().copied().filter(|id| !kept.contains_key(id)).collect();
     let known = engine.probe(&engine.begin(), &ids).expect("answered");
-    assert!(known.iter().filter(|known| **known == crate::Presence::Known).count() <= 4, "{known:?}");
+    assert!(known.iter().filter(|known| **known == Presence::Known).count() <= 4, "{known:?}");
     put(&engine, &old);
     commit(&engine, &mut recorder, old_root);
     expect_readable(&engine, &old);

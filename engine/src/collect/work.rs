@@ -46,6 +46,8 @@ pub struct CollectProgress {
 pub(super) enum Halt {
     /// Somebody wants it so, or its time is over.
     Stopped,
+    /// There is no room for what survives.
+    Full,
     /// It cannot.
     Failed(CollectError),
 }

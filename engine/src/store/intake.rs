@@ -137,6 +137,14 @@ impl Intake {
         first
     }
 
+    /// Closes packs that do not grow any more, and have nothing that is not durable.
+    pub(super) fn close_ended(&mut self) -> Result<(), DiskError> {
+        let (ended, going_on): (Vec<_>, _) =
+            std::mem::take(&mut self.open).into_iter().partition(|open| open.is_full && !open.is_dirty);
+        self.open = going_on;
+        ended.into_iter().try_for_each(|open| open.writer.finish().map(|_| ()))
+    }
+
     /// The numbers of the packs that may grow.
     pub(super) fn open_packs(&self) -> impl Iterator<Item = u32> + '_ {
         self.open.iter().filter(|open| !open.is_full).map(|open| open.number)

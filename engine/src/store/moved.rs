@@ -137,7 +137,13 @@ impl Store {
         self.writer()?;
         let count = u32::try_from(finished.len()).expect("a batch is small");
         let Persisted { stored, objects, first_number } =
-            self.persist_packs(writer, writer.moment(), count)?;
+            match self.persist_packs(writer, writer.moment(), count) {
+                // Objects of others were given up, so there is nothing of them left that could fail.
+                Err(StoreError::Full { .. } | StoreError::Lost) => {
+                    self.persist_packs(writer, writer.moment(), count)?
+                }
+                persisted => persisted?,
+            };
         let extents: Vec<StoredExtent> = finished.iter().map(|(stored, _)| *stored).collect();
         let moved =
             extents.chunks(EXTENTS_PER_EVENT_MAX).map(|some| Event::Stored { extents: some.to_vec() });
@@ -146,14 +152,14 @@ impl Store {
         writer.objects_durable.store(objects, Ordering::SeqCst);
         self.learn(&journal, &entries)?;
         for (number, (stored, objects)) in (first_number..).zip(finished) {
-            self.learn_moved(number, &stored, objects);
+            self.learn_moved(number, &stored, &objects);
         }
         self.settle_index();
         self.checkpoint_when_running(writer);
         Ok(first_number..first_number + count)
     }
 
-    fn learn_moved(&self, number: u32, stored: &StoredExtent, objects: Vec<Moved>) {
+    fn learn_moved(&self, number: u32, stored: &StoredExtent, objects: &[Moved]) {
         let known = self.catalogue().pack_number(&stored.pack);
         assert_eq!(known, Some(number), "a pack has the number of its first appearance in the journal");
         let at = |moved: &Moved| Spot { ordinal: number, offset: moved.offset, bytes: moved.from.bytes };

@@ -74,9 +74,11 @@ impl Store {
         self.writer()?.intake().end_packs(0);
         match self.flush() {
             // Whoever put what was given up is told so.
-            Err(StoreError::Full { .. } | StoreError::Lost) => Ok(()),
-            other => other,
+            Ok(()) | Err(StoreError::Full { .. } | StoreError::Lost) => {}
+            Err(error) => return Err(error),
         }
+        let writer = self.writer()?;
+        writer.intake().close_ended().map_err(|error| writer.poison(error))
     }
 
     /// How everything stands, with nothing on its way into the journal.

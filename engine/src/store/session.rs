@@ -125,6 +125,9 @@ impl Store {
     }
 }
 
+/// What stands in the files that are locked: nothing, so that taking a lock needs no room on a full disk.
+const NOBODY: &str = "";
+
 /// The lock that readers of other processes share who began in that epoch.
 fn lock_path(epoch: u64) -> PathBuf {
     layout::path(Name::Pins).join(lock_of(epoch).to_string())
@@ -148,7 +151,7 @@ pub(super) fn make_locks(disk: &dyn Disk) -> Result<(), DiskError> {
 /// not waited for.
 pub(super) fn hold_off(disk: &dyn Disk) -> Result<Option<[Box<dyn Lock>; 2]>, DiskError> {
     make_locks(disk)?;
-    let take = |epoch| disk.lock(&lock_path(epoch), "a writer that removes packs");
+    let take = |epoch| disk.lock(&lock_path(epoch), NOBODY);
     match (take(0), take(1)) {
         (Ok(even), Ok(odd)) => Ok(Some([even, odd])),
         (Err(DiskError::Held { .. }), _) | (_, Err(DiskError::Held { .. })) => Ok(None),
@@ -158,7 +161,7 @@ pub(super) fn hold_off(disk: &dyn Disk) -> Result<Option<[Box<dyn Lock>; 2]>, Di
 
 /// The same for readers that began in epochs that share a lock with that one.
 pub(super) fn hold_off_of(disk: &dyn Disk, epoch: u64) -> Result<Option<Box<dyn Lock>>, DiskError> {
-    match disk.lock(&lock_path(epoch), "a collection") {
+    match disk.lock(&lock_path(epoch), NOBODY) {
         Ok(lock) => Ok(Some(lock)),
         Err(DiskError::Held { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -164,6 +164,13 @@ impl Recorder {
         sign(draft)
     }
 
+    /// Goes on behind the newest record of the series, whoever took it.
+    pub(crate) fn behind(self, engine: &Engine) -> Self {
+        let newest = engine.store.catalogue().newest(&self.series);
+        let (previous, sequence) = newest.map_or((None, 0), |newest| (Some(newest.id), newest.sequence + 1));
+        Self { previous, sequence, ..self }
+    }
+
     /// Notes that the record was committed.
     pub(crate) fn taken(&mut self, record: &[u8]) {
         self.sequence += 1;
