@@ -87,6 +87,15 @@ pub const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 /// forgotten can still be collected, when it is full.
 pub const RESERVE_BYTES: u64 = 32 << 20;
 
+/// Bytes of a file that is there to be removed when a deletion finds the disk full.
+pub const BALLAST_BYTES: u64 = 256 << 10;
+
+/// So many times as large are the packs of a repository that has such a file.
+pub const BALLAST_PART: u64 = 256;
+
+/// Most snapshots that a collection purges at once on a disk that is nearly full.
+pub const PURGED_WHEN_FULL_MAX: usize = 2048;
+
 /// Least room in bytes for which a new pack is begun on a disk that is nearly full.
 pub const PACK_ROOM_BYTES_MIN: u64 = 1 << 20;
 

@@ -30,6 +30,7 @@ use crate::limits::COLLECT_BATCH_BYTES;
 use crate::limits::COLLECT_BATCH_OBJECTS;
 use crate::limits::COLLECT_MEMORY_BYTES;
 use crate::limits::PURGED_PER_EVENT_MAX;
+use crate::limits::PURGED_WHEN_FULL_MAX;
 use crate::store::Catalogue;
 use crate::store::NoReaders;
 use crate::store::References;
@@ -187,6 +188,7 @@ pub(crate) fn collect(
     if collected.packs_removed > 0 {
         store.checkpoint_now();
     }
+    store.make_ballast();
     Ok(collected)
 }
 
@@ -197,7 +199,8 @@ pub(crate) fn plan_only(store: &Store, options: &CollectOptions) -> Result<Plan,
     let survey = store.survey()?;
     let (roots, young) = {
         let catalogue = store.catalogue();
-        let purged: BTreeSet<SnapshotId> = over(&catalogue, options.purge, store.now()).into_iter().collect();
+        let purged: BTreeSet<SnapshotId> =
+            over(&catalogue, options.purge, store.now(), PURGED_PER_EVENT_MAX).into_iter().collect();
         let needed = catalogue.snapshots().filter(|at| !purged.contains(&at.id));
         (needed.map(|at| at.root).collect(), young(&catalogue, options.young))
     };
@@ -256,10 +259,11 @@ fn round(
 /// Says in the journal what is purged. Returns the number of the collection, and behind which record everything stays.
 fn begin(store: &Store, options: &CollectOptions, collected: &mut Collected) -> Result<(u64, u64), Halt> {
     let now = store.now();
+    let most = if store.room_bytes()? == 0 { PURGED_WHEN_FULL_MAX } else { PURGED_PER_EVENT_MAX };
     let (mut number, mut stays, mut purged) = (0, 0, 0);
     store.persist_own(&mut |catalogue| {
         catalogue.expect_deletions()?;
-        let ids = over(catalogue, options.purge, now);
+        let ids = over(catalogue, options.purge, now, most);
         (number, _) = catalogue.last_collection();
         number += 1;
         stays = young(catalogue, options.young);
@@ -271,12 +275,12 @@ fn begin(store: &Store, options: &CollectOptions, collected: &mut Collected) -> 
 }
 
 /// Snapshots that keep nothing any more, in the order of their ids.
-fn over(catalogue: &Catalogue, purge: Purge, now: Time) -> Vec<SnapshotId> {
+fn over(catalogue: &Catalogue, purge: Purge, now: Time, most: usize) -> Vec<SnapshotId> {
     let is_over = |until: Time| purge == Purge::AtOnce || until <= now;
     let over = catalogue
         .snapshots()
         .filter(|at| at.held_until <= now && at.forgotten.is_some_and(|forgotten| is_over(forgotten.until)));
-    let mut ids: Vec<SnapshotId> = over.map(|at| at.id).take(PURGED_PER_EVENT_MAX).collect();
+    let mut ids: Vec<SnapshotId> = over.map(|at| at.id).take(most).collect();
     ids.sort_unstable_by_key(|id| *id.as_bytes());
     ids
 }

@@ -32,6 +32,7 @@ use crate::store::tests::read;
 
 mod beside;
 mod crash;
+mod full;
 mod model;
 
 /// Everything that is forgotten and not held goes, and everything that nothing refers to.

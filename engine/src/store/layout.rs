@@ -37,13 +37,15 @@ pub(crate) enum Name {
     Checkpoint,
     /// Locks that readers of other processes share.
     Pins,
+    /// Room for the records of deletions.
+    Ballast,
     /// RocksDB, unless it is kept elsewhere.
     Index,
 }
 
 impl Name {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Parameters,
         Self::Lock,
         Self::Head,
@@ -52,6 +54,7 @@ impl Name {
         Self::Slots,
         Self::Checkpoint,
         Self::Pins,
+        Self::Ballast,
         Self::Index,
     ];
 
@@ -72,6 +75,7 @@ pub(crate) fn path(name: Name) -> &'static Path {
         Name::Slots => "slots",
         Name::Checkpoint => "checkpoint",
         Name::Pins => "pins",
+        Name::Ballast => "ballast",
         Name::Index => "index",
     })
 }

@@ -62,6 +62,7 @@ pub(crate) use remove::Survey;
 pub use session::Session;
 pub use usage::Usage;
 
+mod ballast;
 mod catalogue;
 pub(crate) mod checkpoint;
 mod clock;
@@ -162,7 +163,7 @@ impl Store {
         let pins = Arc::new(session::Pins::new(catalogue.epoch()));
         let readers = read::PackReaders::default();
         let (catalogue, lost) = (RwLock::new(catalogue), RwLock::new(lost));
-        Ok(Self {
+        let store = Self {
             disk,
             options,
             parameters,
@@ -176,7 +177,9 @@ impl Store {
             pins,
             writer,
             _pin: pin,
-        })
+        };
+        store.make_ballast();
+        Ok(store)
     }
 
     /// Where everything must be that an object or a snapshot refers to.

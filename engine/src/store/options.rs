@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::clock::SystemClock;
+use crate::limits::BALLAST_BYTES;
 use crate::limits::CHECKPOINT_RECORDS;
 use crate::limits::INDEX_LAG_EXTENTS;
 use crate::limits::INDEX_LAG_OBJECTS;
@@ -68,6 +69,8 @@ pub struct Options {
     pub checkpoint_records: u64,
     /// Free bytes that no pack takes: see [`RESERVE_BYTES`].
     pub reserve_bytes: u64,
+    /// Bytes that are given up when a deletion finds the disk full: see [`BALLAST_BYTES`].
+    pub ballast_bytes: u64,
     /// Objects by which RocksDB may lag behind the journal: see [`INDEX_LAG_OBJECTS`].
     pub index_lag_objects: u64,
     /// Extents by which RocksDB may lag behind the journal: see [`INDEX_LAG_EXTENTS`].
@@ -97,6 +100,7 @@ impl Options {
             journal_segment_bytes: JOURNAL_SEGMENT_BYTES,
             checkpoint_records: CHECKPOINT_RECORDS,
             reserve_bytes: RESERVE_BYTES,
+            ballast_bytes: BALLAST_BYTES,
             index_lag_objects: INDEX_LAG_OBJECTS,
             index_lag_extents: INDEX_LAG_EXTENTS,
         }

@@ -137,7 +137,10 @@ impl Store {
         events: &[Event],
     ) -> Result<Vec<Entry>, StoreError> {
         let needed_bytes = JournalWriter::room_bytes(events);
-        let free_bytes = self.free_bytes()?;
+        let mut free_bytes = self.free_bytes()?;
+        if free_bytes < needed_bytes && self.drop_ballast(events) {
+            free_bytes = self.free_bytes()?;
+        }
         let written = if free_bytes < needed_bytes {
             Err(StoreError::Full { needed_bytes, free_bytes })
         } else {

@@ -211,6 +211,11 @@ pub(crate) fn put_tree(engine: &Engine, numbers: std::ops::Range<u64>) -> Object
     root
 }
 
+/// Closes all packs that were opened to read, as reading enough others does.
+pub(crate) fn close_packs(engine: &Engine) {
+    engine.store.readers.forget_removed(&Catalogue::new(REPOSITORY));
+}
+
 /// All objects of a repository of whose snapshots one knows the trees, read and verified.
 pub(crate) fn expect_readable(engine: &Engine, objects: &BTreeMap<ObjectId, Vec<u8>>) {
     let mut bytes = Vec::new();

@@ -19,11 +19,13 @@ use super::open;
 use super::put;
 use super::tree;
 use crate::CollectOutcome;
+use crate::CollectProgress;
 use crate::CollectStep;
 use crate::Engine;
 use crate::Session;
 use crate::disk::SimulatedDisk;
 use crate::store::tests::Recorder;
+use crate::store::tests::close_packs;
 use crate::store::tests::data;
 use crate::store::tests::expect_readable;
 use crate::store::tests::node;
@@ -151,7 +153,7 @@ fn race(schedule: &[u32]) {
     catch_up(0);
     world.engine.forget(&world.parent, "a test").expect("forgotten");
     catch_up(1);
-    let watch = |progress: super::super::CollectProgress| {
+    let watch = |progress: CollectProgress| {
         match progress.step {
             CollectStep::Begun => catch_up(2),
             CollectStep::Sorting => catch_up(3),
@@ -211,7 +213,7 @@ fn a_session_that_is_older_than_the_condemnation_keeps_what_it_was_told() {
     let waited = RefCell::new(0);
     let told = |session: &Session| world.old.keys().all(|id| knows(&world.engine, session, id));
     assert!(told(session.borrow().as_ref().expect("it has begun")));
-    let watch = |progress: super::super::CollectProgress| {
+    let watch = |progress: CollectProgress| {
         if progress.step == CollectStep::Waiting {
             *waited.borrow_mut() += 1;
             assert_eq!(progress.total, 1);
@@ -234,7 +236,7 @@ fn a_session_that_is_younger_stores_anew() {
     world.engine.forget(&world.parent, "a test").expect("forgotten");
     let recorder = world.recorder.clone();
     let stored = RefCell::new(false);
-    let watch = |progress: super::super::CollectProgress| {
+    let watch = |progress: CollectProgress| {
         if progress.step == CollectStep::Settled && !stored.replace(true) {
             let session = world.engine.begin();
             let known = world.old.keys().filter(|id| knows(&world.engine, &session, id)).count();
@@ -263,7 +265,7 @@ fn a_pin_that_never_ends_blocks_removal_and_nothing_else() {
     let session = world.engine.begin();
     let mut recorder = Recorder::new("host:/else");
     for turn in 0..3 {
-        let stop = |progress: super::super::CollectProgress| match progress.step {
+        let stop = |progress: CollectProgress| match progress.step {
             CollectStep::Waiting => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
@@ -287,7 +289,7 @@ fn a_reader_of_another_process_is_waited_for() {
     let reader = RefCell::new(Some(read(&world.disk).expect("opened")));
     world.engine.forget(&world.parent, "a test").expect("forgotten");
     let waited = RefCell::new(0);
-    let watch = |progress: super::super::CollectProgress| {
+    let watch = |progress: CollectProgress| {
         if progress.step == CollectStep::Waiting {
             *waited.borrow_mut() += 1;
             assert_eq!(progress.total, 0, "no session is waited for");
@@ -311,7 +313,7 @@ fn a_reader_that_misses_a_pack_finds_what_was_moved() {
     commit(&world.engine, &mut Recorder::new("host:/shared"), root.0);
     world.engine.forget(&world.parent, "a test").expect("forgotten");
     let reader = RefCell::new(None);
-    let watch = |progress: super::super::CollectProgress| {
+    let watch = |progress: CollectProgress| {
         if progress.step == CollectStep::Condemned {
             let engine = read(&world.disk).expect("opened");
             let place = engine.locate(&shared).expect("answered").expect("it is there");
@@ -322,8 +324,28 @@ fn a_reader_that_misses_a_pack_finds_what_was_moved() {
     let collected = world.engine.collect(&now(), &watch).expect("collected");
     assert!(collected.objects_moved > 0 && collected.packs_removed > 0, "{collected:?}");
     let (reader, place) = reader.into_inner().expect("it began");
+    close_packs(&reader);
     let mut found = Vec::new();
     reader.objects(&[(shared, place)], &mut Vec::new(), &mut |_, read| found.push(read.map(<[u8]>::to_vec)));
     let found = found.pop().expect("shown").expect("it is there, elsewhere");
     assert_eq!(found, world.old[&shared]);
+}
+
+/// It holds the lock of the epoch to come, and nobody waited for it when the condemnation between was given up.
+#[test]
+fn a_reader_of_two_condemnations_ago_keeps_the_next_from_coming() {
+    let world = World::new();
+    world.engine.forget(&world.parent, "a test").expect("forgotten");
+    let reader = read(&world.disk).expect("opened");
+    let stop = |progress: CollectProgress| match progress.step {
+        CollectStep::Waiting => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let first = world.engine.collect(&now(), &stop).expect("it gives up");
+    assert_eq!((first.outcome, first.packs_removed), (CollectOutcome::Stopped, 0));
+    let second = world.engine.collect(&now(), &stop).expect("it gives up");
+    assert_eq!((second.outcome, second.packs_removed), (CollectOutcome::Readers, 0));
+    expect_readable(&reader, &world.old);
+    drop(reader);
+    assert!(collect(&world.engine).packs_removed > 0);
 }

@@ -109,7 +109,10 @@ struct Universe {
 fn universe() -> &'static Universe {
     static UNIVERSE: OnceLock<Universe> = OnceLock::new();
     UNIVERSE.get_or_init(|| {
-        let data = |number: u64| data(number % DATA, 300 + 2_500 * (number as usize % 4));
+        let sizes = [300, 2_800, 5_300];
+        let data = |number: u64| {
+            data(number % DATA, sizes[usize::from(number % 2 == 1) + usize::from(number % 4 > 1)])
+        };
         let mut objects: Objects = (0..DATA).map(data).collect();
         let leaf = |tree: u64| node(10 * tree, &[data(tree).0, data(tree + 1).0, data(2 * tree + 5).0]);
         let mut roots = Vec::new();
@@ -276,7 +279,7 @@ impl Model {
         let gone: Vec<_> = self.snapshots.iter().filter(|(_, at)| self.is_over(at, how.at_once)).collect();
         let gone: Vec<SnapshotId> = gone.into_iter().map(|(id, _)| *id).collect();
         self.snapshots.retain(|id, _| !gone.contains(id));
-        assert_eq!(collected.purged as usize, before - self.snapshots.len());
+        assert_eq!(usize::try_from(collected.purged), Ok(before - self.snapshots.len()));
         if let Some((root, (id, recorder))) = beside.into_inner() {
             self.recorder = recorder;
             self.snapshots.insert(id, Snapshot { root, forgotten: None, held: 0 });

@@ -284,6 +284,21 @@ impl Event {
         }
     }
 
+    /// Whether it is about what is deleted or kept, and makes nothing grow but the journal.
+    pub(crate) fn is_of_deletions(&self) -> bool {
+        matches!(
+            self,
+            Self::SnapshotForgotten { .. }
+                | Self::SnapshotHeld { .. }
+                | Self::SnapshotRecovered { .. }
+                | Self::CollectionBegun { .. }
+                | Self::Condemned { .. }
+                | Self::Removed { .. }
+                | Self::Quarantined { .. }
+                | Self::DeletionsFrozen { .. }
+        )
+    }
+
     /// The payload.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
