@@ -25,6 +25,7 @@ pub(crate) use header::PackHeader;
 pub(crate) use heal::Healed;
 pub(crate) use heal::heal;
 pub(crate) use mend::mend;
+pub(crate) use parity::Encoder;
 pub use parity::Encoders;
 pub(crate) use parity::Parity;
 pub(crate) use parity::end as parity_end;

@@ -19,6 +19,7 @@ use crate::journal::StoredExtent;
 use crate::limits::BLOCK_BYTES;
 use crate::limits::PACK_ROOM_BYTES_MIN;
 use crate::pack;
+use crate::pack::Encoder;
 use crate::pack::Encoders;
 use crate::pack::PackHeader;
 use crate::pack::PackWriter;
@@ -121,11 +122,16 @@ impl Intake {
         }
         let file = disk.append(&pack::path(&pack), u64::from(room_bytes))?;
         self.new_names.insert(folder);
-        let parity = self.encoders.encoder(parity_thousandths);
+        let parity = self.encoder(parity_thousandths);
         let writer = PackWriter::begin(file, PackHeader { repository, pack, kind }, room_bytes, parity)?;
         self.open.push(OpenPack { number: self.next_number, writer, is_dirty: true, is_full: false });
         self.next_number += 1;
         Ok(())
+    }
+
+    /// What makes the parity of a pack; nothing where there is none.
+    pub(super) fn encoder(&self, parity_thousandths: u16) -> Option<Encoder> {
+        self.encoders.encoder(parity_thousandths)
     }
 
     /// Lets no pack grow any more, and gives away the numbers behind theirs: whatever gets those appears in the journal

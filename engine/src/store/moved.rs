@@ -64,14 +64,15 @@ impl Store {
     pub(crate) fn begin_moved(&self, kind: Kind, object_bytes: u32) -> Result<MovedPack, StoreError> {
         let writer = self.writer()?;
         let free_bytes = self.free_bytes()?;
-        let room_bytes = intake::pack_room_bytes(&self.options, object_bytes, free_bytes)
+        let parity = self.catalogue().settings().parity_thousandths;
+        let room_bytes = intake::pack_room_bytes(&self.options, parity, object_bytes, free_bytes)
             .map_err(|needed_bytes| StoreError::Full { needed_bytes, free_bytes })?;
-        let pack = {
+        let (pack, encoder) = {
             let mut intake = writer.intake();
             self.sweep_once(&mut intake)?;
             let pack = intake.next_id();
             intake.moving.insert(pack);
-            pack
+            (pack, intake.encoder(parity))
         };
         let begin = || {
             match self.disk.create_folder(&pack::folder(&pack)) {
@@ -83,6 +84,7 @@ impl Store {
                 file,
                 PackHeader { repository: self.parameters.repository, pack, kind },
                 room_bytes,
+                encoder,
             )
         };
         match begin() {

@@ -11,7 +11,7 @@ use crate::limits::PARITY_THOUSANDTHS_MAX;
 
 pub(super) use code::Code;
 pub(super) use code::restore;
-pub(super) use encoder::Encoder;
+pub(crate) use encoder::Encoder;
 pub use encoder::Encoders;
 pub(super) use table::Table;
 
