@@ -39,12 +39,26 @@ pub use scrub::Patients;
 pub use scrub::Progress;
 pub use scrub::Report;
 pub use scrub::Share;
+pub use snapshot::Act;
 pub use snapshot::CommitError;
 pub use snapshot::Committed;
+pub use snapshot::Fate;
 pub use snapshot::ForgetError;
 pub use snapshot::Forgotten;
 pub use snapshot::HoldError;
+pub use snapshot::Judged;
+pub use snapshot::Known;
 pub use snapshot::Listed;
+pub use snapshot::Marked;
+pub use snapshot::RetainError;
+pub use snapshot::Retained;
+pub use snapshot::Rules;
+pub use snapshot::SettingsError;
+pub use snapshot::Size;
+pub use snapshot::Sizes;
+pub use snapshot::clockguard;
+pub use snapshot::expect_fit;
+pub use snapshot::policies;
 pub use snapshot::policy;
 pub use snapshot::retention;
 pub use store::Access;
@@ -119,6 +133,15 @@ impl Engine {
     /// What the keepers of the repository decided, or what holds until they do.
     pub fn settings(&self) -> Settings {
         self.store.catalogue().settings().clone()
+    }
+
+    /// Decides what holds for the repository from here on, as a whole. The same settings again change nothing. `by` says
+    /// who wants it so; empty for whoever opened the repository.
+    ///
+    /// # Errors
+    /// [`SettingsError`] says what could not be carried out.
+    pub fn change_settings(&self, settings: &Settings, by: &str) -> Result<(), SettingsError> {
+        snapshot::change_settings(&self.store, settings, by)
     }
 
     /// What the opening had to put in order.
@@ -226,7 +249,21 @@ impl Engine {
     /// # Panics
     /// If one of the sessions began in another engine.
     pub fn commit_together(&self, records: &[(&Session, &[u8])]) -> Result<Vec<Committed>, CommitError> {
-        snapshot::commit_together(&self.store, records)
+        let marked = records.iter().map(|(session, record)| Marked { session, record, tags: None });
+        let marked: Vec<Marked<'_>> = marked.collect();
+        self.commit_marked(&marked)
+    }
+
+    /// The same with what the store may know of the tags of each snapshot, so that policies can go by them. A snapshot
+    /// that is there already stays as it was marked.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit), of the first record that cannot be committed.
+    ///
+    /// # Panics
+    /// If one of the sessions began in another engine.
+    pub fn commit_marked(&self, records: &[Marked<'_>]) -> Result<Vec<Committed>, CommitError> {
+        snapshot::commit_marked(&self.store, records)
     }
 
     /// How often objects that were put, and not durable yet, had to be given up: whichever thread's call failed. If it
@@ -301,6 +338,65 @@ impl Engine {
     /// [`HoldError::Held`] if it is held for longer, [`HoldError::Past`], [`HoldError::Unknown`].
     pub fn hold(&self, id: &SnapshotId, until: Time, reason: &str) -> Result<(), HoldError> {
         snapshot::hold(&self.store, id, until, reason)
+    }
+
+    /// All snapshots that were not purged, forgotten ones included, in the order in which they were received, of the
+    /// series whose names begin with `prefix`.
+    ///
+    /// # Errors
+    /// As [`snapshots`](Self::snapshots).
+    pub fn known(&self, prefix: &str) -> Result<Vec<Known>, StoreError> {
+        snapshot::known(&self.store, prefix)
+    }
+
+    /// Applies policies to all snapshots that are on the list: says why each is kept or goes, and forgets those that go
+    /// if that is wanted. What it says of a plan holds for the moment; what it carries out it decides anew.
+    ///
+    /// # Errors
+    /// [`RetainError::Frozen`] if something was to be carried out; [`RetainError::Settings`].
+    pub fn retain(&self, rules: &Rules, act: Act, reason: &str) -> Result<Retained, RetainError> {
+        snapshot::retain(&self.store, rules, act, reason)
+    }
+
+    /// What groups of snapshots cost: what each of them added to those before it, and what would be free without it. Reads
+    /// all nodes that they reach, each of them twice at most.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if something that they need cannot be read.
+    pub fn sizes(&self, groups: &[Vec<SnapshotId>]) -> Result<Sizes, ObjectError> {
+        snapshot::sizes(&self.store, groups)
+    }
+
+    /// Why nothing is deleted at the moment: the journal says so, or the clock shows less than its last record.
+    pub fn frozen(&self) -> Option<clockguard::Frozen> {
+        snapshot::frozen(&self.store.catalogue(), self.store.now())
+    }
+
+    /// Whether the journal says that nothing is deleted.
+    pub fn is_frozen(&self) -> bool {
+        self.store.catalogue().frozen().is_some()
+    }
+
+    /// Deletes nothing from here on, because of what was seen of the clock. Whether that is new.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn freeze(&self, seen: clockguard::Frozen, by: &str) -> Result<bool, StoreError> {
+        snapshot::freeze(&self.store, seen, by)
+    }
+
+    /// Believes the clock again. Whether that is new. While the clock shows less than the last record, nothing is deleted
+    /// all the same.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn thaw(&self, by: &str) -> Result<bool, StoreError> {
+        snapshot::thaw(&self.store, by)
+    }
+
+    /// The time of the newest record.
+    pub fn last_time(&self) -> Time {
+        self.store.catalogue().at().time
     }
 
     /// Where an object lies.

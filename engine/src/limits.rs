@@ -72,11 +72,21 @@ pub const PARITY_THOUSANDTHS: u16 = 10;
 /// under construction.
 pub const PARITY_KITS_IDLE_MAX: usize = 2;
 
+/// Data objects of which it is remembered who reaches them when it is counted what snapshots cost: some 100 MB.
+pub const SIZED_OBJECTS_MAX: u64 = 3 << 20;
+
+/// Most garbage that a collection may leave, in thousandths of what is alive.
+pub const GARBAGE_THOUSANDTHS_MAX: u16 = 1000;
+
+/// Most snapshots that policies forget with one write to the journal: at most 2 KB of it each.
+pub const FORGOTTEN_TOGETHER_MAX: usize = 4096;
+
 /// Most retention policies of a repository.
 pub const POLICIES_MAX: usize = 64;
 
 /// Most bytes of one retention policy.
 pub const POLICY_BYTES_MAX: usize = 2048;
+
 /// Most tags of one retention policy.
 pub const POLICY_TAGS_MAX: usize = 32;
 

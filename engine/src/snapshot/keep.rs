@@ -8,6 +8,7 @@ use farkeep_codec::time::Time;
 use thiserror::Error;
 
 use super::Listed;
+use super::policy::TagToken;
 use super::read;
 use crate::journal::Event;
 use crate::limits::JOURNAL_TEXT_BYTES_MAX;
@@ -24,6 +25,19 @@ pub struct Forgotten {
     pub forgotten: Time,
     /// Until then it can be recovered for certain; the first collection behind that purges it.
     pub until: Time,
+}
+
+/// A snapshot that was not purged, on the list or off it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The snapshot.
+    pub listed: Listed,
+    /// When it was forgotten, by the clock of the store, and until when it can be recovered for certain.
+    pub forgotten: Option<(Time, Time)>,
+    /// Until when it is held, which may be over.
+    pub held_until: Time,
+    /// What is known of its tags.
+    pub tags: Option<Vec<TagToken>>,
 }
 
 /// Why a snapshot was not forgotten, or not recovered.
@@ -117,8 +131,28 @@ pub(crate) fn forgotten(store: &Store) -> Result<Vec<Forgotten>, StoreError> {
     Ok(listed.map(|(listed, (forgotten, until))| Forgotten { listed, forgotten, until }).collect())
 }
 
+/// All snapshots whose series have names that begin so, forgotten ones included, in the order in which they were
+/// received.
+pub(crate) fn known(store: &Store, prefix: &str) -> Result<Vec<Known>, StoreError> {
+    let known: Vec<SnapshotAt> = {
+        let catalogue = store.catalogue();
+        let fits = |at: &&SnapshotAt| {
+            catalogue.series_of(at).is_some_and(|series| series.as_str().starts_with(prefix))
+        };
+        catalogue.snapshots().filter(fits).cloned().collect()
+    };
+    let listed = read(store, &known)?.into_iter().zip(&known);
+    let one = |(listed, at): (Listed, &SnapshotAt)| Known {
+        listed,
+        forgotten: at.forgotten.map(|forgotten| (forgotten.at, forgotten.until.max(at.held_until))),
+        held_until: at.held_until,
+        tags: at.tokens().map(|tokens| tokens.iter().copied().map(TagToken).collect()),
+    };
+    Ok(listed.map(one).collect())
+}
+
 /// Who says so, once the texts are known to fit.
-fn signed(store: &Store, reason: &str) -> Result<String, StoreError> {
+pub(super) fn signed(store: &Store, reason: &str) -> Result<String, StoreError> {
     let by = store.holder()?;
     for (what, text) in [("the reason", reason), ("the name of the writer", by)] {
         let (bytes, bytes_max) = (text.len() as u64, JOURNAL_TEXT_BYTES_MAX as u64);

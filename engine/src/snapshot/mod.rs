@@ -3,11 +3,16 @@
 //! That everything is there needs no walk: an object is taken in only after those that it refers to, so a root that is
 //! there proves the rest, as long as no pack was lost ([`closure`]).
 
+pub mod clockguard;
 mod closure;
 mod keep;
 pub mod policy;
+mod retain;
 pub mod retention;
+mod settings;
+mod sizes;
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use farkeep_codec::envelope::EnvelopeError;
@@ -22,6 +27,7 @@ use thiserror::Error;
 use crate::journal::Event;
 use crate::journal::Payloads;
 use crate::limits::JOURNAL_PAYLOAD_BYTES_MAX;
+use crate::limits::SNAPSHOT_TOKENS_MAX;
 use crate::store::Catalogue;
 use crate::store::Name;
 use crate::store::References;
@@ -31,13 +37,34 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::layout;
 
+use policy::TagToken;
+
 pub use keep::ForgetError;
 pub use keep::Forgotten;
 pub use keep::HoldError;
+pub use keep::Known;
 pub(crate) use keep::forget;
 pub(crate) use keep::forgotten;
 pub(crate) use keep::hold;
+pub(crate) use keep::known;
 pub(crate) use keep::recover;
+pub use retain::Act;
+pub use retain::Fate;
+pub use retain::Judged;
+pub use retain::RetainError;
+pub use retain::Retained;
+pub use retain::Rules;
+pub(crate) use retain::freeze;
+pub(crate) use retain::frozen;
+pub(crate) use retain::retain;
+pub(crate) use retain::thaw;
+pub use settings::SettingsError;
+pub(crate) use settings::change as change_settings;
+pub use settings::expect_fit;
+pub use settings::policies;
+pub use sizes::Size;
+pub use sizes::Sizes;
+pub(crate) use sizes::sizes;
 
 /// The answer to a commit: the snapshot is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,27 +146,36 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+/// A record that somebody wants to commit, with what may be known of its tags.
+#[derive(Clone, Copy)]
+pub struct Marked<'a> {
+    /// The one that stored what the snapshot needs.
+    pub session: &'a Session,
+    /// The bytes of the record.
+    pub record: &'a [u8],
+    /// One for each tag, in any order; `None` if nobody tells. More than the journal takes are as good as not told.
+    pub tags: Option<&'a [TagToken]>,
+}
+
 /// A record that somebody wants to commit, and that may be committed as far as it alone can tell.
 struct Candidate<'a> {
     id: SnapshotId,
     snapshot: Snapshot,
     record: &'a [u8],
+    tags: Option<BTreeSet<TagToken>>,
 }
 
 /// Makes a snapshot durable, and everything that was put before it. The same record again gets the same answer.
 pub(crate) fn commit(store: &Store, session: &Session, record: &[u8]) -> Result<Committed, CommitError> {
-    let mut committed = commit_together(store, &[(session, record)])?;
+    let mut committed = commit_marked(store, &[Marked { session, record, tags: None }])?;
     Ok(committed.pop().expect("one record gives one answer"))
 }
 
 /// Makes snapshots durable, all of them or none, and everything that was put before them. Each record comes with the
 /// session that stored what it needs.
-pub(crate) fn commit_together(
-    store: &Store,
-    records: &[(&Session, &[u8])],
-) -> Result<Vec<Committed>, CommitError> {
+pub(crate) fn commit_marked(store: &Store, records: &[Marked<'_>]) -> Result<Vec<Committed>, CommitError> {
     let before = store.moment()?;
-    let candidates = records.iter().map(|(session, record)| examine(store, session, record));
+    let candidates = records.iter().map(|marked| examine(store, *marked));
     let candidates: Vec<Candidate<'_>> = candidates.collect::<Result<_, _>>()?;
     let before = before.until(store.moment()?);
     if candidates.iter().any(|candidate| store.catalogue().snapshot(&candidate.id).is_none()) {
@@ -164,7 +200,9 @@ pub(crate) fn newest(store: &Store) -> Vec<(Series, Time)> {
 }
 
 /// Reads a record, and looks at what does not depend on its series. A record that is there already was looked at.
-fn examine<'a>(store: &Store, session: &Session, record: &'a [u8]) -> Result<Candidate<'a>, CommitError> {
+fn examine<'a>(store: &Store, marked: Marked<'a>) -> Result<Candidate<'a>, CommitError> {
+    let Marked { session, record, tags } = marked;
+    let tags = tags.map(|tags| tags.iter().copied().collect());
     let snapshot = Snapshot::parse(record)?;
     let id = SnapshotId::from_bytes(*blake3::hash(record).as_bytes());
     if store.catalogue().snapshot(&id).is_none() {
@@ -182,7 +220,7 @@ fn examine<'a>(store: &Store, session: &Session, record: &'a [u8]) -> Result<Can
             Some(missing) => return Err(CommitError::Incomplete { id, missing }),
         }
     }
-    Ok(Candidate { id, snapshot, record })
+    Ok(Candidate { id, snapshot, record, tags })
 }
 
 /// All snapshots that are not forgotten, in the order in which they were received.
@@ -229,7 +267,7 @@ fn decide(catalogue: &Catalogue, candidates: &[Candidate<'_>]) -> Result<Vec<Eve
     let mut events = Vec::new();
     // What candidates add to their series, in front of the candidates behind them.
     let mut added: HashMap<&Series, (SnapshotId, u64)> = HashMap::new();
-    for Candidate { id, snapshot, record } in candidates {
+    for Candidate { id, snapshot, record, tags } in candidates {
         let is_added = added.get(&snapshot.series).is_some_and(|(added, _)| added == id);
         if is_added || catalogue.snapshot(id).is_some() {
             continue;
@@ -247,6 +285,10 @@ fn decide(catalogue: &Catalogue, candidates: &[Candidate<'_>]) -> Result<Vec<Eve
         }
         added.insert(&snapshot.series, (*id, snapshot.sequence));
         events.push(Event::SnapshotCommitted { record: record.to_vec() });
+        if let Some(tags) = tags.as_ref().filter(|tags| tags.len() <= SNAPSHOT_TOKENS_MAX) {
+            let tokens = tags.iter().map(|TagToken(token)| *token).collect();
+            events.push(Event::SnapshotMarked { id: *id, tokens });
+        }
     }
     Ok(events)
 }

@@ -56,6 +56,7 @@ struct Keys {
     content_holes: [u8; KEY_BYTES],
     content_id: [u8; KEY_BYTES],
     cache: [u8; KEY_BYTES],
+    tag_token: [u8; KEY_BYTES],
 }
 
 /// Key and nonce key of one object.
@@ -82,6 +83,7 @@ impl DomainKeys {
             content_holes: blake3::derive_key("farkeep 1 content holes", &material),
             content_id: blake3::derive_key("farkeep 1 content id", &material),
             cache: blake3::derive_key("farkeep 1 client cache", &material),
+            tag_token: blake3::derive_key("farkeep 1 tag token", &material),
         };
         material.zeroize();
         Self(Arc::new(keys))
@@ -136,6 +138,12 @@ impl DomainKeys {
     pub fn border(&self, key: &[u8]) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = keyed(&self.0.border, key);
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// What the keyless side knows of a tag: equal tags have equal tokens.
+    pub fn tag_token(&self, tag: &str) -> [u8; 8] {
+        let [a, b, c, d, e, f, g, h, ..] = keyed(&self.0.tag_token, tag.as_bytes());
+        [a, b, c, d, e, f, g, h]
     }
 
     /// Keys of the object whose plaintext has this seed: 64 bytes of extended output.

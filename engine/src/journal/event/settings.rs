@@ -58,6 +58,28 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Its bytes, as the journal and the protocol have them.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.into_bytes()
+    }
+
+    /// Reads these bytes; those of a later version are malformed to this program.
+    ///
+    /// # Errors
+    /// [`Malformed`] says what is wrong, and where.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let newer = reader.malformed("version of the settings");
+        let settings = Self::read(&mut reader).map_err(|error| match error {
+            EventError::Malformed(malformed) => malformed,
+            _ => newer,
+        })?;
+        reader.finish()?;
+        Ok(settings)
+    }
+
     /// Its bytes, which say themselves where they end.
     pub(crate) fn write(&self, writer: &mut Writer) {
         writer.u8(VERSION).u16(self.parity_thousandths).u64(self.grace_seconds).u64(self.hold_seconds);

@@ -96,6 +96,11 @@ impl Catalogue {
         &self.settings
     }
 
+    /// What the clock showed when deletions were frozen, while they are.
+    pub(crate) fn frozen(&self) -> Option<Time> {
+        self.frozen
+    }
+
     /// All packs with their numbers, in that order.
     pub(crate) fn packs(&self) -> impl DoubleEndedIterator<Item = (u32, &Pack)> + ExactSizeIterator {
         self.packs.by_number.iter().map(|(number, pack)| (*number, pack))
@@ -177,6 +182,11 @@ impl Catalogue {
     /// The snapshot with this id, unless it was purged.
     pub(crate) fn snapshot(&self, id: &SnapshotId) -> Option<&SnapshotAt> {
         self.snapshots.get(id)
+    }
+
+    /// What a snapshot is of.
+    pub(crate) fn series_of(&self, at: &SnapshotAt) -> Option<&Series> {
+        self.snapshots.series.get(at.series as usize).map(|(series, _)| series)
     }
 
     /// The newest record of a series, even if it was forgotten or purged.

@@ -63,6 +63,18 @@ pub struct Newest {
     pub agent: [u8; 32],
 }
 
+impl SnapshotAt {
+    /// What is known of its tags.
+    pub(crate) fn tokens(&self) -> Option<&[[u8; 8]]> {
+        self.tokens.as_deref()
+    }
+
+    /// Whether everything was read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
 /// Where a snapshot stands among all: the record that brought it here, and then the one that wrote it anew.
 pub(super) type Rank = (u64, u64);
 

@@ -89,6 +89,7 @@ fn golden_hashes() {
             "530b5db4576fe9039a7735e08feb5480b2a76ebc9703675835e491590650ba09",
         ),
         (format!("{:016x}", keys.border(b"farkeep")), "051dd4f65d9db4ff"),
+        (format!("{:016x}", u64::from_be_bytes(keys.tag_token("farkeep"))), "e5be07ddb5dbb754"),
         (format!("{:016x}", keys.gear()[0]), "029286fabd2b6fb3"),
         (format!("{:016x}", keys.gear()[255]), "dc9fbc84a5e8ec96"),
     ];
