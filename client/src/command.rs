@@ -12,15 +12,21 @@ mod dump;
 mod enroll;
 mod failure;
 mod find;
+mod forget;
+mod hold;
 mod init;
 mod interrupt;
 mod key;
 mod ls;
+mod policy;
+mod recover;
 mod restore;
+mod rules;
 mod session;
 mod snapshots;
 mod stats;
 mod subject;
+mod thaw;
 
 use std::ffi::OsString;
 use std::io;
@@ -46,7 +52,8 @@ use crate::output::line;
 /// Deduplicating, encrypted backups.
 ///
 /// A repository is a folder, or lies behind a server (farkeep://HOST/NAME, after `enroll`). Make one with `init`, put folders into it with `backup`, look at it with `snapshots`, `ls`,
-/// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check`.
+/// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check`. What is kept and for
+/// how long is decided by `policy`, `forget`, `recover` and `hold`.
 ///
 /// SNAPSHOT is the beginning of an id, `latest`, `latest~N` (N before the newest), or `@TIME` (the newest complete one
 /// captured at or before it: RFC 3339, a date, or words such as "yesterday 14:00"). SNAPSHOT:PATH names one path in it.
@@ -77,6 +84,11 @@ enum Command {
     Restore(restore::Restore),
     Check(check::Check),
     Stats(stats::Stats),
+    Forget(forget::Forget),
+    Recover(recover::Recover),
+    Hold(hold::Hold),
+    Policy(policy::PolicyCommand),
+    Thaw(thaw::Thaw),
     Key(key::Key),
     Enroll(enroll::Enroll),
     Agent(agent::AgentCommand),
@@ -196,6 +208,11 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Restore(command) => command.run(session),
         Command::Check(command) => command.run(session),
         Command::Stats(command) => command.run(session),
+        Command::Forget(command) => command.run(session),
+        Command::Recover(command) => command.run(session),
+        Command::Hold(command) => command.run(session),
+        Command::Policy(command) => command.run(session),
+        Command::Thaw(command) => command.run(session),
         Command::Key(command) => command.run(session),
         Command::Enroll(command) => command.run(session),
         Command::Agent(command) => command.run(session),

@@ -6,6 +6,7 @@
 
 pub mod enrolment;
 pub mod passphrase;
+pub mod period;
 pub mod size;
 
 use std::ffi::OsString;

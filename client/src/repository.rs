@@ -10,6 +10,7 @@ mod error;
 mod extent;
 mod fetch;
 mod group;
+mod keeper;
 mod local;
 mod point;
 mod remote;
@@ -20,6 +21,7 @@ mod store;
 pub(crate) mod trial;
 mod unlock;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -48,6 +50,7 @@ use farkeep_engine::Progress;
 use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
+use farkeep_engine::policy::TagToken;
 
 use crate::config::Location;
 
@@ -66,6 +69,10 @@ pub use self::extent::Extent;
 pub use self::fetch::Fetcher;
 pub use self::group::Group;
 pub use self::group::Stage;
+pub use self::keeper::Fate;
+pub use self::keeper::Judged;
+pub use self::keeper::Retained;
+pub use self::point::Kept;
 pub use self::point::Listing;
 pub use self::point::Point;
 pub use self::point::Refused;
@@ -82,6 +89,7 @@ pub use self::unlock::Locked;
 pub use self::unlock::Unlocking;
 
 pub(crate) use self::content::Layout;
+pub(crate) use self::keeper::Keeper;
 pub(crate) use self::remote::jittered;
 pub(crate) use self::store::Place;
 pub(crate) use self::store::Report;
@@ -133,6 +141,11 @@ impl Repository {
     /// A sealer for one thread.
     pub fn sealer(&self) -> Sealer {
         Sealer::new(&self.keys, &self.parameters().compression)
+    }
+
+    /// Who decides what is kept of it.
+    pub(crate) fn keeper(&self) -> &dyn Keeper {
+        self.store.keeper()
     }
 
     /// Whether this is a spool: it holds what is to be brought to the repository, and cannot say what is there already.
@@ -228,20 +241,31 @@ impl Repository {
         self.store.flush()
     }
 
-    /// Makes durable what was put, and the record of a snapshot of it.
+    /// Makes durable what was put, and the record of a snapshot of it, which has these tags. The store is told tokens of
+    /// them, so that it can keep what has one.
     ///
     /// # Errors
     /// When the snapshot is not acknowledged.
-    pub fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
-        self.store.commit(record)
+    pub fn commit(&self, record: &[u8], tags: &[String]) -> Result<Committed, RepositoryError> {
+        self.store.commit(record, &self.tokens(tags))
     }
 
     /// The same as a member of a group, once all others bring their records: all of them are committed, or none.
     ///
     /// # Errors
     /// When the snapshot is not acknowledged, or another member's is not.
-    pub(crate) fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
-        self.store.commit_with(group, record)
+    pub(crate) fn commit_with(
+        &self,
+        group: &Group,
+        record: &[u8],
+        tags: &[String],
+    ) -> Result<Committed, RepositoryError> {
+        self.store.commit_with(group, record, &self.tokens(tags))
+    }
+
+    fn tokens(&self, tags: &[String]) -> Vec<TagToken> {
+        let tokens: BTreeSet<TagToken> = tags.iter().map(|tag| TagToken(self.keys.tag_token(tag))).collect();
+        tokens.into_iter().collect()
     }
 
     /// Waits until all members of a group are as far.

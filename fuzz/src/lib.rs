@@ -24,6 +24,7 @@ use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::tree::Node;
 use farkeep_codec::tree::PathKey;
 use farkeep_engine::SlotId;
+use farkeep_engine::Settings;
 use farkeep_engine::fuzzing as inside;
 use farkeep_engine::policy::Pattern;
 use farkeep_engine::policy::Policy;
@@ -55,7 +56,7 @@ macro_rules! targets {
 targets! {
     parameters slot secrets snapshot private_part object payload node path id reader_public recovery_code agent_code
     frame_header frames from_client from_server public_key host enrolment
-    policy parity_table
+    policy parity_table settings
 }
 
 /// A repository's parameters.
@@ -236,6 +237,11 @@ pub fn parity_table(bytes: &[u8]) -> bool {
     whole.resize(whole.len().next_multiple_of(4096), 0);
     let bare = same(inside::parity_table(bytes), bytes);
     same(inside::parity_table(&whole), &whole) || bare
+}
+
+/// What the keepers of a repository decided.
+pub fn settings(bytes: &[u8]) -> bool {
+    same(Settings::parse(bytes).ok().map(|settings| settings.encode()), bytes)
 }
 
 /// Whether the bytes were accepted, in which case they are written the same again.

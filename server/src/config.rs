@@ -54,6 +54,19 @@ pub struct Config {
     pub quotas: Quotas,
     /// When somebody is told.
     pub alerts: Alerts,
+    /// Policies on their schedules.
+    pub retention: Retention,
+}
+
+/// Policies on their schedules.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Whether this server applies the policies of its repositories when they are due. The clock is watched all the same.
+    pub enabled: bool,
+    /// How often it looks what is due.
+    #[serde(with = "seconds")]
+    pub every: Duration,
 }
 
 /// When somebody is told.
@@ -211,7 +224,14 @@ impl Default for Config {
             rates: Rates::default(),
             quotas: Quotas::default(),
             alerts: Alerts::default(),
+            retention: Retention::default(),
         }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { enabled: true, every: Duration::from_secs(30) }
     }
 }
 
@@ -315,6 +335,9 @@ impl Config {
         }
         if self.alerts.clock_jump < CLOCK_JUMP_MIN {
             return unfit(format!("alerts.clock_jump must be at least {}", CLOCK_JUMP_MIN.as_secs()));
+        }
+        if self.retention.every.is_zero() {
+            return unfit("retention.every must be above 0".to_owned());
         }
         if self.notify.first().is_some_and(String::is_empty) {
             return unfit("notify must begin with the name of a program".to_owned());

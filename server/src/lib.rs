@@ -10,6 +10,7 @@ pub mod observe;
 pub mod registry;
 pub mod tls;
 mod bridge;
+mod schedule;
 mod session;
 mod listen;
 pub mod command;

@@ -39,6 +39,7 @@ use crate::registry::Clients;
 use crate::registry::Folder;
 use crate::registry::FolderError;
 use crate::registry::Tokens;
+use crate::schedule::Keeping;
 use crate::session::House;
 use crate::session::Phase;
 use crate::session::Sessions;
@@ -79,6 +80,7 @@ pub struct Server {
     house: Arc<House>,
     accepting: JoinHandle<()>,
     ticking: JoinHandle<()>,
+    keeping: JoinHandle<()>,
     watching: Watching,
     _lock: std::fs::File,
 }
@@ -134,6 +136,15 @@ impl Server {
         watching.started(address);
         let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&house)));
         let ticking = tokio::spawn(tick(Arc::clone(&house)));
+        let keeping = Keeping {
+            folder: folder.repositories(),
+            config: Arc::clone(&house.config),
+            machine: machine.clone(),
+            repositories: house.repositories.clone(),
+            pool: house.pool.clone(),
+            observer: Arc::clone(&house.observer),
+        };
+        let keeping = tokio::spawn(keeping.run());
         let looking = survey(
             folder.repositories(),
             (Arc::clone(&house.config), machine),
@@ -141,7 +152,7 @@ impl Server {
             Arc::clone(&house.observer),
         );
         tokio::spawn(looking);
-        Ok(Self { address, key, house, accepting, ticking, watching, _lock: lock })
+        Ok(Self { address, key, house, accepting, ticking, keeping, watching, _lock: lock })
     }
 
     /// Where it listens.
@@ -175,6 +186,7 @@ impl Server {
         if ended.is_err() {
             self.house.sessions.ended().await;
         }
+        self.keeping.abort();
         self.house.repositories.stop().await;
         self.ticking.abort();
         note(&self.house).await;

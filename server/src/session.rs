@@ -30,6 +30,7 @@ mod event;
 mod sessions;
 mod puts;
 mod restore;
+mod keeper;
 mod actor;
 mod backup;
 mod admin;

@@ -4,6 +4,7 @@ mod bad_input;
 mod caches;
 mod inside;
 mod interrupted;
+pub(crate) mod keeping;
 mod lost_pack;
 mod room;
 mod story;

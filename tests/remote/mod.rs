@@ -4,6 +4,7 @@ mod agent;
 mod commands;
 pub(crate) mod site;
 
+mod keeping;
 mod lost;
 mod story;
 mod together;

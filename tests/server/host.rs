@@ -48,6 +48,7 @@ pub(crate) fn config() -> Config {
     config.deadlines.gather = Duration::from_millis(5);
     config.deadlines.repository_idle = Duration::from_millis(200);
     config.deadlines.stop = Duration::from_secs(5);
+    config.retention.every = Duration::from_millis(20);
     config.limits.threads = 4;
     config
 }

@@ -9,5 +9,6 @@ mod keeping;
 mod limits;
 mod machine;
 mod resume;
+mod schedule;
 mod story;
 mod watching;

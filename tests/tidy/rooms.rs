@@ -53,7 +53,10 @@ const HOUSES: [House; 5] = [
     },
     House {
         folder: "server/src",
-        rooms: &["config", "machine", "observe", "registry", "tls", "bridge", "session", "listen", "command"],
+        rooms: &[
+            "config", "machine", "observe", "registry", "tls", "bridge", "schedule", "session", "listen",
+            "command",
+        ],
     },
     House {
         folder: "client/src",

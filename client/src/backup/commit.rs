@@ -150,12 +150,12 @@ impl<'a> Capture<'a> {
     fn store(&self, record: &Snapshot) -> Result<Committed, BackupError> {
         let record = record.encode();
         let Some(Together { group, captured, is_captured }) = &self.request.together else {
-            return Ok(self.repository.commit(&record)?);
+            return Ok(self.repository.commit(&record, &self.request.tags)?);
         };
         self.repository.settle()?;
         is_captured.store(true, Ordering::Relaxed);
         captured(self.repository)?;
-        Ok(self.repository.commit_with(group, &record)?)
+        Ok(self.repository.commit_with(group, &record, &self.request.tags)?)
     }
 
     fn private(&self, trailer: &Trailer, counts: Counts) -> Private {

@@ -214,7 +214,7 @@ fn a_snapshot_that_names_another_content_id_is_found() {
         let agent = &repository.secrets().agent;
         let fill = |bytes: &mut [u8]| bytes.fill(5);
         let record = Snapshot::sign(draft, &private, reader, agent, fill).expect("it fits");
-        repository.commit(&record.encode()).expect("it follows the last one");
+        repository.commit(&record.encode(), &[]).expect("it follows the last one");
     }
     assert_eq!(story.check(None).1, []);
     let (summary, findings) = story.check(Some(Share::ALL));
@@ -234,7 +234,7 @@ fn a_tree_of_other_size_than_the_record_says_is_found() {
         let fill = |bytes: &mut [u8]| bytes.fill(6);
         let record =
             Snapshot::sign(draft, &last.private, &parameters.reader_public, agent, fill).expect("it fits");
-        repository.commit(&record.encode()).expect("it follows the last one");
+        repository.commit(&record.encode(), &[]).expect("it follows the last one");
     }
     assert!(story.check(None).0.damage_count > 0);
 }

@@ -10,14 +10,20 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::CodeError;
 use farkeep_codec::tree::PathKey;
+use farkeep_engine::ForgetError;
+use farkeep_engine::RetainError;
+use farkeep_engine::SettingsError;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
+use farkeep_engine::policy::Pattern;
+use farkeep_engine::policy::TooManyTags;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::identity::NotAnEnrolment;
 use thiserror::Error;
 
 use crate::agent::config::ConfigError;
 use crate::agent::error::AgentError;
+use crate::agent::schedule::NotASchedule;
 use crate::backup::BackupError;
 use crate::check::CheckError;
 use crate::config::Address;
@@ -32,6 +38,7 @@ use crate::repository::RemoteError;
 use crate::repository::RepositoryError;
 use crate::restore::RestoreError;
 use crate::selector::SelectorError;
+use crate::selector::moment::MomentError;
 use crate::source::RootError;
 use crate::source::RuleError;
 
@@ -103,6 +110,22 @@ pub(super) enum Failure {
     LimitOfFolder { folder: PathBuf },
     #[error("a repository is here already: {location}")]
     RepositoryThere { location: Location },
+    #[error("either snapshots are named, or rules say which ones are kept")]
+    SnapshotsAndRules,
+    #[error("the repository has no policy")]
+    NoPolicy,
+    #[error("the repository has no policy for {pattern}")]
+    NoSuchPolicy { pattern: Pattern },
+    #[error(transparent)]
+    TooManyTags { source: TooManyTags },
+    #[error(transparent)]
+    Schedule { source: NotASchedule },
+    #[error("{text:?} is no schedule: a repository's has the five fields of cron, as in \"0 4 * * *\"")]
+    NoCron { text: String },
+    #[error(transparent)]
+    Settings { source: SettingsError },
+    #[error(transparent)]
+    Moment { source: MomentError },
     #[error("object {node} is no node of a tree")]
     NotATree { node: ObjectId },
 }
@@ -125,6 +148,14 @@ impl Failure {
             | Self::EnrolmentString { .. }
             | Self::AgentCode { .. }
             | Self::LimitOfFolder { .. }
+            | Self::SnapshotsAndRules
+            | Self::NoPolicy
+            | Self::NoSuchPolicy { .. }
+            | Self::TooManyTags { .. }
+            | Self::Schedule { .. }
+            | Self::NoCron { .. }
+            | Self::Settings { .. }
+            | Self::Moment { .. }
             | Self::Passphrase(PassphraseError::NobodyToAsk { .. })
             | Self::Repository(RepositoryError::Setting { .. })
             | Self::Selector(
@@ -183,6 +214,8 @@ impl Failure {
             Self::Selector(SelectorError::None { .. } | SelectorError::NoSuchSeries { .. }) => {
                 "`farkeep snapshots` lists what there is."
             }
+            Self::NoPolicy => "Set one with `farkeep policy set`, or say here what is kept: --keep-daily 7.",
+            Self::NoSuchPolicy { .. } => "`farkeep policy show` shows what is set.",
             Self::NoSuchPath { .. } => {
                 "`farkeep ls` shows what the snapshot holds, `farkeep find` looks in all of them."
             }
@@ -233,6 +266,10 @@ fn exit_of_repository(error: &RepositoryError) -> Exit {
     }
 }
 
+/// What to do about a clock.
+const FROZEN: &str =
+    "Look at the clock of the machine that keeps the repository. Once it is right, `farkeep thaw`.";
+
 fn advice_of_remote(error: &RemoteError) -> Option<&'static str> {
     Some(match error {
         RemoteError::Refused { code, .. } => match *code {
@@ -251,6 +288,7 @@ fn advice_of_remote(error: &RemoteError) -> Option<&'static str> {
             }
             Code::LAST_SLOT => "Add another passphrase first: `farkeep key add`.",
             Code::EXISTS => "Choose another name.",
+            Code::TIME => FROZEN,
             _ => return None,
         },
         RemoteError::WrongServer { .. } => {
@@ -280,6 +318,10 @@ fn advice_of_repository(error: &RepositoryError) -> Option<&'static str> {
         (_, Some(StoreError::Exists { .. })) => "Choose a folder that is empty or not there yet.",
         (_, Some(StoreError::LastSlot { .. })) => "Add another passphrase first: `farkeep key add`.",
         (RepositoryError::SlotName { .. }, _) => "`farkeep key list` shows them.",
+        (RepositoryError::Retain(RetainError::Frozen(_)), _) => FROZEN,
+        (RepositoryError::Forget(ForgetError::Unknown { .. }), _) => {
+            "`farkeep snapshots --forgotten` lists what can be recovered."
+        }
         (RepositoryError::NoReader, _) => "Use the passphrase of an administrator.",
         _ if error.is_damage() => {
             "`farkeep check --read-data` names everything that is damaged and what it touches."

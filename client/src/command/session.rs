@@ -189,6 +189,17 @@ impl Session {
         Ok(locked.unlock_as_agent(&code, enrolment.identity)?)
     }
 
+    /// Opens the repository without keys, to decide what is kept of it.
+    pub(super) fn keep(&self, access: Access) -> Result<Locked, Failure> {
+        let location = self.location()?;
+        Ok(match &location {
+            Location::Folder(_) => Locked::open(&location, access)?,
+            Location::Server(address) => {
+                Locked::connect(address, &Self::enrolment(address)?, access, &self.line())?
+            }
+        })
+    }
+
     /// Opens the repository with its keys.
     pub(super) fn open(&self, access: Access) -> Result<Repository, Failure> {
         Ok(self.unlock(access)?.finish()?)

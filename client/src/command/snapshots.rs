@@ -2,17 +2,22 @@
 
 use clap::Args;
 use farkeep_codec::snapshot::Status;
+use jiff::Zoned;
 
 use super::failure::Failure;
 use super::session::Session;
 use super::subject::FilterArguments;
 use super::subject::admitted;
+use super::subject::known;
+use super::subject::label;
 use super::subject::points;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::output::line::Named;
 use crate::repository::Access;
+use crate::repository::Kept;
 use crate::repository::Point;
+use crate::repository::Repository;
 
 /// List the snapshots, oldest first
 ///
@@ -22,19 +27,32 @@ use crate::repository::Point;
 ///
 /// JSON has both ids of each: the content id, which is equal for equal files however they came here, and the root id,
 /// which also depends on where contents are stored.
+///
+/// With --forgotten those are listed that are off the list and can be recovered, with the time until which they can for
+/// certain, in the order in which they came; restore, ls and the like take them by their ids.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   farkeep snapshots
-  farkeep snapshots --tag nightly --json")]
+  farkeep snapshots --tag nightly --json
+  farkeep snapshots --forgotten")]
 pub(super) struct Snapshots {
     #[command(flatten)]
     filter: FilterArguments,
+    /// List what was forgotten and can be recovered
+    #[arg(long)]
+    forgotten: bool,
+    /// List what is held, forgotten or not
+    #[arg(long)]
+    held: bool,
 }
 
 impl Snapshots {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let repository = session.open(Access::Read)?;
+        if self.forgotten || self.held {
+            return self.of_known(session, &repository);
+        }
         let points = admitted(points(session, &repository)?, &self.filter.filter())?;
         if points.is_empty() {
             session.output.note("there are no snapshots");
@@ -43,6 +61,30 @@ impl Snapshots {
         session.output.heading(line::Snapshot::HEADING)?;
         for point in &points {
             session.output.line(&snapshot(point))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Snapshots {
+    fn of_known(&self, session: &Session, repository: &Repository) -> Result<Exit, Failure> {
+        let (filter, now) = (self.filter.filter(), Zoned::now().timestamp().as_nanosecond());
+        let is_held = |kept: &Kept| i128::from(kept.held_until.nanoseconds()) > now;
+        let mut all = known(session, repository)?;
+        all.retain(|kept| filter.admits(&label(&kept.point)));
+        all.retain(|kept| (!self.forgotten || kept.forgotten.is_some()) && (!self.held || is_held(kept)));
+        if all.is_empty() {
+            session.output.note("there are no such snapshots");
+            return Ok(Exit::Done);
+        }
+        session.output.heading(line::Snapshot::HEADING)?;
+        for kept in &all {
+            session.output.line(&line::Snapshot {
+                forgotten: kept.forgotten.map(|(at, _)| at),
+                restorable_until: kept.forgotten.map(|(_, until)| until),
+                held_until: is_held(kept).then_some(kept.held_until),
+                ..snapshot(&kept.point)
+            })?;
         }
         Ok(Exit::Done)
     }
@@ -66,6 +108,9 @@ fn snapshot(point: &Point) -> line::Snapshot {
         tags: point.private.tags.clone(),
         entries: point.record.entries,
         bytes: point.record.bytes,
+        forgotten: None,
+        restorable_until: None,
+        held_until: None,
     }
 }
 

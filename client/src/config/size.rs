@@ -130,5 +130,37 @@ impl FromStr for Share {
     }
 }
 
+/// A part of a whole in thousandths, written as a percentage with one digit behind the point at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thousandths {
+    /// 10 are one percent.
+    pub thousandths: u16,
+}
+
+/// A text that is no percentage with one digit behind the point at most.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text:?} is not a percentage in steps of 0.1%: write 1% or 0.5%")]
+pub struct NotThousandths {
+    /// What was given.
+    pub text: String,
+}
+
+impl FromStr for Thousandths {
+    type Err = NotThousandths;
+
+    fn from_str(text: &str) -> Result<Self, NotThousandths> {
+        let read = || {
+            let number = text.trim().strip_suffix('%')?.trim_end();
+            let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
+            let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if !is_digits(whole) || !is_digits(tenth) || tenth.len() != 1 {
+                return None;
+            }
+            whole.parse::<u16>().ok()?.checked_mul(10)?.checked_add(tenth.parse().ok()?)
+        };
+        read().map(|thousandths| Self { thousandths }).ok_or_else(|| NotThousandths { text: text.to_owned() })
+    }
+}
+
 #[cfg(test)]
 mod tests;

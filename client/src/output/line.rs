@@ -11,6 +11,7 @@ mod entry;
 mod key;
 mod repository;
 mod restore;
+mod retention;
 mod snapshot;
 
 pub use self::agent::Brought;
@@ -44,6 +45,11 @@ pub use self::restore::NoMatch;
 pub use self::restore::Removed;
 pub use self::restore::Restore;
 pub use self::restore::RestoreProblem;
+pub use self::retention::Judged;
+pub use self::retention::Policy;
+pub use self::retention::Retention;
+pub use self::retention::Settings;
+pub use self::retention::SnapshotChange;
 pub use self::snapshot::Snapshot;
 pub use super::text::Named;
 

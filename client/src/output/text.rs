@@ -181,6 +181,14 @@ pub(super) fn rfc3339<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok
     serializer.collect_str(&timestamp(*time))
 }
 
+/// The same of a time that may not be there.
+pub(super) fn rfc3339_or_null<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Serializes a duration in seconds.
 pub(super) fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(elapsed.as_secs_f64())

@@ -10,8 +10,12 @@ use farkeep_codec::key::SlotError;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::seal::OpenError;
 use farkeep_engine::CommitError;
+use farkeep_engine::ForgetError;
+use farkeep_engine::HoldError;
 use farkeep_engine::ObjectError;
 use farkeep_engine::PutError;
+use farkeep_engine::RetainError;
+use farkeep_engine::SettingsError;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
 use farkeep_protocol::fault::Retry;
@@ -140,6 +144,18 @@ pub enum RepositoryError {
     /// A snapshot was not committed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// A snapshot was not forgotten, or not recovered.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
+    /// A snapshot was not held.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
+    /// Policies were not carried out.
+    #[error(transparent)]
+    Retain(#[from] RetainError),
+    /// Settings were not changed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// An object was not read.
     #[error(transparent)]
     Object(#[from] ObjectError),
@@ -227,6 +243,12 @@ impl RepositoryError {
             Self::Open { source, .. } | Self::Create { source, .. } | Self::Store(source) => Some(source),
             Self::Put(PutError::Store { source, .. })
             | Self::Commit(CommitError::Store(source))
+            | Self::Forget(ForgetError::Store(source))
+            | Self::Hold(HoldError::Store(source))
+            | Self::Retain(
+                RetainError::Store(source) | RetainError::Settings(SettingsError::Store(source)),
+            )
+            | Self::Settings(SettingsError::Store(source))
             | Self::Object(ObjectError::Io { source, .. }) => Some(source),
             _ => None,
         }

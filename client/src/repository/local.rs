@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
-use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Series;
@@ -15,10 +14,10 @@ use farkeep_engine::Access as EngineAccess;
 use farkeep_engine::CommitError;
 use farkeep_engine::Committed;
 use farkeep_engine::Engine;
-use farkeep_engine::ForgetError;
 use farkeep_engine::IndexKind;
 use farkeep_engine::Listed;
 use farkeep_engine::Lost;
+use farkeep_engine::Marked;
 use farkeep_engine::Newest;
 use farkeep_engine::Options;
 use farkeep_engine::Position;
@@ -34,16 +33,20 @@ use farkeep_engine::Usage;
 use farkeep_engine::disk::Backend;
 use farkeep_engine::disk::DiskError;
 use farkeep_engine::disk::RealDisk;
+use farkeep_engine::policy::TagToken;
 
 use super::RepositoryError;
 use super::access::Access;
 use super::group::Group;
 use super::group::Stage;
+use super::keeper::Keeper;
 use super::store::Damage;
 use super::store::Place;
 use super::store::Report;
 use super::store::Store;
 use super::store::Stored;
+
+mod keeper;
 
 /// Free bytes of the file system that a spool leaves to the host: 1 GiB.
 const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
@@ -117,11 +120,6 @@ impl LocalStore {
         }
     }
 
-    /// Takes a snapshot off the list.
-    pub(super) fn forget(&self, id: &SnapshotId, reason: &str) -> Result<(), ForgetError> {
-        self.engine.forget(id, reason)
-    }
-
     /// Bytes that a spool takes.
     pub(super) fn taken_bytes(&self) -> u64 {
         let before = self.bound.as_ref().map_or(0, |bound| bound.bytes_before);
@@ -137,6 +135,10 @@ impl LocalStore {
 impl Store for LocalStore {
     fn parameters(&self) -> &Parameters {
         self.engine.parameters()
+    }
+
+    fn keeper(&self) -> &dyn Keeper {
+        self
     }
 
     fn is_spool(&self) -> bool {
@@ -220,15 +222,17 @@ impl Store for LocalStore {
         Ok(self.engine.flush()?)
     }
 
-    fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
-        self.engine.commit(&self.session, record).map_err(|error| match error {
+    fn commit(&self, record: &[u8], tags: &[TagToken]) -> Result<Committed, RepositoryError> {
+        let marked = Marked { session: &self.session, record, tags: Some(tags) };
+        let committed = self.engine.commit_marked(&[marked]).map_err(|error| match error {
             // Another run may have taken over what was lost since.
             CommitError::Incomplete { missing, .. } => RepositoryError::Stale { id: missing, objects: 1 },
-            error => error.into(),
-        })
+            error => RepositoryError::from(error),
+        })?;
+        Ok(*committed.first().expect("one record gives one answer"))
     }
 
-    fn commit_with(&self, _: &Group, _: &[u8]) -> Result<Committed, RepositoryError> {
+    fn commit_with(&self, _: &Group, _: &[u8], _: &[TagToken]) -> Result<Committed, RepositoryError> {
         Err(RepositoryError::NoGroups)
     }
 

@@ -7,6 +7,7 @@ use farkeep_codec::snapshot::Series;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_codec::time::Time;
 use farkeep_codec::tree::PathKey;
+use farkeep_engine::Known;
 use farkeep_engine::Listed;
 use farkeep_engine::Newest;
 
@@ -47,6 +48,17 @@ pub struct Listing {
     pub refused: Vec<Refused>,
 }
 
+/// A snapshot that was not purged, on the list or off it.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The snapshot.
+    pub point: Point,
+    /// When it was forgotten, and until when it can be recovered for certain.
+    pub forgotten: Option<(Time, Time)>,
+    /// Until when it is held, which may be over.
+    pub held_until: Time,
+}
+
 impl Point {
     /// The root of its tree.
     pub fn root(&self) -> Pointer {
@@ -76,6 +88,24 @@ impl Repository {
             }
         }
         Ok(listing)
+    }
+
+    /// All snapshots that were not purged, forgotten ones included, and those that do not hold by their reason.
+    ///
+    /// # Errors
+    /// As [`listing`](Self::listing).
+    pub fn known(&self) -> Result<(Vec<Kept>, Vec<Refused>), RepositoryError> {
+        self.reader()?;
+        let (mut all, mut refused) = (Vec::new(), Vec::new());
+        for Known { listed, forgotten, held_until, .. } in self.store.keeper().known()? {
+            let id = listed.id;
+            match self.point(listed) {
+                Ok(point) => all.push(Kept { point, forgotten, held_until }),
+                Err(RepositoryError::Snapshot { why, .. }) => refused.push(Refused { id, why }),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok((all, refused))
     }
 
     /// The snapshots that can be read, in the order of arrival.

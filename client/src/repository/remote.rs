@@ -6,6 +6,7 @@
 
 mod answers;
 mod error;
+mod keeper;
 mod link;
 mod pace;
 mod preface;
@@ -46,6 +47,7 @@ use farkeep_engine::Progress;
 use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::field::Name;
 use farkeep_protocol::hello::Access as WireAccess;
 use farkeep_protocol::hello::Enroll;
@@ -69,6 +71,7 @@ use super::RepositoryError;
 use super::access::Access;
 use super::group::Group;
 use super::group::Stage;
+use super::keeper::Keeper;
 use super::store::Place;
 use super::store::Report;
 use super::store::Store;
@@ -258,6 +261,10 @@ impl Store for RemoteStore {
         &self.parameters
     }
 
+    fn keeper(&self) -> &dyn Keeper {
+        self
+    }
+
     fn is_spool(&self) -> bool {
         false
     }
@@ -329,15 +336,20 @@ impl Store for RemoteStore {
         Ok(self.ask(|reply| Command::Lane(Item::Flush { reply }))?)
     }
 
-    fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError> {
-        let record = Arc::new(record.to_vec());
-        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, group: None, reply }))?)
+    fn commit(&self, record: &[u8], tags: &[TagToken]) -> Result<Committed, RepositoryError> {
+        let (record, tags) = (Arc::new(record.to_vec()), tags.to_vec());
+        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, tags, group: None, reply }))?)
     }
 
-    fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError> {
-        let (record, group) = (Arc::new(record.to_vec()), Some(group.id));
+    fn commit_with(
+        &self,
+        group: &Group,
+        record: &[u8],
+        tags: &[TagToken],
+    ) -> Result<Committed, RepositoryError> {
+        let (record, tags, group) = (Arc::new(record.to_vec()), tags.to_vec(), Some(group.id));
         Ok(self.ask_others(GROUP_STORING + SLACK, |reply| {
-            Command::Lane(Item::Commit { record, group, reply })
+            Command::Lane(Item::Commit { record, tags, group, reply })
         })?)
     }
 
@@ -353,11 +365,15 @@ impl Store for RemoteStore {
     }
 
     fn newest_of(&self, series: &Series) -> Result<Option<Newest>, RepositoryError> {
+        // Asked together, so that a series of which nothing is listed any more costs no further round trip.
+        let unlisted = self.ask_newest(series);
         let mut listed = self.list(1, series.as_str())?;
         // Others may have names that begin so.
         listed.retain(|listed| listed.record.series == *series);
         let newest = listed.into_iter().max_by_key(|listed| listed.record.sequence);
-        let Some(Listed { id, record, received, .. }) = newest else { return Ok(None) };
+        let Some(Listed { id, record, received, .. }) = newest else {
+            return self.newest_unlisted(&unlisted);
+        };
         let refused = |why: String| RepositoryError::from(RemoteError::Record { why });
         if record.repository != self.parameters.repository {
             return Err(refused("it belongs to another repository".to_owned()));

@@ -37,6 +37,7 @@ use super::Repository;
 use super::RepositoryError;
 use super::create::fill_random;
 use super::create::new_slot_id;
+use super::keeper::Keeper;
 use super::local::LocalStore;
 use super::remote::RemoteError;
 use super::store::Store;
@@ -227,7 +228,7 @@ impl Spool {
             private.tags.push(SPOOLED.to_owned());
         }
         let record = to.sign(draft, &private).map_err(spoilt)?;
-        Ok(to.commit(&record.encode())?.id)
+        Ok(to.commit(&record.encode(), &private.tags)?.id)
     }
 
     /// Puts everything that the object reaches and the spool holds, and then the object. What it does not hold was

@@ -18,10 +18,12 @@ use farkeep_engine::Progress;
 use farkeep_engine::Share;
 use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
+use farkeep_engine::policy::TagToken;
 
 use super::RepositoryError;
 use super::group::Group;
 use super::group::Stage;
+use super::keeper::Keeper;
 
 /// Objects that are asked for together where a list of any length is worked through.
 pub(crate) const TOGETHER: usize = 4096;
@@ -80,6 +82,9 @@ pub(crate) trait Store: Send + Sync {
     /// What every writer of the repository does alike.
     fn parameters(&self) -> &Parameters;
 
+    /// Who decides what is kept of it.
+    fn keeper(&self) -> &dyn Keeper;
+
     /// Whether this is a spool: it holds what is to be brought to the repository, and cannot say what is there already. It
     /// takes the word of whoever [assumes](Self::assume) something.
     fn is_spool(&self) -> bool;
@@ -131,11 +136,16 @@ pub(crate) trait Store: Send + Sync {
     /// Makes durable what was put.
     fn flush(&self) -> Result<(), RepositoryError>;
 
-    /// Makes durable what was put, and the record of a snapshot. Returns once everything that was counted is certain.
-    fn commit(&self, record: &[u8]) -> Result<Committed, RepositoryError>;
+    /// Makes durable what was put, and the record of a snapshot, which has these tags. Returns once everything that was counted is certain.
+    fn commit(&self, record: &[u8], tags: &[TagToken]) -> Result<Committed, RepositoryError>;
 
     /// The same as a member of a group, once the other members commit too.
-    fn commit_with(&self, group: &Group, record: &[u8]) -> Result<Committed, RepositoryError>;
+    fn commit_with(
+        &self,
+        group: &Group,
+        record: &[u8],
+        tags: &[TagToken],
+    ) -> Result<Committed, RepositoryError>;
 
     /// Waits until all members of a group are as far.
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError>;

@@ -21,6 +21,7 @@ use farkeep_engine::SlotId;
 use super::Repository;
 use super::RepositoryError;
 use super::access::Access;
+use super::keeper::Keeper;
 use super::local::LocalStore;
 use super::remote::Line;
 use super::remote::RemoteStore;
@@ -81,6 +82,11 @@ impl Locked {
     /// What every writer does alike.
     pub fn parameters(&self) -> &Parameters {
         self.store.parameters()
+    }
+
+    /// Who decides what is kept of it: that takes no key.
+    pub(crate) fn keeper(&self) -> &dyn Keeper {
+        self.store.keeper()
     }
 
     /// A repository whose engine somebody else has opened, on whatever disk; `location` is what messages call it.

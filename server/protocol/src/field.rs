@@ -141,6 +141,10 @@ newtypes! {
     JournalHash: 32;
     /// Ed25519 signature.
     Signature: 64;
+    /// Ed25519 public key.
+    PublicKeyBytes: 32;
+    /// What a server knows of a tag: equal tags of a repository have equal tokens.
+    TagToken: 8;
 }
 
 bytes! {
@@ -183,18 +187,22 @@ impl Field<'_> for bool {
 /// A value that may be absent: whether it is there, then the value.
 macro_rules! optional {
     ($($type:ty;)*) => {$(
-        impl<'a> Field<'a> for Option<$type> {
+        impl<'a> $crate::field::Field<'a> for Option<$type> {
             const BYTES_MIN: usize = 1;
-            const BYTES_MAX: usize = 1 + <$type as Field<'a>>::BYTES_MAX;
+            const BYTES_MAX: usize = 1 + <$type as $crate::field::Field<'a>>::BYTES_MAX;
 
-            fn read(reader: &mut Reader<'a>, what: &'static str) -> Result<Self, Malformed> {
-                bool::read(reader, what)?.then(|| Field::read(reader, what)).transpose()
+            fn read(
+                reader: &mut farkeep_codec::layout::Reader<'a>,
+                what: &'static str,
+            ) -> Result<Self, farkeep_codec::layout::Malformed> {
+                let is_there = <bool as $crate::field::Field<'_>>::read(reader, what)?;
+                is_there.then(|| $crate::field::Field::read(reader, what)).transpose()
             }
 
-            fn write(&self, writer: &mut Writer) {
-                self.is_some().write(writer);
+            fn write(&self, writer: &mut farkeep_codec::layout::Writer) {
+                $crate::field::Field::write(&self.is_some(), writer);
                 if let Some(value) = self {
-                    value.write(writer);
+                    $crate::field::Field::write(value, writer);
                 }
             }
         }
@@ -373,6 +381,7 @@ macro_rules! choice {
 }
 
 pub(crate) use choice;
+pub(crate) use optional;
 pub(crate) use table;
 
 table! {

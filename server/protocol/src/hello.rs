@@ -198,9 +198,9 @@ impl Rights {
     pub const ALL_SERIES: Self = Self(1 << 2);
     /// To read objects and key slots, and to verify what is stored.
     pub const READ: Self = Self(1 << 3);
-    /// To ask how much is stored.
+    /// To ask how much is stored, and what is decided about it.
     pub const WATCH: Self = Self(1 << 4);
-    /// To forget and hold snapshots, and to change key slots.
+    /// To forget, recover and hold snapshots, to decide what is kept, and to change key slots.
     pub const KEEP: Self = Self(1 << 5);
     /// To follow the journal.
     pub const FOLLOW: Self = Self(1 << 6);
@@ -240,11 +240,20 @@ impl Rights {
 
     fn needed(kind: Kind) -> Self {
         match kind {
-            Kind::Probe | Kind::Put | Kind::Flush | Kind::Commit | Kind::Barrier => Self::STORE,
-            Kind::List => Self::LIST,
+            Kind::Probe | Kind::Put | Kind::Flush | Kind::Commit | Kind::CommitMarked | Kind::Barrier => {
+                Self::STORE
+            }
+            Kind::List | Kind::ListAll | Kind::Newest => Self::LIST,
             Kind::Get | Kind::Locate | Kind::Slots | Kind::Verify => Self::READ,
-            Kind::Usage => Self::WATCH,
-            Kind::Forget | Kind::Hold | Kind::AddSlot | Kind::RemoveSlot => Self::KEEP,
+            Kind::Usage | Kind::Settings => Self::WATCH,
+            Kind::Forget
+            | Kind::Hold
+            | Kind::Recover
+            | Kind::SetSettings
+            | Kind::Retain
+            | Kind::Thaw
+            | Kind::AddSlot
+            | Kind::RemoveSlot => Self::KEEP,
             Kind::Follow | Kind::Adopted => Self::FOLLOW,
             _ => Self::NONE,
         }

@@ -94,6 +94,8 @@ kinds! {
     Barrier = 0x0109,
     /// All members of the group are.
     Gathered = 0x010a,
+    /// Here is the record of a snapshot, and what may be known of its tags.
+    CommitMarked = 0x010b,
 
     /// Send these objects.
     Get = 0x0201,
@@ -129,6 +131,28 @@ kinds! {
     Forget = 0x0213,
     /// Keep a snapshot at least until then.
     Hold = 0x0215,
+    /// What did the keepers decide about the repository?
+    Settings = 0x0217,
+    /// That.
+    SettingsAre = 0x0218,
+    /// This holds from here on.
+    SetSettings = 0x0219,
+    /// Apply policies to all snapshots that are on the list.
+    Retain = 0x021b,
+    /// What becomes of one of them.
+    Planned = 0x021c,
+    /// Put a forgotten snapshot on the list again.
+    Recover = 0x021d,
+    /// Which snapshots are there, forgotten ones included?
+    ListAll = 0x021f,
+    /// Here is one.
+    ListedToo = 0x0220,
+    /// Which is the newest record of a series?
+    Newest = 0x0221,
+    /// That one.
+    NewestIs = 0x0222,
+    /// Believe the clock again that decides what is deleted.
+    Thaw = 0x0223,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -144,6 +168,25 @@ impl Kind {
     /// The number by which frames name it.
     pub const fn number(self) -> u16 {
         self as u16
+    }
+
+    /// The version of the protocol that it came with. Who speaks an older one neither sends nor gets it.
+    pub const fn since(self) -> u16 {
+        match self {
+            Self::CommitMarked
+            | Self::Settings
+            | Self::SettingsAre
+            | Self::SetSettings
+            | Self::Retain
+            | Self::Planned
+            | Self::Recover
+            | Self::ListAll
+            | Self::ListedToo
+            | Self::Newest
+            | Self::NewestIs
+            | Self::Thaw => 2,
+            _ => 1,
+        }
     }
 
     /// Whether this side sends it. The low byte of the number tells: from 0x80 on both do, below that an odd number
@@ -175,8 +218,9 @@ impl Kind {
     /// Whether the length of its body counts against the credit of whoever sends it: all that carries a payload
     /// once the session is open.
     pub const fn is_charged(self) -> bool {
-        let from_client = matches!(self, Self::Put | Self::Commit | Self::AddSlot);
-        let from_server = matches!(self, Self::Object | Self::Listed | Self::Slot | Self::Events);
+        let from_client = matches!(self, Self::Put | Self::Commit | Self::CommitMarked | Self::AddSlot);
+        let from_server =
+            matches!(self, Self::Object | Self::Listed | Self::ListedToo | Self::Slot | Self::Events);
         from_client || from_server
     }
 }

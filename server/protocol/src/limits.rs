@@ -13,7 +13,7 @@ use farkeep_codec::limits::SERIES_BYTES_MAX;
 /// Oldest version of the protocol that this code speaks.
 pub const VERSION_LEAST: u16 = 1;
 /// Newest version of the protocol that this code speaks.
-pub const VERSION_MOST: u16 = 1;
+pub const VERSION_MOST: u16 = 2;
 
 /// Bytes in front of the body of every frame.
 pub const FRAME_HEADER_BYTES: usize = 8;
@@ -30,6 +30,16 @@ pub const PROGRAM_BYTES_MAX: usize = 64;
 pub const TEXT_BYTES_MAX: usize = 512;
 /// Most bytes of the reason for which a snapshot is forgotten, as in the journal.
 pub const REASON_BYTES_MAX: usize = 1024;
+/// Most tokens of tags of one snapshot, as in the journal.
+pub const TOKENS_MAX: usize = 32;
+/// Most retention policies, as in the settings of a repository.
+pub const POLICIES_MAX: usize = 64;
+/// Most bytes of one retention policy, as in the settings of a repository.
+pub const POLICY_BYTES_MAX: usize = 2048;
+/// Most bytes of the settings of a repository: all policies, and the rest.
+pub const SETTINGS_BYTES_MAX: usize = POLICIES_MAX * (POLICY_BYTES_MAX + 2) + (8 << 10);
+/// Most reasons for which a snapshot is kept: one for each rule that there is, and those that are none.
+pub const REASONS_MAX: usize = 32;
 /// Most bytes of the name of a host (RFC 1035).
 pub const HOST_BYTES_MAX: usize = 253;
 /// Bytes of the token that enrols an agent: nobody guesses 256 bits.

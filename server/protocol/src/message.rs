@@ -45,6 +45,22 @@ pub use agent::Presence;
 pub use agent::Probe;
 pub use agent::Put;
 pub use agent::Stage;
+pub use keep::Act;
+pub use keep::CommitMarked;
+pub use keep::Fate;
+pub use keep::Forgotten;
+pub use keep::ListAll;
+pub use keep::ListedToo;
+pub use keep::Newest;
+pub use keep::NewestIs;
+pub use keep::NewestRecord;
+pub use keep::Planned;
+pub use keep::Recover;
+pub use keep::Retain;
+pub use keep::SetSettings;
+pub use keep::Settings;
+pub use keep::SettingsAre;
+pub use keep::Thaw;
 pub use peer::Adopted;
 pub use peer::Events;
 pub use peer::Follow;
@@ -58,6 +74,7 @@ pub use session::Leave;
 
 mod admin;
 mod agent;
+mod keep;
 mod peer;
 mod session;
 #[cfg(test)]
@@ -129,6 +146,7 @@ side! {
         Flush,
         Commit<'a>,
         Barrier,
+        CommitMarked<'a>,
         Get,
         Locate,
         List<'a>,
@@ -139,6 +157,13 @@ side! {
         Verify,
         Forget<'a>,
         Hold,
+        Settings,
+        SetSettings<'a>,
+        Retain<'a>,
+        Recover<'a>,
+        ListAll<'a>,
+        Newest<'a>,
+        Thaw<'a>,
         Follow,
         Adopted,
     }
@@ -167,6 +192,10 @@ side! {
         Slot<'a>,
         Used,
         Verified<'a>,
+        SettingsAre<'a>,
+        Planned<'a>,
+        ListedToo<'a>,
+        NewestIs,
         Events<'a>,
         Position,
     }
@@ -185,7 +214,8 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Hello Welcome Enroll Enrolled Open Opened Create Grant Credit Done Refused Heartbeat Goodbye Fault
         Probe Presence Put Durable Flush Commit Committed Barrier Gathered
         Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
-        Forget Hold
+        Forget Hold CommitMarked Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
+        Newest NewestIs Thaw
         Follow Events Adopted Position
     }
 }

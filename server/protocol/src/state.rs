@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::hello::Purpose;
 use crate::kind::Kind;
 use crate::kind::Side;
+use crate::limits::VERSION_LEAST;
 
 #[cfg(test)]
 mod tests;
@@ -117,9 +118,20 @@ impl Phase {
     }
 }
 
+/// Whether a kind belongs to the version that both speak.
+fn expect_spoken(kind: Kind, version: u16) -> Result<(), Unexpected> {
+    match kind.since() <= version {
+        true => Ok(()),
+        false => Err(Unexpected { kind, when: "in the version that was agreed on" }),
+    }
+}
+
 /// A connection as the server sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerState(Phase);
+pub struct ServerState {
+    phase: Phase,
+    version: u16,
+}
 
 impl Default for ServerState {
     fn default() -> Self {
@@ -130,14 +142,19 @@ impl Default for ServerState {
 impl ServerState {
     /// A connection on which nothing was said yet.
     pub fn new() -> Self {
-        Self(Phase::Fresh)
+        Self { phase: Phase::Fresh, version: VERSION_LEAST }
+    }
+
+    /// Both sides speak this version from now on.
+    pub fn agree(&mut self, version: u16) {
+        self.version = version;
     }
 
     /// Whether a message of this kind may come now.
     pub fn awaits(&self, kind: Kind) -> bool {
-        match self.0 {
+        match self.phase {
             Phase::Fresh => kind == Kind::Hello,
-            phase => phase.after(Side::Client, kind).is_some(),
+            phase => phase.after(Side::Client, kind).is_some() && kind.since() <= self.version,
         }
     }
 
@@ -146,10 +163,10 @@ impl ServerState {
     /// # Errors
     /// [`Unexpected`] if it did so before.
     pub fn hello(&mut self, purpose: Purpose) -> Result<(), Unexpected> {
-        if self.0 != Phase::Fresh {
-            return Err(Unexpected { kind: Kind::Hello, when: self.0.when() });
+        if self.phase != Phase::Fresh {
+            return Err(Unexpected { kind: Kind::Hello, when: self.phase.when() });
         }
-        self.0 = Phase::after_hello(purpose);
+        self.phase = Phase::after_hello(purpose);
         Ok(())
     }
 
@@ -158,7 +175,8 @@ impl ServerState {
     /// # Errors
     /// [`Unexpected`] if it may not come now: the client is told so, and the connection ends.
     pub fn receive(&mut self, kind: Kind) -> Result<(), Unexpected> {
-        self.0.advance(Side::Client, kind)
+        expect_spoken(kind, self.version)?;
+        self.phase.advance(Side::Client, kind)
     }
 
     /// The server is about to send a message of this kind.
@@ -166,28 +184,37 @@ impl ServerState {
     /// # Errors
     /// [`Unexpected`] if it may not: the server has a fault.
     pub fn send(&mut self, kind: Kind) -> Result<(), Unexpected> {
-        self.0.advance(Side::Server, kind)
+        expect_spoken(kind, self.version)?;
+        self.phase.advance(Side::Server, kind)
     }
 
     /// Whether nothing comes any more.
     pub fn is_ended(&self) -> bool {
-        self.0 == Phase::Ended
+        self.phase == Phase::Ended
     }
 }
 
 /// A connection as the client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientState(Phase);
+pub struct ClientState {
+    phase: Phase,
+    version: u16,
+}
 
 impl ClientState {
     /// A connection on which the client says Hello for this purpose.
     pub fn new(purpose: Purpose) -> Self {
-        Self(Phase::after_hello(purpose))
+        Self { phase: Phase::after_hello(purpose), version: VERSION_LEAST }
+    }
+
+    /// Both sides speak this version from now on.
+    pub fn agree(&mut self, version: u16) {
+        self.version = version;
     }
 
     /// Whether a message of this kind may come now.
     pub fn awaits(&self, kind: Kind) -> bool {
-        self.0.after(Side::Server, kind).is_some()
+        self.phase.after(Side::Server, kind).is_some() && kind.since() <= self.version
     }
 
     /// The server sent a message of this kind.
@@ -195,7 +222,8 @@ impl ClientState {
     /// # Errors
     /// [`Unexpected`] if it may not come now.
     pub fn receive(&mut self, kind: Kind) -> Result<(), Unexpected> {
-        self.0.advance(Side::Server, kind)
+        expect_spoken(kind, self.version)?;
+        self.phase.advance(Side::Server, kind)
     }
 
     /// The client is about to send a message of this kind, other than Hello.
@@ -203,16 +231,17 @@ impl ClientState {
     /// # Errors
     /// [`Unexpected`] if it may not: too early, or the server said goodbye and takes no more requests.
     pub fn send(&mut self, kind: Kind) -> Result<(), Unexpected> {
-        if let Phase::Session { server: Standing::Leaving, .. } = self.0
+        if let Phase::Session { server: Standing::Leaving, .. } = self.phase
             && kind.is_request()
         {
-            return Err(Unexpected { kind, when: self.0.when() });
+            return Err(Unexpected { kind, when: self.phase.when() });
         }
-        self.0.advance(Side::Client, kind)
+        expect_spoken(kind, self.version)?;
+        self.phase.advance(Side::Client, kind)
     }
 
     /// Whether nothing comes any more.
     pub fn is_ended(&self) -> bool {
-        self.0 == Phase::Ended
+        self.phase == Phase::Ended
     }
 }

@@ -14,7 +14,9 @@ use farkeep_codec::time::Time;
 use farkeep_engine::CommitError;
 use farkeep_engine::Committed;
 use farkeep_engine::Engine;
+use farkeep_engine::Marked;
 use farkeep_engine::Session;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Code;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -58,6 +60,8 @@ pub(crate) enum Urgency {
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) record: Vec<u8>,
+    /// What may be known of its tags, if anybody tells it.
+    pub(crate) tags: Option<Vec<TagToken>>,
     /// The key that must have signed it and the series so far; `None` for whoever may commit to all series.
     pub(crate) agent: Option<[u8; 32]>,
     /// The one that stored what the snapshot needs.
@@ -211,9 +215,12 @@ fn are_of_different_series(commits: &[&Commit]) -> bool {
 fn commit(engine: &Engine, commits: &[&Commit]) -> Result<Vec<CommittedAt>, Failure> {
     commits.iter().try_for_each(|commit| expect_own(engine, commit))?;
     let before = engine.head().sequence;
-    let records: Vec<(&Session, &[u8])> =
-        commits.iter().map(|commit| (&*commit.session, commit.record.as_slice())).collect();
-    let committed = engine.commit_together(&records)?;
+    let records = commits.iter().map(|commit| Marked {
+        session: &commit.session,
+        record: &commit.record,
+        tags: commit.tags.as_deref(),
+    });
+    let committed = engine.commit_marked(&records.collect::<Vec<_>>())?;
     let at = |committed: &Committed| CommittedAt {
         id: committed.id,
         sequence: committed.sequence,

@@ -5,8 +5,11 @@ use std::fmt;
 
 use farkeep_engine::CommitError;
 use farkeep_engine::ForgetError;
+use farkeep_engine::HoldError;
 use farkeep_engine::ObjectError;
 use farkeep_engine::PutError;
+use farkeep_engine::RetainError;
+use farkeep_engine::SettingsError;
 use farkeep_engine::StoreError;
 use farkeep_engine::disk::DiskError;
 use farkeep_protocol::fault::Code;
@@ -113,6 +116,38 @@ impl From<ForgetError> for Failure {
         match error {
             ForgetError::Unknown { .. } => Self::of(Code::NOT_FOUND, &error),
             ForgetError::Store(source) => source.into(),
+            error => Self::of(Code::INTERNAL, &error),
+        }
+    }
+}
+
+impl From<HoldError> for Failure {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::Unknown { .. } => Self::of(Code::NOT_FOUND, &error),
+            HoldError::Held { .. } => Self::of(Code::HELD, &error),
+            HoldError::Past { .. } => Self::of(Code::TIME, &error),
+            HoldError::Store(source) => source.into(),
+            error => Self::of(Code::INTERNAL, &error),
+        }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Store(source) => source.into(),
+            error => Self::of(Code::MALFORMED, &error),
+        }
+    }
+}
+
+impl From<RetainError> for Failure {
+    fn from(error: RetainError) -> Self {
+        match error {
+            RetainError::Frozen(_) => Self::of(Code::TIME, &error),
+            RetainError::Settings(source) => source.into(),
+            RetainError::Store(source) => source.into(),
             error => Self::of(Code::INTERNAL, &error),
         }
     }

@@ -66,6 +66,9 @@ pub(crate) struct Counters {
     commits: AtomicU64,
     committed_bytes: AtomicU64,
     commit_seconds: Histogram,
+    forgotten: AtomicU64,
+    frozen: AtomicU64,
+    looks: AtomicU64,
     faults: Faults,
     faults_unknown: AtomicU64,
 }
@@ -104,7 +107,7 @@ impl Counters {
     pub(crate) fn received(&self, kind: Kind, body_bytes: usize) {
         let counter = match kind {
             Kind::Put => &self.received_bytes[0],
-            Kind::Commit => &self.received_bytes[1],
+            Kind::Commit | Kind::CommitMarked => &self.received_bytes[1],
             _ => &self.received_bytes[2],
         };
         counter.fetch_add((FRAME_HEADER_BYTES + body_bytes) as u64, Ordering::Relaxed);
@@ -125,6 +128,17 @@ impl Counters {
         self.commits.fetch_add(snapshots, Ordering::Relaxed);
         self.committed_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.commit_seconds.count(after);
+    }
+
+    /// Policies forgot so many snapshots on their schedules.
+    pub(crate) fn forgotten(&self, snapshots: u64) {
+        self.forgotten.fetch_add(snapshots, Ordering::Relaxed);
+    }
+
+    /// It was looked what is due; from so many repositories nothing is deleted, since the clock moved.
+    pub(crate) fn frozen(&self, repositories: u64) {
+        self.frozen.store(repositories, Ordering::Relaxed);
+        self.looks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A client was told that something was not done.
@@ -157,6 +171,14 @@ impl Counters {
         text.alone("farkeep_committed_bytes_total", Form::Counter, help, bytes);
         let help = "Time from a commit's turn until its snapshots were durable.";
         self.commit_seconds.write("farkeep_commit_seconds", help, text);
+        let help = "Snapshots that policies forgot on their schedules.";
+        let forgotten = self.forgotten.load(Ordering::Relaxed);
+        text.alone("farkeep_forgotten_total", Form::Counter, help, forgotten);
+        let help = "Repositories from which nothing is deleted, since the clock moved.";
+        text.alone("farkeep_repositories_frozen", Form::Gauge, help, self.frozen.load(Ordering::Relaxed));
+        let help = "How often it was looked what is due in repositories.";
+        let looks = self.looks.load(Ordering::Relaxed);
+        text.alone("farkeep_schedule_looks_total", Form::Counter, help, looks);
         text.family("farkeep_queue_depth", Form::Gauge, "Work that waits for a thread.");
         for (queue, gauge) in ["repositories", "verifications"].iter().zip(&self.queues) {
             text.sample("farkeep_queue_depth", &[("queue", queue)], gauge.value());

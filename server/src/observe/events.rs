@@ -66,6 +66,12 @@ pub(crate) enum Event {
     QuotaHard { whose: String, used_bytes: u64, limit_bytes: u64 },
     /// The clock of the system went too far, by so many seconds.
     ClockJumped { seconds: f64 },
+    /// Nothing is deleted from a repository any more: the clock showed something else than it should have.
+    DeletionsFrozen { repository: String, shown: Timestamp, expected: Timestamp },
+    /// The clock is right again, and has been for long enough.
+    DeletionsThawed { repository: String },
+    /// Policies were applied on their schedule, and forgot something.
+    Retained { repository: String, kept: u64, forgotten: u64 },
     /// The storage of a repository failed; it is opened anew when its sessions have ended.
     StorageFailed { repository: String, text: String },
     /// The newest point of a series has become too old.

@@ -31,8 +31,8 @@ impl Session {
         let number = sequence.number();
         match ask {
             Ask::Put { .. } | Ask::Flush => drop(self.queue.insert(number, Ordered::Flush)),
-            Ask::Commit { group, record } => {
-                drop(self.queue.insert(number, Ordered::Commit { group, record, body_bytes }));
+            Ask::Commit { group, record, tags } => {
+                drop(self.queue.insert(number, Ordered::Commit { group, record, tags, body_bytes }));
             }
             Ask::Barrier { group, members, deadline_ms, stage } => {
                 self.barrier(number, group, members, deadline_ms, stage);
@@ -117,6 +117,14 @@ impl Worker {
             Ask::Forget { snapshot, reason } => {
                 self.change(move |lease| Ok(lease.engine().forget(&snapshot, &reason)?)).await
             }
+            Ask::Hold { snapshot, until } => self.hold(snapshot, until).await,
+            Ask::Recover { snapshot, reason } => self.recover(snapshot, reason).await,
+            Ask::Settings => self.settings().await,
+            Ask::SetSettings { bytes } => self.set_settings(bytes).await,
+            Ask::Retain { act, policies } => self.retain(act, policies).await,
+            Ask::ListAll { prefix } => self.list_all(prefix).await,
+            Ask::Newest { series } => self.newest(series).await,
+            Ask::Thaw { reason } => self.thaw(reason).await,
             _ => Err(Failure::new(Code::INTERNAL, "a request came to the wrong place")),
         };
         if let Err(failure) = answered {
@@ -124,7 +132,8 @@ impl Worker {
         }
     }
 
-    async fn change(
+    /// Has something changed, and says that it was.
+    pub(super) async fn change(
         &self,
         change: impl FnOnce(&Lease) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), Failure> {

@@ -1,25 +1,33 @@
 //! What the server sends, with the bytes that it consists of.
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Fault;
 use farkeep_protocol::fault::Refused;
+use farkeep_protocol::field::Counted;
 use farkeep_protocol::field::List;
 use farkeep_protocol::field::Sequence;
 use farkeep_protocol::field::SlotId;
 use farkeep_protocol::field::Text;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::kind::Message;
+use farkeep_protocol::limits::REASONS_MAX;
 use farkeep_protocol::message::Committed;
 use farkeep_protocol::message::Damaged;
 use farkeep_protocol::message::Durability;
+use farkeep_protocol::message::Fate;
+use farkeep_protocol::message::Forgotten;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::Goodbye;
 use farkeep_protocol::message::Heartbeat;
 use farkeep_protocol::message::Leave;
 use farkeep_protocol::message::Listed;
+use farkeep_protocol::message::ListedToo;
 use farkeep_protocol::message::Object;
+use farkeep_protocol::message::Planned;
+use farkeep_protocol::message::SettingsAre;
 use farkeep_protocol::message::Slot;
 use farkeep_protocol::message::Verified;
 use farkeep_protocol::stream::FrameWriter;
@@ -63,6 +71,27 @@ pub(super) enum Answer {
         slot: SlotId,
         bytes: Vec<u8>,
     },
+    SettingsAre {
+        sequence: Sequence,
+        settings: Vec<u8>,
+    },
+    Planned {
+        sequence: Sequence,
+        id: SnapshotId,
+        series: String,
+        received: Time,
+        fate: Fate,
+        why: Vec<String>,
+    },
+    ListedToo {
+        sequence: Sequence,
+        journal: u64,
+        received: Time,
+        forgotten: Option<Forgotten>,
+        held_until: Time,
+        record: Vec<u8>,
+        room: OwnedSemaphorePermit,
+    },
     Verified {
         sequence: Sequence,
         read: Read,
@@ -101,6 +130,9 @@ impl Answer {
             Self::Object { .. } => Some(Object::KIND),
             Self::Listed { .. } => Some(Listed::KIND),
             Self::Slot { .. } => Some(Slot::KIND),
+            Self::SettingsAre { .. } => Some(SettingsAre::KIND),
+            Self::Planned { .. } => Some(Planned::KIND),
+            Self::ListedToo { .. } => Some(ListedToo::KIND),
             Self::Verified { .. } => Some(Verified::KIND),
             Self::Close => None,
         }
@@ -118,8 +150,9 @@ impl Answer {
     pub(super) fn payload_bytes(&self) -> usize {
         match self {
             Self::Object { object, .. } => object.len(),
-            Self::Listed { record, .. } => record.len(),
+            Self::Listed { record, .. } | Self::ListedToo { record, .. } => record.len(),
             Self::Slot { bytes, .. } => bytes.len(),
+            Self::SettingsAre { settings, .. } => settings.len(),
             _ => 0,
         }
     }
@@ -151,6 +184,23 @@ impl Answer {
             }
             Self::Slot { sequence, slot, bytes } => {
                 writer.feed(&Slot { sequence, slot, bytes: &bytes }).await
+            }
+            Self::SettingsAre { sequence, settings } => {
+                let settings = Counted::new(&settings).expect("the engine holds them to less");
+                writer.feed(&SettingsAre { sequence, settings }).await
+            }
+            Self::Planned { sequence, id, series, received, fate, why } => {
+                let why = why.iter().take(REASONS_MAX).map(|why| Text::beginning(why)).collect();
+                let why = List::new(why).expect("no more were taken");
+                let series = Text::beginning(&series);
+                writer.feed(&Planned { sequence, snapshot: id, received, series, fate, why }).await
+            }
+            Self::ListedToo { sequence, journal, received, forgotten, held_until, record, room } => {
+                let record = &record;
+                let message = ListedToo { sequence, journal, received, forgotten, held_until, record };
+                let fed = writer.feed(&message).await;
+                drop(room);
+                fed
             }
             Self::Verified { sequence, read, is_finished, damaged } => {
                 let named = damaged.iter().map(|(object, what)| named(*object, what));

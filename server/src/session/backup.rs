@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farkeep_engine::Put;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::hello::Rights;
@@ -58,9 +59,9 @@ impl Session {
                     self.begin_batch();
                 }
                 Some(Ordered::Flush) => self.flush(number),
-                Some(Ordered::Commit { group, record, body_bytes }) => {
+                Some(Ordered::Commit { group, record, tags, body_bytes }) => {
                     self.intake.free_bytes(body_bytes);
-                    self.commit(number, group, record);
+                    self.commit(number, group, record, tags);
                 }
                 None => return,
             }
@@ -217,11 +218,11 @@ impl Session {
         self.lease.order(Order::Sync { bytes: 0, losses: 0, urgency: Urgency::Now, done });
     }
 
-    fn commit(&mut self, number: u64, group: Option<GroupId>, record: Vec<u8>) {
+    fn commit(&mut self, number: u64, group: Option<GroupId>, record: Vec<u8>, tags: Option<Vec<TagToken>>) {
         let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
         let may_all = self.owner.rights.include(Rights::ALL_SERIES);
         let agent = (!may_all).then(|| *self.owner.key.as_bytes());
-        let commit = Commit { record, agent, session: Arc::clone(self.lease.session()) };
+        let commit = Commit { record, tags, agent, session: Arc::clone(self.lease.session()) };
         let tell = move |outcome| drop(news.send(News::Committed { incarnation, number, outcome }));
         match group {
             None => {

@@ -314,6 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         let credit_requests = if is_stripe { 0 } else { self.house.config.limits.session_requests };
         let time = self.house.observer.now();
         let version = greeting.version;
+        self.wire.state.lock().agree(version);
         self.say(&Welcome {
             version,
             session,

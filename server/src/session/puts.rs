@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::Range;
 use farkeep_protocol::field::Ranges;
@@ -20,7 +21,7 @@ mod tests;
 pub(super) enum Ordered {
     Put { line: LineId, id: ObjectId, object: Vec<u8>, body_bytes: usize },
     Flush,
-    Commit { group: Option<GroupId>, record: Vec<u8>, body_bytes: usize },
+    Commit { group: Option<GroupId>, record: Vec<u8>, tags: Option<Vec<TagToken>>, body_bytes: usize },
 }
 
 /// A put that is on its way to the disk.

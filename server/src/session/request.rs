@@ -3,12 +3,15 @@
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Malformed;
+use farkeep_codec::time::Time;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Retry;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::Sequence;
 use farkeep_protocol::field::SlotId;
 use farkeep_protocol::frame::Frame;
 use farkeep_protocol::kind::Kind;
+use farkeep_protocol::message::Act;
 use farkeep_protocol::message::FromClient;
 use farkeep_protocol::message::Stage;
 
@@ -36,6 +39,8 @@ pub(super) enum Ask {
     Commit {
         group: Option<GroupId>,
         record: Vec<u8>,
+        /// What may be known of the snapshot's tags, if the client tells it.
+        tags: Option<Vec<TagToken>>,
     },
     Barrier {
         group: GroupId,
@@ -67,6 +72,31 @@ pub(super) enum Ask {
     },
     Forget {
         snapshot: SnapshotId,
+        reason: String,
+    },
+    Hold {
+        snapshot: SnapshotId,
+        until: Time,
+    },
+    Settings,
+    SetSettings {
+        bytes: Vec<u8>,
+    },
+    Retain {
+        act: Act,
+        policies: Vec<Vec<u8>>,
+    },
+    Recover {
+        snapshot: SnapshotId,
+        reason: String,
+    },
+    ListAll {
+        prefix: String,
+    },
+    Newest {
+        series: String,
+    },
+    Thaw {
         reason: String,
     },
     /// Part of the protocol, and not of this server.
@@ -117,7 +147,16 @@ impl Came {
                 return Ok(Self::Put { sequence: m.sequence, id: m.id, body_bytes, object_bytes });
             }
             FromClient::Flush(m) => (m.sequence, Ask::Flush),
-            FromClient::Commit(m) => (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec() }),
+            FromClient::Commit(m) => {
+                (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec(), tags: None })
+            }
+            FromClient::CommitMarked(m) => {
+                let tags: Vec<TagToken> = m.tokens.iter().map(|token| TagToken(*token.as_bytes())).collect();
+                if !tags.is_sorted_by(|one, next| one < next) {
+                    return Err(Malformed { what: "CommitMarked, tokens: their order", offset: 0 });
+                }
+                (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec(), tags: Some(tags) })
+            }
             FromClient::Barrier(m) => {
                 let (members, deadline_ms) = (m.members.number(), m.deadline_ms.number());
                 (m.sequence, Ask::Barrier { group: m.group, members, deadline_ms, stage: m.stage })
@@ -135,7 +174,21 @@ impl Came {
             FromClient::Forget(m) => {
                 (m.sequence, Ask::Forget { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
             }
-            FromClient::Hold(m) => (m.sequence, Ask::Unsupported),
+            FromClient::Hold(m) => (m.sequence, Ask::Hold { snapshot: m.snapshot, until: m.until }),
+            FromClient::Settings(m) => (m.sequence, Ask::Settings),
+            FromClient::SetSettings(m) => {
+                (m.sequence, Ask::SetSettings { bytes: m.settings.as_bytes().to_vec() })
+            }
+            FromClient::Retain(m) => {
+                let policies = m.policies.iter().map(|policy| policy.as_bytes().to_vec()).collect();
+                (m.sequence, Ask::Retain { act: m.act, policies })
+            }
+            FromClient::Recover(m) => {
+                (m.sequence, Ask::Recover { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
+            }
+            FromClient::ListAll(m) => (m.sequence, Ask::ListAll { prefix: m.prefix.as_str().to_owned() }),
+            FromClient::Newest(m) => (m.sequence, Ask::Newest { series: m.series.as_str().to_owned() }),
+            FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
             FromClient::Follow(m) => (m.sequence, Ask::Unsupported),
             FromClient::Hello(_) | FromClient::Enroll(_) | FromClient::Open(_) | FromClient::Create(_) => {
                 return Err(Malformed { what: "kind: it does not belong into a session", offset: 0 });

@@ -279,7 +279,7 @@ async fn admit(mut request: Request, line: LineId, ties: &Ties) -> Event {
     let requests = Arc::clone(&ties.requests);
     let room = match &request.ask {
         _ if request.kind.is_charged() => None,
-        Ask::Get { .. } | Ask::List { .. } | Ask::Slots => {
+        Ask::Get { .. } | Ask::List { .. } | Ask::ListAll { .. } | Ask::Slots => {
             let room = requests.try_acquire_many_owned(units).ok();
             if room.is_none() {
                 request.ask = Ask::TooMany;

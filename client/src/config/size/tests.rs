@@ -58,3 +58,14 @@ proptest! {
         let _ = text.parse::<Share>();
     }
 }
+
+#[test]
+fn thousandths_are_percentages_in_tenths() {
+    let thousandths = |text: &str| text.parse::<Thousandths>().map(|share| share.thousandths).ok();
+    assert_eq!(thousandths("1%"), Some(10));
+    assert_eq!(thousandths(" 0.5 %"), Some(5));
+    assert_eq!(thousandths("0%"), Some(0));
+    for text in ["", "1", "%", ".5%", "1.%", "1.25%", "-1%", "70000%", "+1%"] {
+        assert_eq!(thousandths(text), None, "{text}");
+    }
+}

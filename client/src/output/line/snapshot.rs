@@ -51,6 +51,15 @@ pub struct Snapshot {
     pub entries: u64,
     /// Bytes of all files.
     pub bytes: u64,
+    /// When it was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::rfc3339_or_null")]
+    pub forgotten: Option<Time>,
+    /// Until when one that was forgotten can be recovered for certain.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::rfc3339_or_null")]
+    pub restorable_until: Option<Time>,
+    /// Until when it is held.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::rfc3339_or_null")]
+    pub held_until: Option<Time>,
 }
 
 impl Snapshot {
@@ -64,9 +73,14 @@ impl Line for Snapshot {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let tags: String =
             self.tags.iter().map(|tag| format!(" #{}", text::printable(tag.as_bytes()))).collect();
+        let until = |what: &str, time: Option<Time>| {
+            time.map(|time| format!("  {what} until {}", text::local(time))).unwrap_or_default()
+        };
+        let restorable = until("restorable", self.restorable_until);
+        let held = until("held", self.held_until);
         writeln!(
             out,
-            "{}  {}  {:<8} {:>10}  {:>10}  {}{tags}",
+            "{}  {}  {:<8} {:>10}  {:>10}  {}{tags}{restorable}{held}",
             text::short_id(&self.snapshot),
             text::local(self.captured),
             self.status,

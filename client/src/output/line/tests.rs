@@ -147,6 +147,9 @@ fn a_snapshot_has_both_ids_and_both_times() {
         tags: vec!["t".to_owned()],
         entries: 1,
         bytes: 2,
+        forgotten: None,
+        restorable_until: None,
+        held_until: None,
     };
     assert_fields(
         &line,
@@ -161,6 +164,72 @@ fn a_snapshot_has_both_ids_and_both_times() {
         (&"1970-01-01T00:00:00Z".into(), &"1970-01-01T00:00:01Z".into())
     );
     assert_eq!(human(&line).lines().count(), 1);
+    let time = Some(Time::from_nanoseconds(0));
+    let forgotten = Snapshot { forgotten: time, restorable_until: time, held_until: time, ..line };
+    assert_fields(
+        &forgotten,
+        "snapshot content root series sequence captured received status unreadable_count host user paths tags entries \
+         bytes forgotten restorable_until held_until",
+    );
+    assert!(human(&forgotten).contains("  restorable until 19"), "{}", human(&forgotten));
+}
+
+#[test]
+fn what_is_kept_and_for_how_long() {
+    let judged = Judged {
+        snapshot: SnapshotId::from_bytes(ID),
+        series: "s".to_owned(),
+        received: Time::from_nanoseconds(0),
+        fate: "keep",
+        reasons: vec!["last 3".to_owned(), "daily 2026-11-23".to_owned()],
+        policy: None,
+    };
+    assert_fields(&judged, "snapshot series received fate reasons");
+    assert!(human(&judged).ends_with("  s  (last 3, daily 2026-11-23)\n"), "{}", human(&judged));
+    let goes = Judged { fate: "forget", reasons: Vec::new(), policy: Some("s*".to_owned()), ..judged };
+    assert_fields(&goes, "snapshot series received fate reasons policy");
+    assert!(human(&goes).starts_with("forget  abababababab  "), "{}", human(&goes));
+    assert!(human(&goes).ends_with("  s  (no rule of policy s* keeps it)\n"), "{}", human(&goes));
+    let sums = Retention { kept: 2, forgotten: 1, dry_run: true, is_frozen: false };
+    assert_fields(&sums, "kept forgotten dry_run is_frozen");
+    assert_eq!(human(&sums), "dry run: 1 snapshot would be forgotten, 2 kept\n");
+    let change = SnapshotChange { snapshot: SnapshotId::from_bytes(ID), change: "recovered", until: None };
+    assert_fields(&change, "snapshot change");
+    assert_eq!(human(&change), "snapshot abababababab recovered\n");
+    let policy = Policy {
+        series: "db*".to_owned(),
+        last: 3,
+        within_seconds: 86_400,
+        hourly: 0,
+        daily: u32::MAX,
+        weekly: 0,
+        monthly: 0,
+        yearly: 0,
+        least: 1,
+        tags_count: 0,
+    };
+    assert_fields(&policy, "series last within_seconds hourly daily weekly monthly yearly least tags_count");
+    assert_eq!(human(&policy), "policy db*: last 3, daily all, within 1d, at least 1\n");
+    let settings = Settings {
+        policies_count: 0,
+        grace_seconds: 604_800,
+        least_hold_seconds: 0,
+        schedule: String::new(),
+        collect_schedule: String::new(),
+        zone: String::new(),
+        parity_thousandths: 15,
+        garbage_thousandths: 10,
+        scrub_within_days: 30,
+        clock_limit_seconds: 600,
+    };
+    assert_fields(
+        &settings,
+        "policies_count grace_seconds least_hold_seconds schedule collect_schedule zone parity_thousandths \
+         garbage_thousandths scrub_within_days clock_limit_seconds",
+    );
+    let text = human(&settings);
+    assert!(text.starts_with("no policy: everything is kept\ngrace          7d\n"), "{text}");
+    assert!(text.contains("parity         1.5 %\n") && text.contains("clock limit    10m\n"), "{text}");
 }
 
 #[test]

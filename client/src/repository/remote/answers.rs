@@ -12,6 +12,8 @@ use farkeep_protocol::message;
 use farkeep_protocol::message::FromServer;
 
 use super::error::RemoteError;
+use super::keeper;
+use super::keeper::Came;
 use super::reads::Outcome;
 use super::request::ListedRecord;
 use super::request::Request;
@@ -34,6 +36,7 @@ impl Request {
                 *bytes = 0;
             }
             Self::Slots { slots, .. } => slots.clear(),
+            Self::Keep { came, .. } => **came = Came::default(),
             Self::Verify { report, .. } => *report = Report::default(),
             Self::AddSlot { attempts, .. } | Self::RemoveSlot { attempts, .. } => *attempts += 1,
             _ => {}
@@ -95,6 +98,7 @@ pub(super) fn take(
             }
         }
         FromServer::Verified(verified) => take_verified(under_way, &verified),
+        other if keeper::sequence_of(&other).is_some() => take_kept(under_way, other),
         other => {
             Err(RemoteError::broken(format!("it sends {}, which was not asked for", other.kind().name())))
         }
@@ -107,6 +111,7 @@ pub(super) fn done(request: Request) -> Result<(), RemoteError> {
         Request::Get { missing, .. } if missing.is_empty() => {}
         Request::List { listed, reply, .. } => drop(reply.send(Ok(listed))),
         Request::Slots { slots, reply } => drop(reply.send(Ok(slots))),
+        Request::Keep { asked, came, reply } if !asked.is_answered_at_once() => drop(reply.send(Ok(*came))),
         Request::AddSlot { reply, .. } | Request::RemoveSlot { reply, .. } => drop(reply.send(Ok(()))),
         other => {
             let error = RemoteError::broken("it is done with a request that it did not answer");
@@ -126,6 +131,20 @@ pub(super) fn refused(request: Request, error: RemoteError) {
         }
         (request, _) => request.fail(error),
     }
+}
+
+fn take_kept(under_way: &mut BTreeMap<u64, Request>, message: FromServer<'_>) -> Result<(), RemoteError> {
+    let sequence = keeper::sequence_of(&message).map_or(0, |sequence| sequence.number());
+    let Some(Request::Keep { asked, came, .. }) = under_way.get_mut(&sequence) else {
+        return Err(RemoteError::broken("it says of snapshots what was not asked"));
+    };
+    if keeper::take(asked, came, message)?
+        && let Some(Request::Keep { came, reply, .. }) = under_way.remove(&sequence)
+    {
+        // Whoever does not wait any more does not want to know.
+        let _ = reply.send(Ok(*came));
+    }
+    Ok(())
 }
 
 fn take_listed(

@@ -30,6 +30,7 @@ use farkeep_protocol::kind::Body;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::kind::Message;
 use farkeep_protocol::limits::PREFACE_SECONDS_MAX;
+use farkeep_protocol::limits::VERSION_LEAST;
 use farkeep_protocol::limits::VERSION_MOST;
 use farkeep_protocol::state::ClientState;
 use farkeep_protocol::stream::FrameReader;
@@ -188,9 +189,10 @@ impl Preface {
         let body = preface.answer(Kind::Welcome).await?;
         let welcome = Welcome::decode(&body)?;
         let broken = |what: &str| Err(Setback::Final(RemoteError::broken(what)));
-        if welcome.version != VERSION_MOST {
+        if !(VERSION_LEAST..=VERSION_MOST).contains(&welcome.version) {
             return broken("it chose a version that was not offered");
         }
+        preface.state.agree(welcome.version);
         match purpose {
             Purpose::Resume(session) | Purpose::Stripe(session) if welcome.session != session => {
                 broken("it welcomes to another session than the one that was asked for")

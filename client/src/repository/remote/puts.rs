@@ -12,6 +12,7 @@ use std::sync::Arc;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_engine::Committed;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::limits::PROBE_IDS_MAX;
@@ -41,7 +42,7 @@ pub(super) enum Item {
     /// Make durable what stands before it.
     Flush { reply: Reply<()> },
     /// Commit once everything before it is stored.
-    Commit { record: Arc<Vec<u8>>, group: Option<GroupId>, reply: Reply<Committed> },
+    Commit { record: Arc<Vec<u8>>, tags: Vec<TagToken>, group: Option<GroupId>, reply: Reply<Committed> },
     /// Answer once all before it is known to be there or not.
     Settle { reply: Reply<()> },
 }
@@ -306,10 +307,10 @@ impl Puts {
                 }
                 self.shared.release(cost);
             }
-            Item::Commit { record, group, reply } => {
+            Item::Commit { record, tags, group, reply } => {
                 match self.shared.stale() {
                     Some(stale) => drop(reply.send(Err(stale))),
-                    None => self.ready.push_back(Request::Commit { record, group, reply }),
+                    None => self.ready.push_back(Request::Commit { record, tags, group, reply }),
                 }
                 self.shared.release(cost);
             }

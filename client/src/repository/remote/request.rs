@@ -11,6 +11,7 @@ use farkeep_engine::Committed;
 use farkeep_engine::Progress;
 use farkeep_engine::SlotId;
 use farkeep_engine::Usage;
+use farkeep_engine::policy::TagToken;
 use farkeep_protocol::field;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::List as Ids;
@@ -21,9 +22,12 @@ use farkeep_protocol::field::Unfit;
 use farkeep_protocol::field::Within;
 use farkeep_protocol::kind::Body;
 use farkeep_protocol::kind::Kind;
+use farkeep_protocol::kind::Message;
+use farkeep_protocol::limits::TOKENS_MAX;
 use farkeep_protocol::message::AddSlot;
 use farkeep_protocol::message::Barrier;
 use farkeep_protocol::message::Commit;
+use farkeep_protocol::message::CommitMarked;
 use farkeep_protocol::message::Flush;
 use farkeep_protocol::message::Get;
 use farkeep_protocol::message::List;
@@ -36,6 +40,8 @@ use farkeep_protocol::message::Usage as AskUsage;
 use farkeep_protocol::message::Verify;
 
 use super::error::RemoteError;
+use super::keeper::Asked;
+use super::keeper::Came;
 use crate::repository::group::Group;
 use crate::repository::group::Stage;
 use crate::repository::store::Report;
@@ -65,7 +71,7 @@ pub(super) enum Request {
     /// Make durable what was put.
     Flush { reply: Reply<()> },
     /// Commit a snapshot.
-    Commit { record: Arc<Vec<u8>>, group: Option<GroupId>, reply: Reply<Committed> },
+    Commit { record: Arc<Vec<u8>>, tags: Vec<TagToken>, group: Option<GroupId>, reply: Reply<Committed> },
     /// Wait until all members of a group are as far.
     Barrier { group: Group, stage: Stage, reply: Reply<()> },
     /// Which objects are there, for somebody who waits.
@@ -90,6 +96,8 @@ pub(super) enum Request {
     RemoveSlot { slot: SlotId, attempts: u32, reply: Reply<()> },
     /// How much is stored.
     Usage { reply: Reply<Usage> },
+    /// Decide or tell what is kept.
+    Keep { asked: Asked, came: Box<Came>, reply: Reply<Came> },
     /// Verify what is stored.
     Verify { share: u32, report: Report, progress: Sender<Progress>, reply: Reply<Report> },
 }
@@ -114,6 +122,11 @@ impl Outgoing {
         let mut front = Writer::new();
         message.encode_front(&mut front);
         Self { kind: message.kind(), front, payload: Some(Arc::clone(payload)) }
+    }
+
+    /// What it is.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Length of its body in bytes.
@@ -150,8 +163,8 @@ impl Request {
         matches!(self, Self::Put { .. } | Self::Commit { .. } | Self::AddSlot { .. })
     }
 
-    /// Its frame under this number. Whoever makes requests keeps within the limits of the protocol.
-    pub(super) fn frame(&self, sequence: Sequence) -> Result<Outgoing, Unfit> {
+    /// Its frame under this number, in this version of the protocol. Whoever makes requests keeps within the limits of the protocol.
+    pub(super) fn frame(&self, sequence: Sequence, version: u16) -> Result<Outgoing, Unfit> {
         Ok(match self {
             Self::Probe { ids, .. } | Self::Ask { ids, .. } => {
                 Outgoing::new(&Probe { sequence, ids: Ids::new(ids.clone())? })
@@ -160,6 +173,15 @@ impl Request {
                 Outgoing::carrying(&Put { sequence, id: *id, object: object.as_slice() }, object)
             }
             Self::Flush { .. } => Outgoing::new(&Flush { sequence }),
+            Self::Commit { record, tags, group, .. }
+                if version >= CommitMarked::KIND.since() && tags.len() <= TOKENS_MAX =>
+            {
+                let tokens = tags.iter().map(|TagToken(token)| field::TagToken::from_bytes(*token));
+                let tokens = Ids::new(tokens.collect())?;
+                let record_bytes = record.as_slice();
+                let commit = CommitMarked { sequence, group: *group, tokens, record: record_bytes };
+                Outgoing::carrying(&commit, record)
+            }
             Self::Commit { record, group, .. } => {
                 Outgoing::carrying(&Commit { sequence, group: *group, record: record.as_slice() }, record)
             }
@@ -184,6 +206,7 @@ impl Request {
                 let slot = field::SlotId::from_bytes(*slot.as_bytes());
                 Outgoing::new(&RemoveSlot { sequence, slot })
             }
+            Self::Keep { asked, .. } => asked.frame(sequence)?,
             Self::Usage { .. } => Outgoing::new(&AskUsage { sequence }),
             Self::Verify { share, .. } => Outgoing::new(&Verify { sequence, share: Within::new(*share)? }),
         })
@@ -203,6 +226,7 @@ impl Request {
             Self::Locate { reply, .. } => drop(reply.send(Err(error))),
             Self::List { reply, .. } => drop(reply.send(Err(error))),
             Self::Slots { reply, .. } => drop(reply.send(Err(error))),
+            Self::Keep { reply, .. } => drop(reply.send(Err(error))),
             Self::Usage { reply } => drop(reply.send(Err(error))),
             Self::Verify { reply, .. } => drop(reply.send(Err(error))),
         }

@@ -17,12 +17,14 @@ use farkeep_protocol::field::Sequence;
 use farkeep_protocol::hello::Welcome;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::kind::Message;
+use farkeep_protocol::limits::VERSION_LEAST;
 use farkeep_protocol::message;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::Grant;
 
 use super::answers;
 use super::error::RemoteError;
+use super::keeper;
 use super::puts::Puts;
 use super::reads::Outcome;
 use super::reads::Reads;
@@ -42,6 +44,8 @@ const CREDIT_BYTES_MAX: u64 = 1 << 40;
 /// What a session is asked for and how far that is.
 pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
+    /// Of the protocol, as both sides agreed.
+    version: u16,
     next: Sequence,
     credit: Window,
     /// Bytes of credit that were given on these connections.
@@ -63,6 +67,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            version: VERSION_LEAST,
             next: Sequence::FIRST,
             credit: Window::new(0, 0),
             credit_bytes: 0,
@@ -92,6 +97,7 @@ impl Session {
         if welcome.acknowledged >= self.next.number() {
             return Err(RemoteError::broken("it acknowledges what was never sent"));
         }
+        self.version = welcome.version;
         let unanswered = std::mem::take(&mut self.under_way);
         let mut lane = BTreeMap::new();
         for (sequence, request) in unanswered {
@@ -141,7 +147,11 @@ impl Session {
         }
         let Some(request) = self.pick() else { return Ok(None) };
         let sequence = self.next;
-        let frame = match request.frame(sequence) {
+        let frame = match request.frame(sequence, self.version) {
+            Ok(frame) if frame.kind().since() > self.version => {
+                request.fail(keeper::too_old());
+                return self.next_frame();
+            }
             Ok(frame) => frame,
             Err(error) => {
                 request.fail(RemoteError::Refused { code: Code::TOO_LARGE, text: error.to_string() });

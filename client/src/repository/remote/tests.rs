@@ -175,7 +175,7 @@ fn what_is_put_is_there_and_is_read() {
     let (id, object) = &objects[0];
     store.put(id, object).expect("there is room");
     let record = world.record("a", *id);
-    let committed = store.commit(&record).expect("it is committed");
+    let committed = store.commit(&record, &[]).expect("it is committed");
     assert_eq!((committed.sequence, store.acknowledged()), (4, 4));
     assert_eq!(store.stored().objects, 40, "it was there");
     let series = Series::new("a".to_owned()).expect("a name");
@@ -200,13 +200,13 @@ fn what_is_assumed_in_vain_is_found_out() {
     let missing = ObjectId::from_bytes([1; 32]);
     assert!(store.assume(&missing).expect("it is believed at first"));
     let record = world.record("a", id);
-    let stale = store.commit(&record).expect_err("something is missing");
+    let stale = store.commit(&record, &[]).expect_err("something is missing");
     assert!(matches!(stale, RepositoryError::Stale { id, objects: 1 } if id == missing), "{stale:?}");
     assert!(matches!(store.put(&id, &object), Err(RepositoryError::Stale { .. })));
     assert!(world.fake().records.is_empty());
     store.begin_anew();
     assert!(store.assume(&id).expect("it is there"));
-    store.commit(&record).expect("nothing is missing");
+    store.commit(&record, &[]).expect("nothing is missing");
 }
 
 #[test]

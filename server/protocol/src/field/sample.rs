@@ -19,12 +19,14 @@ use super::JournalHash;
 use super::List;
 use super::Name;
 use super::Place;
+use super::PublicKeyBytes;
 use super::Range;
 use super::Ranges;
 use super::Sequence;
 use super::SessionId;
 use super::Signature;
 use super::SlotId;
+use super::TagToken;
 use super::Text;
 use super::Within;
 
@@ -65,6 +67,8 @@ samples! {
     SessionId: any::<[u8; 16]>().prop_map(SessionId::from_bytes);
     GroupId: any::<[u8; 16]>().prop_map(GroupId::from_bytes);
     SlotId: any::<[u8; 16]>().prop_map(SlotId::from_bytes);
+    PublicKeyBytes: any::<[u8; 32]>().prop_map(PublicKeyBytes::from_bytes);
+    TagToken: any::<[u8; 8]>().prop_map(TagToken::from_bytes);
     Signature: vec(any::<u8>(), 64).prop_map(|bytes| Signature::from_bytes(bytes.try_into().expect("64 of them")));
     Sequence: (1..=u64::MAX).prop_map(|number| Sequence::new(number).expect("above 0"));
     Option<Sequence>: option::of(Sequence::sample());

@@ -54,6 +54,7 @@ fn the_newest_version_of_both_is_spoken() {
     assert_eq!(versions(1, 3).agree(versions(2, 5)), Some(3));
     assert_eq!(versions(2, 5).agree(versions(1, 3)), Some(3));
     assert_eq!(versions(1, 1).agree(Versions::OURS), Some(1));
+    assert_eq!(versions(1, 9).agree(Versions::OURS), Some(2));
     assert_eq!(versions(1, 2).agree(versions(3, 4)), None);
     assert_eq!(versions(3, 4).agree(versions(1, 2)), None);
     assert_eq!([Versions::new(0, 1), Versions::new(2, 1)], [None, None]);
@@ -80,7 +81,20 @@ fn roles_may_do_what_the_specification_says() {
 #[test]
 fn an_agent_can_neither_read_nor_delete_nor_see_others() {
     let agent = Rights::of(Role::Agent);
-    let forbidden = [Kind::Get, Kind::Locate, Kind::Slots, Kind::Forget, Kind::RemoveSlot, Kind::Follow];
+    let forbidden = [
+        Kind::Get,
+        Kind::Locate,
+        Kind::Slots,
+        Kind::Forget,
+        Kind::Hold,
+        Kind::Recover,
+        Kind::Retain,
+        Kind::Settings,
+        Kind::SetSettings,
+        Kind::Thaw,
+        Kind::RemoveSlot,
+        Kind::Follow,
+    ];
     assert!(forbidden.iter().all(|kind| !agent.allow(*kind)));
     assert!(!agent.include(Rights::ALL_SERIES));
     assert!([Kind::Probe, Kind::Put, Kind::Commit, Kind::List].iter().all(|kind| agent.allow(*kind)));

@@ -16,6 +16,18 @@ use crate::limits::TEXT_BYTES_MAX;
 
 mod golden;
 
+impl Sample for Option<Forgotten> {
+    fn sample() -> BoxedStrategy<Self> {
+        proptest::option::of(Forgotten::sample()).boxed()
+    }
+}
+
+impl Sample for Option<NewestRecord> {
+    fn sample() -> BoxedStrategy<Self> {
+        proptest::option::of(NewestRecord::sample()).boxed()
+    }
+}
+
 impl Sample for Damaged<'static> {
     fn sample() -> BoxedStrategy<Self> {
         let parts = (Sample::sample(), crate::field::Text::<TEXT_BYTES_MAX>::sample());
@@ -24,13 +36,15 @@ impl Sample for Damaged<'static> {
 }
 
 /// Kinds whose messages end with a payload, so that a longer body is another message.
-const WITH_PAYLOAD: [Kind; 9] = [
+const WITH_PAYLOAD: [Kind; 11] = [
     Kind::Create,
     Kind::Opened,
     Kind::Put,
     Kind::Commit,
+    Kind::CommitMarked,
     Kind::Object,
     Kind::Listed,
+    Kind::ListedToo,
     Kind::Slot,
     Kind::AddSlot,
     Kind::Events,
@@ -130,6 +144,18 @@ laws! {
     verified: Verified;
     forget: Forget;
     hold: Hold;
+    commit_marked: CommitMarked;
+    settings: Settings;
+    settings_are: SettingsAre;
+    set_settings: SetSettings;
+    retain: Retain;
+    planned: Planned;
+    recover: Recover;
+    list_all: ListAll;
+    listed_too: ListedToo;
+    newest: Newest;
+    newest_is: NewestIs;
+    thaw: Thaw;
     follow: Follow;
     events: Events;
     adopted: Adopted;

@@ -7,6 +7,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::field::SessionId;
+use crate::limits::VERSION_MOST;
 
 const SESSION: SessionId = SessionId::from_bytes([1; 16]);
 const REQUESTS: [Kind; 4] = [Kind::Probe, Kind::Put, Kind::Commit, Kind::Get];
@@ -99,12 +100,14 @@ fn a_repository_is_made_where_it_would_be_opened() {
     {
         assert_eq!(both.say(sender, kind), Ok(()));
     }
-    assert_eq!((both.client.0, both.server.0), (Phase::SESSION, Phase::SESSION));
+    assert_eq!((both.client.phase, both.server.phase), (Phase::SESSION, Phase::SESSION));
 }
 
 #[test]
 fn in_a_session_each_side_says_what_is_its_to_say() {
-    let both = Both::opened();
+    let mut both = Both::opened();
+    both.server.agree(VERSION_MOST);
+    both.client.agree(VERSION_MOST);
     for kind in Kind::ALL.iter().copied() {
         let belongs = kind.number() > 0x0006 && kind != Kind::Create;
         assert_eq!(both.server.awaits(kind), belongs && kind.is_sent_by(Side::Client), "{}", kind.name());
@@ -177,5 +180,26 @@ proptest! {
         prop_assert!(both.say(Side::Client, kind).is_err());
         prop_assert!(both.say(Side::Server, kind).is_err());
         prop_assert!(both.client.is_ended() && both.server.is_ended());
+    }
+}
+
+/// A client of version 1 is served as before, and neither side says what only version 2 has.
+#[test]
+fn what_came_later_is_not_said_in_an_older_version() {
+    let newer: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.since() == 2).collect();
+    assert!(newer.contains(&Kind::Retain) && newer.contains(&Kind::Planned) && !newer.contains(&Kind::Hold));
+    for kind in newer {
+        let from = |side| if kind.is_sent_by(side) { Some(side) } else { None };
+        let side = from(Side::Client).or(from(Side::Server)).expect("somebody sends it");
+        let mut older = Both::opened();
+        let refused = older.say(side, kind).expect_err("nobody knows it");
+        assert_eq!(refused.when, "in the version that was agreed on");
+        assert!(!older.server.awaits(kind) && !older.client.awaits(kind));
+        let mut both = Both::opened();
+        both.server.agree(2);
+        both.client.agree(2);
+        assert_eq!(both.server.awaits(kind), side == Side::Client);
+        assert_eq!(both.client.awaits(kind), side == Side::Server);
+        both.say(side, kind).expect("both speak version 2");
     }
 }

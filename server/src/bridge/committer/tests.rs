@@ -84,7 +84,12 @@ pub(crate) fn order(engine: &Engine, agent: u8, series: &str, sequence: u64) -> 
     let agent = AgentIdentity::from_bytes(&[agent; 32]);
     let record = Snapshot::sign(draft, &private, &reader().public(), &agent, |bytes| bytes.fill(9));
     let record = record.expect("it is short").encode();
-    vec![Commit { record, agent: Some(*agent.public().as_bytes()), session: Arc::new(engine.begin()) }]
+    vec![Commit {
+        record,
+        tags: None,
+        agent: Some(*agent.public().as_bytes()),
+        session: Arc::new(engine.begin()),
+    }]
 }
 
 fn codes(outcomes: &[Result<Vec<CommittedAt>, Failure>]) -> Vec<Option<Code>> {

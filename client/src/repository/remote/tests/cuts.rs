@@ -16,7 +16,7 @@ fn session(world: &World) -> Result<(), RepositoryError> {
         assert_eq!(read, *object);
     }
     let record = world.record("a", objects[0].0);
-    store.commit(&record)?;
+    store.commit(&record, &[])?;
     assert_eq!(store.stored().objects, 3);
     drop(store);
     let fake = world.fake();

@@ -49,7 +49,7 @@ fn put_and_commit(world: &World) -> Result<(), RepositoryError> {
     let store = world.try_open()?;
     let (id, object) = world.object(1, 500);
     store.put(&id, &object)?;
-    store.commit(&world.record("a", id))?;
+    store.commit(&world.record("a", id), &[])?;
     Ok(())
 }
 
@@ -341,7 +341,7 @@ fn a_server_that_forgot_what_it_acknowledged_is_found_out() {
     let store = world.open();
     let (id, object) = world.object(1, 100);
     store.put(&id, &object).expect("there is room");
-    store.commit(&world.record("a", id)).expect("it is committed");
+    store.commit(&world.record("a", id), &[]).expect("it is committed");
     world.fake().head = 3;
     world.fake().cuts = vec![0];
     let error = remote(store.usage());

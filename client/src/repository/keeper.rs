@@ -1,0 +1,74 @@
+//! What keepers ask of a repository: what is kept and for how long. None of it needs a key.
+
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::time::Time;
+use farkeep_engine::Act;
+use farkeep_engine::Known;
+use farkeep_engine::Rules;
+use farkeep_engine::Settings;
+
+use super::RepositoryError;
+
+/// What policies say about all snapshots that are on the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// By series, and in each the oldest first.
+    pub judged: Vec<Judged>,
+    /// Nothing may be deleted at the moment, since the clock that decides is not believed.
+    pub is_frozen: bool,
+}
+
+/// What policies say about one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Which.
+    pub id: SnapshotId,
+    /// What it is of.
+    pub series: String,
+    /// When the repository received it.
+    pub received: Time,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays, for these reasons.
+    Kept {
+        /// In words.
+        reasons: Vec<String>,
+    },
+    /// It goes.
+    Forgotten {
+        /// The policy none of whose rules keeps it.
+        policy: String,
+    },
+}
+
+/// Deciding what is kept.
+pub(crate) trait Keeper {
+    /// What the keepers decided until now.
+    fn settings(&self) -> Result<Settings, RepositoryError>;
+
+    /// Decides what holds from here on, as a whole.
+    fn change_settings(&self, settings: &Settings) -> Result<(), RepositoryError>;
+
+    /// All snapshots that were not purged, forgotten ones included, in the order in which they were received.
+    fn known(&self) -> Result<Vec<Known>, RepositoryError>;
+
+    /// Applies policies to all snapshots that are on the list.
+    fn retain(&self, rules: &Rules, act: Act) -> Result<Retained, RepositoryError>;
+
+    /// Takes a snapshot off the list.
+    fn forget(&self, id: &SnapshotId, reason: &str) -> Result<(), RepositoryError>;
+
+    /// Puts a forgotten snapshot on the list again.
+    fn recover(&self, id: &SnapshotId, reason: &str) -> Result<(), RepositoryError>;
+
+    /// Keeps a snapshot restorable until then, whatever anybody says later.
+    fn hold(&self, id: &SnapshotId, until: Time, reason: &str) -> Result<(), RepositoryError>;
+
+    /// Believes the clock again that decides what is deleted.
+    fn thaw(&self, reason: &str) -> Result<(), RepositoryError>;
+}

@@ -1,0 +1,270 @@
+//! Deciding what is kept of a repository behind a server: what is asked, and what the answers mean.
+//!
+//! Servers of version 1 know of forgetting alone, and are told so before anything is sent.
+
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::sync_channel;
+
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::snapshot::Series;
+use farkeep_codec::time::Time;
+use farkeep_engine::Act;
+use farkeep_engine::Known;
+use farkeep_engine::Listed;
+use farkeep_engine::Newest;
+use farkeep_engine::Rules;
+use farkeep_engine::Settings;
+use farkeep_protocol::fault::Code;
+use farkeep_protocol::field::Counted;
+use farkeep_protocol::field::List;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::field::Text;
+use farkeep_protocol::field::Unfit;
+use farkeep_protocol::message;
+use farkeep_protocol::message::FromServer;
+use farkeep_protocol::message::NewestRecord;
+
+use super::RemoteError;
+use super::RemoteStore;
+use super::listed;
+use super::request::ListedRecord;
+use super::request::Outgoing;
+use super::request::Request;
+use super::wire::Command;
+use crate::repository::RepositoryError;
+use crate::repository::keeper::Fate;
+use crate::repository::keeper::Judged;
+use crate::repository::keeper::Keeper;
+use crate::repository::keeper::Retained;
+use crate::repository::store::Store;
+
+/// Bytes of all parts of one answer. A million snapshots have less.
+const ANSWER_BYTES_MAX: usize = 1 << 30;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    Settings,
+    SetSettings(Vec<u8>),
+    Retain { act: message::Act, policies: Vec<Vec<u8>> },
+    Forget { id: SnapshotId, reason: String },
+    Recover { id: SnapshotId, reason: String },
+    Hold { id: SnapshotId, until: Time },
+    ListAll,
+    Newest { series: String },
+    Thaw { reason: String },
+}
+
+/// What came until now.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    settings: Option<Vec<u8>>,
+    judged: Vec<(Judged, message::Fate)>,
+    listed: Vec<(ListedRecord, Option<message::Forgotten>, Time)>,
+    newest: Option<Option<NewestRecord>>,
+    bytes: usize,
+}
+
+impl Asked {
+    /// Its frame under this number.
+    pub(super) fn frame(&self, sequence: Sequence) -> Result<Outgoing, Unfit> {
+        Ok(match self {
+            Self::Settings => Outgoing::new(&message::Settings { sequence }),
+            Self::SetSettings(bytes) => {
+                Outgoing::new(&message::SetSettings { sequence, settings: Counted::new(bytes)? })
+            }
+            Self::Retain { act, policies } => {
+                let policies =
+                    policies.iter().map(|policy| Counted::new(policy)).collect::<Result<_, _>>()?;
+                Outgoing::new(&message::Retain { sequence, act: *act, policies: List::new(policies)? })
+            }
+            Self::Forget { id, reason } => {
+                Outgoing::new(&message::Forget { sequence, snapshot: *id, reason: Text::new(reason)? })
+            }
+            Self::Recover { id, reason } => {
+                Outgoing::new(&message::Recover { sequence, snapshot: *id, reason: Text::new(reason)? })
+            }
+            Self::Hold { id, until } => {
+                Outgoing::new(&message::Hold { sequence, snapshot: *id, until: *until })
+            }
+            Self::ListAll => Outgoing::new(&message::ListAll { sequence, prefix: Text::new("")? }),
+            Self::Newest { series } => {
+                Outgoing::new(&message::Newest { sequence, series: Text::new(series)? })
+            }
+            Self::Thaw { reason } => Outgoing::new(&message::Thaw { sequence, reason: Text::new(reason)? }),
+        })
+    }
+
+    /// Whether it is answered by one message, without a Done.
+    pub(super) fn is_answered_at_once(&self) -> bool {
+        matches!(self, Self::Settings | Self::Newest { .. })
+    }
+}
+
+/// Whether a message is an answer to one of these requests, or a part of one, and to which.
+pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
+    match message {
+        FromServer::SettingsAre(m) => Some(m.sequence),
+        FromServer::Planned(m) => Some(m.sequence),
+        FromServer::ListedToo(m) => Some(m.sequence),
+        FromServer::NewestIs(m) => Some(m.sequence),
+        _ => None,
+    }
+}
+
+/// Takes an answer, or a part of one; whether it was all of it.
+pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> Result<bool, RemoteError> {
+    match (asked, message) {
+        (Asked::Settings, FromServer::SettingsAre(m)) => came.settings = Some(m.settings.as_bytes().to_vec()),
+        (Asked::Newest { .. }, FromServer::NewestIs(m)) => came.newest = Some(m.newest),
+        (Asked::Retain { .. }, FromServer::Planned(m)) => {
+            came.count(m.series.as_str().len() + 128)?;
+            let why: Vec<String> = m.why.iter().map(|why| why.as_str().to_owned()).collect();
+            let fate = match m.fate {
+                message::Fate::Keep => Fate::Kept { reasons: why },
+                _ => Fate::Forgotten { policy: why.into_iter().next().unwrap_or_default() },
+            };
+            let series = m.series.as_str().to_owned();
+            came.judged.push((Judged { id: m.snapshot, series, received: m.received, fate }, m.fate));
+        }
+        (Asked::ListAll, FromServer::ListedToo(m)) => {
+            came.count(m.record.len())?;
+            // One that was written anew stands where the first one did, with a later number.
+            let record = ListedRecord {
+                journal: m.journal,
+                received_ns: m.received.nanoseconds(),
+                record: m.record.to_vec(),
+            };
+            came.listed.push((record, m.forgotten, m.held_until));
+        }
+        _ => return Err(RemoteError::broken("it answers what was not asked")),
+    }
+    Ok(asked.is_answered_at_once())
+}
+
+impl Came {
+    fn count(&mut self, bytes: usize) -> Result<(), RemoteError> {
+        self.bytes += bytes;
+        if self.bytes > ANSWER_BYTES_MAX {
+            return Err(RemoteError::broken("its answer has no end"));
+        }
+        Ok(())
+    }
+}
+
+impl RemoteStore {
+    fn keep(&self, asked: Asked) -> Result<Came, RemoteError> {
+        self.ask(|reply| Command::Ask(Request::Keep { asked, came: Box::default(), reply }))
+    }
+
+    /// Asks for the newest record of a series, and does not wait.
+    pub(super) fn ask_newest(&self, series: &Series) -> Receiver<Result<Came, RemoteError>> {
+        let (reply, answer) = sync_channel(1);
+        let asked = Asked::Newest { series: series.to_string() };
+        self.send(Command::Ask(Request::Keep { asked, came: Box::default(), reply }));
+        answer
+    }
+
+    /// The newest record of a series of which none is listed any more. Nobody can show the record, so the server is
+    /// believed; a commit that follows another one is refused.
+    pub(super) fn newest_unlisted(
+        &self,
+        asked: &Receiver<Result<Came, RemoteError>>,
+    ) -> Result<Option<Newest>, RepositoryError> {
+        let came = asked.recv().unwrap_or_else(|_| Err(self.shared.failure().unwrap_or(RemoteError::Ended)));
+        let came = match came {
+            Err(error) if is_too_old(&error) => return Ok(None),
+            came => came?,
+        };
+        let newest = came.newest.ok_or_else(|| RemoteError::broken("it does not say which is the newest"))?;
+        Ok(newest.map(|newest| Newest {
+            id: newest.snapshot,
+            sequence: newest.number,
+            captured: newest.captured,
+            received: newest.received,
+            root: newest.root,
+            agent: *newest.agent.as_bytes(),
+        }))
+    }
+}
+
+impl Keeper for RemoteStore {
+    fn settings(&self) -> Result<Settings, RepositoryError> {
+        let bytes = self.keep(Asked::Settings)?.settings.unwrap_or_default();
+        let broken = |error| RemoteError::broken(format!("settings: {error}"));
+        Ok(Settings::parse(&bytes).map_err(broken)?)
+    }
+
+    fn change_settings(&self, settings: &Settings) -> Result<(), RepositoryError> {
+        self.keep(Asked::SetSettings(settings.encode()))?;
+        Ok(())
+    }
+
+    fn known(&self) -> Result<Vec<Known>, RepositoryError> {
+        let came = match self.keep(Asked::ListAll) {
+            Err(error) if is_too_old(&error) => {
+                let known = |listed| Known {
+                    listed,
+                    forgotten: None,
+                    held_until: Time::from_nanoseconds(i64::MIN),
+                    tags: None,
+                };
+                return Ok(self.snapshots()?.into_iter().map(known).collect());
+            }
+            came => came?,
+        };
+        let known = |(record, forgotten, held_until): &(ListedRecord, Option<message::Forgotten>, Time)| {
+            let listed: Listed = listed(record)?;
+            let forgotten = forgotten.map(|forgotten| (forgotten.at, forgotten.until));
+            Ok(Known { listed, forgotten, held_until: *held_until, tags: None })
+        };
+        Ok(came.listed.iter().map(known).collect::<Result<_, RemoteError>>()?)
+    }
+
+    fn retain(&self, rules: &Rules, act: Act) -> Result<Retained, RepositoryError> {
+        let policies = match rules {
+            Rules::Stored => Vec::new(),
+            Rules::Given(policies) => policies
+                .iter()
+                .map(|policy| policy.encode().map_err(|error| RemoteError::broken(error.to_string())))
+                .collect::<Result<_, _>>()?,
+        };
+        let act = match act {
+            Act::Plan => message::Act::Plan,
+            Act::Execute => message::Act::Execute,
+        };
+        let judged = self.keep(Asked::Retain { act, policies })?.judged;
+        let is_frozen = judged.iter().any(|(_, fate)| *fate == message::Fate::Frozen);
+        Ok(Retained { judged: judged.into_iter().map(|(judged, _)| judged).collect(), is_frozen })
+    }
+
+    fn forget(&self, id: &SnapshotId, reason: &str) -> Result<(), RepositoryError> {
+        self.keep(Asked::Forget { id: *id, reason: reason.to_owned() })?;
+        Ok(())
+    }
+
+    fn recover(&self, id: &SnapshotId, reason: &str) -> Result<(), RepositoryError> {
+        self.keep(Asked::Recover { id: *id, reason: reason.to_owned() })?;
+        Ok(())
+    }
+
+    fn hold(&self, id: &SnapshotId, until: Time, _: &str) -> Result<(), RepositoryError> {
+        self.keep(Asked::Hold { id: *id, until })?;
+        Ok(())
+    }
+
+    fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {
+        self.keep(Asked::Thaw { reason: reason.to_owned() })?;
+        Ok(())
+    }
+}
+
+/// What is said of a request that the server's version of the protocol does not have.
+pub(super) fn too_old() -> RemoteError {
+    let text = "the server speaks a version of the protocol that cannot say this".to_owned();
+    RemoteError::Refused { code: Code::VERSION, text }
+}
+
+fn is_too_old(error: &RemoteError) -> bool {
+    error.code() == Some(Code::VERSION)
+}

@@ -1,0 +1,151 @@
+//! What a server does by itself: policies on their schedules, by a clock that is watched.
+
+use std::sync::Arc;
+
+use farkeep_codec::id::SnapshotId;
+use farkeep_codec::time::Time;
+use farkeep_engine::Clock;
+use farkeep_engine::ManualClock;
+use farkeep_engine::Settings;
+use farkeep_engine::SystemClock;
+use farkeep_engine::policy::Policy;
+use farkeep_protocol::fault::Code;
+use farkeep_protocol::field::Counted;
+use farkeep_protocol::field::List;
+use farkeep_protocol::field::Sequence;
+use farkeep_protocol::field::Text;
+use farkeep_protocol::kind::Body;
+use farkeep_protocol::kind::Kind;
+use farkeep_protocol::message;
+use farkeep_server::Machine;
+
+use super::host::AGENT;
+use super::host::Host;
+use super::host::KEEPER;
+use super::host::config;
+use super::make;
+use super::peer::Session;
+use super::watching::events;
+use super::watching::of;
+use super::watching::sample;
+use super::watching::written;
+
+const MINUTE: i64 = 60_000_000_000;
+
+/// Commits so many snapshots of one series.
+async fn commit(host: &Host, count: usize) -> Vec<SnapshotId> {
+    let mut agent = host.session(AGENT).await;
+    let (objects, root) = make::tree(1, 3, 500);
+    agent.store(&objects).await.expect("it goes on");
+    let mut draft = make::draft("web-1:/", root);
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let record = make::record(draft.clone(), AGENT);
+        let commit = agent.commit(&record).await;
+        assert!(agent.until(commit).await.expect("it goes on").committed().is_some());
+        ids.push(make::snapshot_id(&record));
+        draft = make::next(&draft, ids[ids.len() - 1], root);
+    }
+    agent.leave().await;
+    ids
+}
+
+/// What the answer to a request says.
+async fn ask<'a, B: Body<'a>>(session: &mut Session, ask: impl FnOnce(Sequence) -> B) -> Result<usize, Code> {
+    let sequence = session.number();
+    session.peer.send(&ask(sequence)).await.expect("sent");
+    let answered = session.until(sequence).await.expect("it goes on");
+    let listed = answered.all.iter().filter(|came| came.kind == Kind::Listed).count();
+    answered.code(sequence).map_or(Ok(listed), Err)
+}
+
+async fn listed(keeper: &mut Session) -> usize {
+    let prefix = Text::new("").expect("short");
+    ask(keeper, |sequence| message::List { sequence, newest: 0, prefix }).await.expect("it may")
+}
+
+async fn retain(keeper: &mut Session) -> Result<usize, Code> {
+    let policies = List::new(Vec::new()).expect("none");
+    ask(keeper, |sequence| message::Retain { sequence, act: message::Act::Execute, policies }).await
+}
+
+/// A server whose repository forgets all but the newest snapshot every five minutes, and its clock.
+async fn site() -> (Host, Arc<ManualClock>, i64) {
+    let start = SystemClock.now().nanoseconds() / (5 * MINUTE) * (5 * MINUTE);
+    let clock = Arc::new(ManualClock::new(Time::from_nanoseconds(start + MINUTE)));
+    let host = Host::on(Machine { clock: clock.clone(), ..Machine::default() }, config()).await;
+    let mut keeper = host.session(KEEPER).await;
+    let policy = Policy { last: 1, ..Policy::new("*".parse().expect("a pattern")) };
+    let policies = vec![policy.encode().expect("no tags")];
+    let schedule = "*/5 * * * *".to_owned();
+    let settings = Settings { policies, retention_schedule: schedule, ..Settings::default() }.encode();
+    let settings = Counted::new(&settings).expect("short");
+    ask(&mut keeper, |sequence| message::SetSettings { sequence, settings }).await.expect("they are good");
+    keeper.leave().await;
+    (host, clock, start)
+}
+
+/// Waits until the server has read from its repository what holds there, so that its clock may go on.
+async fn looked(host: &Host) {
+    let looks = || async { sample(host, "farkeep_schedule_looks_total").await.expect("it is shown") };
+    let before = looks().await;
+    while looks().await < before + 2.0 {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_are_applied_when_they_are_due() {
+    let (host, clock, start) = site().await;
+    commit(&host, 3).await;
+    looked(&host).await;
+    let mut keeper = host.session(KEEPER).await;
+    assert_eq!(listed(&mut keeper).await, 3, "it is not due yet");
+    clock.set(Time::from_nanoseconds(start + 5 * MINUTE));
+    written(&host, "retained", 1).await;
+    assert_eq!(listed(&mut keeper).await, 1);
+    assert_eq!(sample(&host, "farkeep_forgotten_total").await, Some(2.0));
+    keeper.leave().await;
+    let folder = host.stop().await;
+    let events = events(folder.path());
+    let [event] = of(&events, "retained")[..] else { panic!("not one in {events:?}") };
+    assert_eq!(
+        (&event["repository"], &event["kept"], &event["forgotten"]),
+        (&"main".into(), &1.into(), &2.into())
+    );
+    assert_eq!(of(&events, "deletions-frozen").len(), 0, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumped_freezes() {
+    let (host, clock, start) = site().await;
+    commit(&host, 3).await;
+    looked(&host).await;
+    // Two hours: what is due by it is not done.
+    clock.set(Time::from_nanoseconds(start + 120 * MINUTE));
+    written(&host, "deletions-frozen", 1).await;
+    looked(&host).await;
+    assert_eq!(sample(&host, "farkeep_repositories_frozen").await, Some(1.0));
+    let mut keeper = host.session(KEEPER).await;
+    assert_eq!(retain(&mut keeper).await, Err(Code::TIME));
+    assert_eq!(listed(&mut keeper).await, 3);
+    // All but deletions by a clock goes on.
+    let until = Time::from_nanoseconds(start + 600 * MINUTE);
+    let draft = make::draft("web-2:/", make::tree(1, 3, 500).1);
+    let mut agent = host.session(AGENT).await;
+    let commit = agent.commit(&make::record(draft, AGENT)).await;
+    let committed = agent.until(commit).await.expect("it goes on").committed().expect("committed");
+    agent.leave().await;
+    let snapshot = committed.snapshot;
+    ask(&mut keeper, |sequence| message::Hold { sequence, snapshot, until }).await.expect("it may");
+    let reason = Text::new("by hand").expect("short");
+    ask(&mut keeper, |sequence| message::Forget { sequence, snapshot, reason }).await.expect("it may");
+
+    // The clock is right again, and shows less than what was written: nothing is believed until it has caught up.
+    clock.set(Time::from_nanoseconds(start + 2 * MINUTE));
+    looked(&host).await;
+    let reason = Text::new("it is right").expect("short");
+    ask(&mut keeper, |sequence| message::Thaw { sequence, reason }).await.expect("it may");
+    assert_eq!(retain(&mut keeper).await, Err(Code::TIME));
+    assert_eq!(listed(&mut keeper).await, 3);
+    keeper.leave().await;
+    host.stop().await;
+}
