@@ -31,9 +31,9 @@ use crate::disk::simulated::Faulty;
 /// Objects by id.
 type Objects = BTreeMap<ObjectId, Vec<u8>>;
 
-/// Every record is followed by a checkpoint.
+/// Every record is followed by a checkpoint, and every extent by parity.
 fn checkpointing(seed: u8) -> Options {
-    Options { checkpoint_records: 0, ..options(seed) }
+    Options { checkpoint_records: 0, parity_thousandths: 10, ..options(seed) }
 }
 
 fn create(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
