@@ -16,12 +16,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::time::Instant;
 
+use farkeep_codec::id::ContentId;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Content;
 use farkeep_codec::tree::Entry;
 use farkeep_codec::tree::PathKey;
+use farkeep_codec::tree::Root;
 use farkeep_engine::Progress as PackProgress;
 use farkeep_engine::Share as PackShare;
 use thiserror::Error;
@@ -166,6 +169,31 @@ fn run_within(
     summary.damage_count = damages.count();
     summary.elapsed = begun.elapsed();
     Ok(summary)
+}
+
+/// The content ids of trees, computed from the files that they hold; nothing for a tree of which something is damaged, which
+/// is told in a warning. Chunks of large files are not opened: the hashes of those files follow from seeds.
+///
+/// # Errors
+/// [`CheckError`] when it cannot be computed at all.
+pub(crate) fn content_ids(
+    repository: &Repository,
+    trees: &[Root],
+    cancel: &AtomicBool,
+    progress: &Progress,
+) -> Result<Vec<Option<ContentId>>, CheckError> {
+    let mut tell = |finding| tracing::warn!("{finding:?}");
+    let mut damages = Damages::new(&mut tell, cancel);
+    progress.begin(Phase::Walking, 0, 0);
+    let mut graph = Graph::new(repository, progress);
+    for tree in trees {
+        graph.follow(&tree.pointer, tree.entries, tree.bytes, &mut damages)?;
+    }
+    let objects = graph.into_objects();
+    let data = Data::new(repository, progress, &objects, Limits::DEFAULT, &mut damages)?.without_chunks();
+    let roots: Vec<Pointer> = trees.iter().map(|tree| tree.pointer).collect();
+    let (_, ids) = data.content_ids(&roots, &mut damages)?;
+    Ok(ids.into_iter().map(|(_, content)| content).collect())
 }
 
 /// Has the store check its own files, and returns how many bytes of packs it read.

@@ -14,5 +14,6 @@ pub mod repository;
 pub mod backup;
 pub mod restore;
 pub mod check;
+pub mod rewrite;
 pub mod agent;
 pub mod command;

@@ -27,6 +27,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::AgentCode;
 use farkeep_codec::key::DomainKeys;
 use farkeep_codec::key::ReaderSecret;
@@ -248,6 +249,17 @@ impl Repository {
     /// When the snapshot is not acknowledged.
     pub fn commit(&self, record: &[u8], tags: &[String]) -> Result<Committed, RepositoryError> {
         self.store.commit(record, &self.tokens(tags))
+    }
+
+    /// Makes durable what was put, and puts records of rewritten trees into the places of snapshots, all of them or none.
+    ///
+    /// # Errors
+    /// When none is replaced.
+    pub(crate) fn replace(
+        &self,
+        records: &[(SnapshotId, Vec<u8>)],
+    ) -> Result<Vec<Committed>, RepositoryError> {
+        self.store.replace(records)
     }
 
     /// The same as a member of a group, once all others bring their records: all of them are committed, or none.

@@ -50,6 +50,8 @@ pub use snapshot::Judged;
 pub use snapshot::Known;
 pub use snapshot::Listed;
 pub use snapshot::Marked;
+pub use snapshot::ReplaceError;
+pub use snapshot::Replacement;
 pub use snapshot::RetainError;
 pub use snapshot::Retained;
 pub use snapshot::Rules;
@@ -397,6 +399,23 @@ impl Engine {
     /// The time of the newest record.
     pub fn last_time(&self) -> Time {
         self.store.catalogue().at().time
+    }
+
+    /// Puts records into the places of others, all of them or none, and makes durable everything that was put before: the same
+    /// points in time with trees that were laid anew. The old snapshots are forgotten without grace. The same once more gets
+    /// the same answer. Answers stand in the order of the replacements.
+    ///
+    /// # Errors
+    /// [`ReplaceError`] says which one cannot be replaced, or cannot be committed.
+    ///
+    /// # Panics
+    /// If the session began in another engine.
+    pub fn replace(
+        &self,
+        session: &Session,
+        replacements: &[Replacement<'_>],
+    ) -> Result<Vec<Committed>, ReplaceError> {
+        snapshot::replace(&self.store, session, replacements)
     }
 
     /// Where an object lies.

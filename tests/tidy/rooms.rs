@@ -73,6 +73,7 @@ const HOUSES: [House; 5] = [
             "backup",
             "restore",
             "check",
+            "rewrite",
             "agent",
             "command",
         ],

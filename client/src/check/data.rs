@@ -12,7 +12,9 @@ mod window;
 
 use std::collections::HashSet;
 
+use farkeep_codec::id::ContentId;
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::PathKey;
 
 use self::digest::Digests;
@@ -100,6 +102,12 @@ impl<'a> Data<'a> {
         Ok(Self { repository, progress, objects, limits, jobs })
     }
 
+    /// Leaves chunks of large files closed: the hashes of their files follow from their seeds.
+    pub(super) fn without_chunks(mut self) -> Self {
+        self.jobs.retain(|job| self.objects.role(job.number) == Role::Bundle);
+        self
+    }
+
     /// Opens about this part of the objects, chosen by chance.
     pub(super) fn open_share(&self, share: Share, damages: &mut Damages<'_>) -> Result<Opened, CheckError> {
         let chosen = chance(self.jobs.len(), share);
@@ -109,12 +117,38 @@ impl<'a> Data<'a> {
         open::run(self, &jobs, &Window::default(), damages)
     }
 
-    /// Opens every object, and computes the content id of every snapshot from what they hold.
+    /// Opens every object, and compares the content id of every snapshot with what they hold.
     pub(super) fn open_all(&self, points: &[Point], damages: &mut Damages<'_>) -> Result<Opened, CheckError> {
+        let (mut opened, ids) = self.content_ids(&distinct(points), damages)?;
+        for (root, content) in ids {
+            let mut of_root = points.iter().filter(|point| point.record.root == root.id);
+            let Some(content) = content else {
+                if let Some(point) = of_root.next().filter(|_| !damages.has_objects()) {
+                    damages.snapshot(&point.id, "its tree cannot be read to the end");
+                }
+                continue;
+            };
+            for point in of_root {
+                opened.content_ids += 1;
+                if point.private.content != content {
+                    damages.snapshot(&point.id, "its files do not have the content id that it names");
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Opens every object, and computes the content id of every tree from what they hold; nothing for one that is damaged.
+    pub(super) fn content_ids(
+        &self,
+        roots: &[Pointer],
+        damages: &mut Damages<'_>,
+    ) -> Result<(Opened, Vec<(Pointer, Option<ContentId>)>), CheckError> {
         self.begin(&self.jobs);
         let mut opened = Opened::default();
+        let mut ids = Vec::new();
         let mut is_first = true;
-        for together in distinct(points).chunks(self.limits.snapshots_together_max) {
+        for together in roots.chunks(self.limits.snapshots_together_max) {
             let mut digests = Digests::new(self, together);
             let mut from = PathKey::root();
             loop {
@@ -133,9 +167,9 @@ impl<'a> Data<'a> {
                     None => break,
                 }
             }
-            opened.content_ids += digests.finish(points, damages);
+            ids.extend(digests.finish());
         }
-        Ok(opened)
+        Ok((opened, ids))
     }
 
     fn begin(&self, jobs: &[Job]) {
@@ -152,10 +186,10 @@ impl Opened {
     }
 }
 
-/// One snapshot for every root.
-fn distinct(points: &[Point]) -> Vec<Point> {
+/// Every root once.
+fn distinct(points: &[Point]) -> Vec<Pointer> {
     let mut roots: HashSet<ObjectId> = HashSet::new();
-    points.iter().filter(|point| roots.insert(point.record.root)).cloned().collect()
+    points.iter().filter(|point| roots.insert(point.record.root)).map(Point::root).collect()
 }
 
 /// A choice for each of `count` things, of which about `share` are chosen.

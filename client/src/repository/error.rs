@@ -14,6 +14,7 @@ use farkeep_engine::ForgetError;
 use farkeep_engine::HoldError;
 use farkeep_engine::ObjectError;
 use farkeep_engine::PutError;
+use farkeep_engine::ReplaceError;
 use farkeep_engine::RetainError;
 use farkeep_engine::SettingsError;
 use farkeep_engine::SlotId;
@@ -114,6 +115,12 @@ pub enum RepositoryError {
         /// What is wrong with it.
         why: String,
     },
+    /// Snapshots were not replaced by others.
+    #[error("cannot rewrite snapshots")]
+    Replace(#[from] ReplaceError),
+    /// Snapshots are rewritten where the repository lies.
+    #[error("snapshots cannot be rewritten through a server: do it on the folder of the repository")]
+    NotThroughServer,
     /// Only a server gathers the members of a consistency group.
     #[error("a consistency group is committed by a server")]
     NoGroups,

@@ -25,6 +25,7 @@ use farkeep_engine::Presence;
 use farkeep_engine::Progress;
 use farkeep_engine::Put;
 use farkeep_engine::References;
+use farkeep_engine::Replacement;
 use farkeep_engine::Session;
 use farkeep_engine::Share;
 use farkeep_engine::SlotId;
@@ -234,6 +235,12 @@ impl Store for LocalStore {
 
     fn commit_with(&self, _: &Group, _: &[u8], _: &[TagToken]) -> Result<Committed, RepositoryError> {
         Err(RepositoryError::NoGroups)
+    }
+
+    fn replace(&self, records: &[(SnapshotId, Vec<u8>)]) -> Result<Vec<Committed>, RepositoryError> {
+        let replacements: Vec<Replacement<'_>> =
+            records.iter().map(|(old, record)| Replacement { old: *old, record }).collect();
+        Ok(self.engine.replace(&self.session, &replacements)?)
     }
 
     fn gather(&self, _: &Group, _: Stage) -> Result<(), RepositoryError> {

@@ -353,6 +353,10 @@ impl Store for RemoteStore {
         })?)
     }
 
+    fn replace(&self, _: &[(SnapshotId, Vec<u8>)]) -> Result<Vec<Committed>, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {
         let group = *group;
         Ok(self.ask_others(group.limit + SLACK, |reply| {

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Series;
@@ -146,6 +147,9 @@ pub(crate) trait Store: Send + Sync {
         record: &[u8],
         tags: &[TagToken],
     ) -> Result<Committed, RepositoryError>;
+
+    /// Makes durable what was put, and puts records into the places of snapshots, all of them or none.
+    fn replace(&self, records: &[(SnapshotId, Vec<u8>)]) -> Result<Vec<Committed>, RepositoryError>;
 
     /// Waits until all members of a group are as far.
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError>;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::Pointer;
@@ -15,6 +16,7 @@ use super::Plan;
 use super::Repository;
 use super::RepositoryError;
 use super::create;
+use super::local::LocalStore;
 use crate::config::Location;
 use crate::config::passphrase::Passphrase;
 
@@ -53,6 +55,13 @@ impl Trial {
     /// Opens it with its passphrase.
     pub(crate) fn open(&self, access: Access) -> Repository {
         self.open_with(access, PASSPHRASE).expect("it opens")
+    }
+
+    /// Takes a snapshot off the list.
+    pub(crate) fn forget(&self, id: &SnapshotId) {
+        let access = Access::Write;
+        let store = LocalStore::open(self.location().folder().expect("a folder"), access).expect("it opens");
+        store.forget(id, "a test").expect("it is there");
     }
 
     /// Opens it with any passphrase.

@@ -6,6 +6,7 @@
 pub mod clockguard;
 mod closure;
 mod keep;
+mod replace;
 pub mod policy;
 mod retain;
 pub mod retention;
@@ -48,6 +49,9 @@ pub(crate) use keep::forgotten;
 pub(crate) use keep::hold;
 pub(crate) use keep::known;
 pub(crate) use keep::recover;
+pub use replace::ReplaceError;
+pub use replace::Replacement;
+pub(crate) use replace::replace;
 pub use retain::Act;
 pub use retain::Fate;
 pub use retain::Judged;
@@ -86,7 +90,7 @@ pub struct Listed {
     pub record: Snapshot,
     /// When the store received it, by its own clock. Never before the one in front of it in a list.
     pub received: Time,
-    /// Number of the journal record that holds it.
+    /// Number of the journal record that brought this point in time: one that was written anew keeps its place.
     pub sequence: u64,
 }
 
@@ -238,7 +242,7 @@ pub(crate) fn newest_records(store: &Store, prefix: &str) -> Result<Vec<Listed>,
         let of_prefix = catalogue.newest_of_all().filter(|(series, _)| series.as_str().starts_with(prefix));
         of_prefix.filter_map(|(_, newest)| catalogue.snapshot(&newest.id).cloned()).collect()
     };
-    known.sort_unstable_by_key(|at| at.sequence);
+    known.sort_unstable_by_key(|at| at.arrived);
     read(store, &known)
 }
 
@@ -257,7 +261,7 @@ fn read(store: &Store, known: &[SnapshotAt]) -> Result<Vec<Listed>, StoreError> 
             return Err(changed());
         }
         let record = Snapshot::parse(&bytes).map_err(|_| changed())?;
-        listed.push(Listed { id: at.id, record, received: at.received, sequence: at.sequence });
+        listed.push(Listed { id: at.id, record, received: at.received, sequence: at.arrived });
     }
     Ok(listed)
 }

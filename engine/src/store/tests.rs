@@ -48,6 +48,7 @@ mod laws;
 mod lost;
 mod mend;
 mod model;
+mod replace;
 mod session;
 
 pub(crate) const REPOSITORY: RepositoryId = RepositoryId::from_bytes([0x22; 32]);
@@ -169,6 +170,11 @@ impl Recorder {
         let newest = engine.store.catalogue().newest(&self.series);
         let (previous, sequence) = newest.map_or((None, 0), |newest| (Some(newest.id), newest.sequence + 1));
         Self { previous, sequence, ..self }
+    }
+
+    /// The next record follows this one.
+    pub(crate) fn follow(&mut self, id: SnapshotId) {
+        self.previous = Some(id);
     }
 
     /// Notes that the record was committed.

@@ -1,4 +1,4 @@
-//! The content ids of snapshots, computed anew window by window.
+//! The content ids of trees, computed anew window by window.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
 
 use farkeep_codec::id::ContentHash;
+use farkeep_codec::id::ContentId;
+use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Content;
 use farkeep_codec::tree::ContentDigest;
 use farkeep_codec::tree::Entry;
@@ -18,18 +20,17 @@ use super::super::damage::Damages;
 use super::Data;
 use super::window::Window;
 use super::window::slice_of;
-use crate::repository::Point;
 
-/// The digests of several snapshots on their way.
+/// The digests of several trees on their way.
 pub(super) struct Digests<'a> {
     data: &'a Data<'a>,
     running: Vec<Running>,
 }
 
-/// The digest of one snapshot.
+/// The digest of one tree.
 struct Running {
-    point: Point,
-    /// Nothing once something of the snapshot was found to be lost.
+    root: Pointer,
+    /// Nothing once something of the tree was found to be lost.
     digest: Option<ContentDigest>,
 }
 
@@ -37,9 +38,9 @@ struct Running {
 struct Gone;
 
 impl<'a> Digests<'a> {
-    pub(super) fn new(data: &'a Data<'a>, points: &[Point]) -> Self {
+    pub(super) fn new(data: &'a Data<'a>, roots: &[Pointer]) -> Self {
         let digest = || Some(ContentDigest::new(data.repository.keys()));
-        let running = points.iter().map(|point| Running { point: point.clone(), digest: digest() });
+        let running = roots.iter().map(|root| Running { root: *root, digest: digest() });
         Self { data, running: running.collect() }
     }
 
@@ -67,25 +68,9 @@ impl<'a> Digests<'a> {
         damages.check_cancelled()
     }
 
-    /// Compares with what the snapshots say, and returns how many were computed to the end. `points` are all snapshots:
-    /// those with the same root have the same content id.
-    pub(super) fn finish(self, points: &[Point], damages: &mut Damages<'_>) -> u64 {
-        let mut count = 0;
-        for Running { point, digest } in self.running {
-            let Some(found) = digest.map(ContentDigest::finish) else {
-                if !damages.has_objects() {
-                    damages.snapshot(&point.id, "its tree cannot be read to the end");
-                }
-                continue;
-            };
-            for point in points.iter().filter(|other| other.record.root == point.record.root) {
-                count += 1;
-                if point.private.content != found {
-                    damages.snapshot(&point.id, "its files do not have the content id that it names");
-                }
-            }
-        }
-        count
+    /// Each tree with its content id; nothing for one of which something is lost.
+    pub(super) fn finish(self) -> impl Iterator<Item = (Pointer, Option<ContentId>)> {
+        self.running.into_iter().map(|running| (running.root, running.digest.map(ContentDigest::finish)))
     }
 }
 
@@ -111,7 +96,7 @@ impl Running {
         (from, end): (&PathKey, Option<&PathKey>),
         cancel: &AtomicBool,
     ) -> Result<(), Gone> {
-        let mut walk = data.repository.walk(self.point.root());
+        let mut walk = data.repository.walk(self.root);
         walk.seek(from).map_err(|_| Gone)?;
         while let Some(entry) = walk.next_entry().map_err(|_| Gone)? {
             if end.is_some_and(|end| entry.path >= *end) {

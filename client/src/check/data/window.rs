@@ -17,7 +17,6 @@ use super::super::damage::Damages;
 use super::super::objects::ObjectNumber;
 use super::Data;
 use crate::repository::Fetcher;
-use crate::repository::Point;
 
 /// A small file's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,14 +47,14 @@ impl Window {
     /// Collects from path `from` on, and says where the window ends; nothing where it holds all the rest.
     pub(super) fn collect(
         data: &Data<'_>,
-        points: &[Point],
+        roots: &[Pointer],
         from: &PathKey,
         damages: &Damages<'_>,
     ) -> Result<(Self, Option<PathKey>), CheckError> {
         let mut slices = Vec::new();
         let mut leaves = HashSet::new();
         let mut end: Option<PathKey> = None;
-        for point in points {
+        for root in roots {
             damages.check_cancelled()?;
             let free = data.limits.slices_max.saturating_sub(slices.len());
             let room = slices.len() + (free / 2).max(data.limits.slices_least);
@@ -67,7 +66,7 @@ impl Window {
                 room,
             };
             // Whoever comes after may end the window earlier. What was collected beyond that is opened once more.
-            if let Some(full) = collector.collect(&point.root(), from, end.as_ref()) {
+            if let Some(full) = collector.collect(root, from, end.as_ref()) {
                 end = Some(full);
             }
         }

@@ -262,6 +262,7 @@ fn read_snapshot(reader: &mut Reader<'_>) -> Result<(u64, SnapshotAt), Malformed
         id: read_snapshot_id(reader)?,
         received: read_time(reader)?,
         sequence,
+        arrived: first,
         payload: read_place(reader)?,
         payload_bytes: reader.u32("checkpoint snapshot length")?,
         forgotten: some(reader, |reader| {

@@ -20,6 +20,8 @@ pub(crate) struct SnapshotAt {
     pub(crate) received: Time,
     /// Of the record in the journal.
     pub(crate) sequence: u64,
+    /// Of the first record of this point in time: what was written anew keeps its place.
+    pub(crate) arrived: u64,
     pub(crate) payload: Place,
     pub(crate) payload_bytes: u32,
     /// It is off the list.
@@ -31,8 +33,8 @@ pub(crate) struct SnapshotAt {
     /// Number of its series.
     pub(super) series: u32,
     /// Its number in the series.
-    pub(super) number: u64,
-    pub(super) previous: Option<SnapshotId>,
+    pub(crate) number: u64,
+    pub(crate) previous: Option<SnapshotId>,
     pub(crate) root: ObjectId,
     pub(super) is_complete: bool,
 }
@@ -105,6 +107,10 @@ impl Snapshots {
         self.series.get(number as usize).map(|(_, newest)| *newest)
     }
 
+    pub(super) fn series_of(&self, at: &SnapshotAt) -> Option<&Series> {
+        self.series.get(at.series as usize).map(|(series, _)| series)
+    }
+
     pub(super) fn commit(
         &mut self,
         entry: &Entry,
@@ -130,6 +136,7 @@ impl Snapshots {
             id,
             received,
             sequence: entry.record.position.sequence,
+            arrived: entry.record.position.sequence,
             payload: entry.payload,
             payload_bytes: entry.payload_bytes,
             forgotten: None,

@@ -1,0 +1,138 @@
+//! A tree anew: without what is erased, with slices where they went.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+
+use farkeep_codec::object::Kind;
+use farkeep_codec::object::Pointer;
+use farkeep_codec::seal::Sealer;
+use farkeep_codec::snapshot::Counts;
+use farkeep_codec::tree::Body;
+use farkeep_codec::tree::Builder;
+use farkeep_codec::tree::Content;
+use farkeep_codec::tree::Entry;
+use farkeep_codec::tree::NodePlain;
+use farkeep_codec::tree::PathKey;
+use farkeep_codec::tree::Root;
+
+use super::RewriteError;
+use super::bundles::Moved;
+use super::check_cancelled;
+use crate::progress::Progress;
+use crate::repository::Repository;
+
+/// A tree that is stored, and not durable yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rebuilt {
+    pub(super) root: Root,
+    pub(super) counts: Counts,
+}
+
+/// Nodes that were stored, each once for all trees.
+pub(super) struct Nodes<'a> {
+    repository: &'a Repository,
+    sealer: Sealer,
+    sealed: Vec<u8>,
+    known: HashMap<blake3::Hash, Pointer>,
+}
+
+impl<'a> Nodes<'a> {
+    pub(super) fn new(repository: &'a Repository) -> Self {
+        Self { repository, sealer: repository.sealer(), sealed: Vec::new(), known: HashMap::new() }
+    }
+
+    fn store(&mut self, node: NodePlain<'_>) -> Result<Pointer, RewriteError> {
+        let mut hasher = blake3::Hasher::new();
+        for id in node.references {
+            hasher.update(id.as_bytes());
+        }
+        let hash = hasher.update(node.plain).finalize();
+        if let Some(pointer) = self.known.get(&hash) {
+            return Ok(*pointer);
+        }
+        let seed = self.repository.keys().seed(Kind::Node, node.plain);
+        let id = self.sealer.seal(Kind::Node, &seed, node.references, node.plain, &mut self.sealed);
+        self.repository.put(&id, &self.sealed)?;
+        let plain_bytes = u32::try_from(node.plain.len()).expect("an object's plaintext is at most 8 MiB");
+        let pointer = Pointer { id, seed, plain_bytes };
+        self.known.insert(hash, pointer);
+        Ok(pointer)
+    }
+}
+
+/// Builds the tree below `old` anew.
+pub(super) fn build(
+    old: &Pointer,
+    erased: &[PathKey],
+    moved: &Moved,
+    nodes: &mut Nodes<'_>,
+    cancel: &AtomicBool,
+    progress: &Progress,
+) -> Result<Rebuilt, RewriteError> {
+    let repository = nodes.repository;
+    let mut builder = Builder::new(repository.keys());
+    let mut counts = Counts::default();
+    let mut heirs = Heirs { repository, root: *old, names: HashMap::new() };
+    let mut walk = repository.walk(*old);
+    while let Some(entry) = walk.next_entry()? {
+        check_cancelled(cancel)?;
+        progress.add_entries(1);
+        if is_erased(&entry.path, erased) {
+            continue;
+        }
+        let mut entry = heirs.entry(entry, erased)?;
+        take_along(&mut entry, moved);
+        count(&entry, &mut counts);
+        builder.push(entry, &mut |node| nodes.store(node))?;
+    }
+    let root = builder.finish(&mut |node| nodes.store(node))?;
+    Ok(Rebuilt { root, counts })
+}
+
+fn is_erased(path: &PathKey, erased: &[PathKey]) -> bool {
+    erased.iter().any(|erased| path.starts_with(erased))
+}
+
+/// Names in the place of first names that were erased.
+struct Heirs<'a> {
+    repository: &'a Repository,
+    root: Pointer,
+    names: HashMap<PathKey, PathKey>,
+}
+
+impl Heirs<'_> {
+    /// The entry as it is without the erased names: the next one in path order says what it is from then on.
+    fn entry(&mut self, entry: Entry, erased: &[PathKey]) -> Result<Entry, RewriteError> {
+        let Body::HardLink { first } = &entry.body else { return Ok(entry) };
+        if !is_erased(first, erased) {
+            return Ok(entry);
+        }
+        if let Some(heir) = self.names.get(first) {
+            return Ok(Entry { body: Body::HardLink { first: heir.clone() }, ..entry });
+        }
+        let Some(whole) = self.repository.entry(self.root, first)? else { return Ok(entry) };
+        self.names.insert(first.clone(), entry.path.clone());
+        Ok(Entry { path: entry.path, ..whole })
+    }
+}
+
+/// Points to where the content went.
+fn take_along(entry: &mut Entry, moved: &Moved) {
+    let (Body::File { bytes, content } | Body::Image { bytes, content }) = &mut entry.body else { return };
+    let Content::Slice { bundle, offset } = content else { return };
+    let Ok(bytes) = u32::try_from(*bytes) else { return };
+    if let Some((to, at)) = moved.place(bundle, (*offset, bytes)) {
+        (*bundle, *offset) = (to, at);
+    }
+}
+
+fn count(entry: &Entry, counts: &mut Counts) {
+    let kind = match &entry.body {
+        Body::Folder | Body::Ancestor => &mut counts.folders,
+        Body::File { .. } | Body::Image { .. } => &mut counts.files,
+        Body::Symlink { .. } => &mut counts.symlinks,
+        Body::HardLink { .. } => &mut counts.hard_links,
+        Body::Fifo | Body::Socket | Body::CharDevice { .. } | Body::BlockDevice { .. } => &mut counts.others,
+    };
+    *kind += 1;
+}
