@@ -15,5 +15,6 @@ pub mod backup;
 pub mod restore;
 pub mod check;
 pub mod rewrite;
+pub mod transfer;
 pub mod agent;
 pub mod command;

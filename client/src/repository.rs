@@ -20,6 +20,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod trial;
 mod unlock;
+mod writer;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -95,6 +96,9 @@ pub(crate) use self::remote::jittered;
 pub(crate) use self::store::Place;
 pub(crate) use self::store::Report;
 pub(crate) use self::store::TOGETHER;
+pub(crate) use self::writer::Bundles;
+pub(crate) use self::writer::Laid;
+pub(crate) use self::writer::ObjectWriter;
 
 /// An open repository with its keys.
 pub struct Repository {

@@ -33,13 +33,13 @@ use self::bundles::Moved;
 use self::bundles::lay;
 use self::survey::Move;
 use self::survey::Survey;
-use self::tree::Nodes;
 use self::tree::Rebuilt;
 use crate::check;
 use crate::check::CheckError;
 use crate::config::size::Share;
 use crate::progress::Phase;
 use crate::progress::Progress;
+use crate::repository::ObjectWriter;
 use crate::repository::Point;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
@@ -234,8 +234,9 @@ impl Plan {
             Purpose::Erase(paths) => paths.as_slice(),
             Purpose::Repack(_) => &[],
         };
-        let moved = lay(repository, &self.moves, &self.cancel, progress)?;
-        let trees = self.build(repository, paths, &moved, progress)?;
+        let mut writer = ObjectWriter::new(repository);
+        let moved = lay(&self.moves, &mut writer, &self.cancel, progress)?;
+        let trees = self.build(paths, &moved, &mut writer, progress)?;
         repository.flush()?;
         let roots: Vec<Root> = trees.iter().map(|tree| tree.root).collect();
         let ids = check::content_ids(repository, &roots, &self.cancel, progress)?;
@@ -260,16 +261,15 @@ impl Plan {
 
     fn build(
         &self,
-        repository: &Repository,
         paths: &[PathKey],
         moved: &Moved,
+        writer: &mut ObjectWriter<'_>,
         progress: &Progress,
     ) -> Result<Vec<Rebuilt>, RewriteError> {
         let entries = self.snapshots.iter().map(|planned| planned.point.record.entries).sum();
         progress.begin(Phase::Storing, entries, 0);
-        let mut nodes = Nodes::new(repository);
         let build = |planned: &Planned| {
-            tree::build(&planned.point.root(), paths, moved, &mut nodes, &self.cancel, progress)
+            tree::build(&planned.point.root(), paths, moved, writer, &self.cancel, progress)
         };
         self.snapshots.iter().map(build).collect()
     }

@@ -74,6 +74,7 @@ const HOUSES: [House; 5] = [
             "restore",
             "check",
             "rewrite",
+            "transfer",
             "agent",
             "command",
         ],

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
-use farkeep_codec::object::Kind;
 use farkeep_codec::object::Pointer;
-use farkeep_codec::seal::Sealer;
 use farkeep_codec::snapshot::Counts;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Builder;
@@ -19,6 +17,7 @@ use super::RewriteError;
 use super::bundles::Moved;
 use super::check_cancelled;
 use crate::progress::Progress;
+use crate::repository::ObjectWriter;
 use crate::repository::Repository;
 
 /// A tree that is stored, and not durable yet.
@@ -28,48 +27,16 @@ pub(super) struct Rebuilt {
     pub(super) counts: Counts,
 }
 
-/// Nodes that were stored, each once for all trees.
-pub(super) struct Nodes<'a> {
-    repository: &'a Repository,
-    sealer: Sealer,
-    sealed: Vec<u8>,
-    known: HashMap<blake3::Hash, Pointer>,
-}
-
-impl<'a> Nodes<'a> {
-    pub(super) fn new(repository: &'a Repository) -> Self {
-        Self { repository, sealer: repository.sealer(), sealed: Vec::new(), known: HashMap::new() }
-    }
-
-    fn store(&mut self, node: NodePlain<'_>) -> Result<Pointer, RewriteError> {
-        let mut hasher = blake3::Hasher::new();
-        for id in node.references {
-            hasher.update(id.as_bytes());
-        }
-        let hash = hasher.update(node.plain).finalize();
-        if let Some(pointer) = self.known.get(&hash) {
-            return Ok(*pointer);
-        }
-        let seed = self.repository.keys().seed(Kind::Node, node.plain);
-        let id = self.sealer.seal(Kind::Node, &seed, node.references, node.plain, &mut self.sealed);
-        self.repository.put(&id, &self.sealed)?;
-        let plain_bytes = u32::try_from(node.plain.len()).expect("an object's plaintext is at most 8 MiB");
-        let pointer = Pointer { id, seed, plain_bytes };
-        self.known.insert(hash, pointer);
-        Ok(pointer)
-    }
-}
-
 /// Builds the tree below `old` anew.
 pub(super) fn build(
     old: &Pointer,
     erased: &[PathKey],
     moved: &Moved,
-    nodes: &mut Nodes<'_>,
+    writer: &mut ObjectWriter<'_>,
     cancel: &AtomicBool,
     progress: &Progress,
 ) -> Result<Rebuilt, RewriteError> {
-    let repository = nodes.repository;
+    let repository = writer.repository();
     let mut builder = Builder::new(repository.keys());
     let mut counts = Counts::default();
     let mut heirs = Heirs { repository, root: *old, names: HashMap::new() };
@@ -83,10 +50,14 @@ pub(super) fn build(
         let mut entry = heirs.entry(entry, erased)?;
         take_along(&mut entry, moved);
         count(&entry, &mut counts);
-        builder.push(entry, &mut |node| nodes.store(node))?;
+        builder.push(entry, &mut |node| store(writer, node))?;
     }
-    let root = builder.finish(&mut |node| nodes.store(node))?;
+    let root = builder.finish(&mut |node| store(writer, node))?;
     Ok(Rebuilt { root, counts })
+}
+
+fn store(writer: &mut ObjectWriter<'_>, node: NodePlain<'_>) -> Result<Pointer, RewriteError> {
+    Ok(writer.node(node)?)
 }
 
 fn is_erased(path: &PathKey, erased: &[PathKey]) -> bool {
