@@ -18,6 +18,7 @@ pub mod pace;
 mod work;
 mod numbering;
 mod mark;
+mod order;
 mod mover;
 mod settle;
 mod run;

@@ -9,6 +9,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::object::Kind;
 
 use super::mark::Marked;
+use super::order;
 use super::run::CollectError;
 use super::work::CollectStep;
 use super::work::Halt;
@@ -20,6 +21,9 @@ use crate::store::Place;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Survey;
+
+/// Objects that are copied before it is said how far it is.
+const AT_ONCE: usize = 1024;
 
 /// What was copied.
 #[derive(Default)]
@@ -72,10 +76,18 @@ fn write(
 ) -> Result<Vec<MovedPack>, Halt> {
     let mut full = Vec::new();
     for kind in [Kind::Data, Kind::Node] {
-        let survivors = survivors(store, survey, marked, &copied.emptied, kind)?;
+        let mut survivors = survivors(store, survey, marked, &copied.emptied, kind)?;
+        let ranks = order::rank(store, &survivors.iter().map(|one| one.id).collect(), work)?;
+        let rank = |one: &Survivor| ranks.get(&one.id).copied().unwrap_or(u32::MAX);
+        survivors.sort_unstable_by_key(|one| (rank(one), one.from.ordinal, one.from.offset));
+        let ranked = survivors.partition_point(|one| rank(one) < u32::MAX);
         let bytes_total = copied.bytes + survivors.iter().map(|one| u64::from(one.place.bytes)).sum::<u64>();
         let mut open: Option<MovedPack> = None;
-        for some in survivors.chunks(1024) {
+        let (newest, others) = survivors.split_at(ranked);
+        for some in newest.chunks(AT_ONCE).chain(others.chunks(AT_ONCE)) {
+            if others.first().is_some_and(|first| some.first().is_some_and(|one| one.id == first.id)) {
+                full.extend(open.take());
+            }
             let before = copied.bytes;
             let wanted: Vec<_> = some.iter().map(|one| (one.id, one.place)).collect();
             let mut failed = None;
@@ -122,7 +134,7 @@ fn add(
     pack.add(id, from, object).map_err(|error| store.full_or(error))
 }
 
-/// What survives of these packs, in the order of places.
+/// What survives of these packs.
 fn survivors(
     store: &Store,
     survey: &Survey,
@@ -142,6 +154,5 @@ fn survivors(
             }
         }
     }
-    survivors.sort_unstable_by_key(|one| (one.from.ordinal, one.from.offset));
     Ok(survivors)
 }

@@ -173,3 +173,32 @@ fn what_no_snapshot_needs_goes_and_the_rest_is_restored() {
     expect_readable(&engine, &old);
     expect_sound(&engine);
 }
+
+#[test]
+fn what_the_newest_snapshot_needs_is_laid_down_together_in_its_order() {
+    let disk = SimulatedDisk::new(1);
+    drop(create(&disk).expect("made"));
+    let mut recorder = Recorder::new("host:/a");
+    let (mut present, mut snapshots) = (Vec::new(), Vec::new());
+    for (turn, number) in
+        (10_u8..).zip([7, 12, 2, 19, 9, 0, 16, 5, 3, 14, 8, 1, 11, 6, 18, 4, 10, 17, 13, 15])
+    {
+        let engine = open(&disk, turn).expect("opened");
+        present.push(number);
+        present.sort_unstable();
+        let (id, bytes) = data(number, 900);
+        let all: Vec<ObjectId> = present.iter().map(|number| data(*number, 900).0).collect();
+        let root = node(u64::from(turn), &all);
+        put(&engine, &[(id, bytes)].into());
+        put(&engine, &[root.clone()].into());
+        snapshots.push((commit(&engine, &mut recorder, root.0), all));
+    }
+    let engine = open(&disk, 50).expect("opened");
+    let (_, newest) = snapshots.pop().expect("the last one");
+    snapshots.iter().for_each(|(id, _)| engine.forget(id, "a test").expect("forgotten"));
+    assert!(collect(&engine).objects_moved >= 20);
+    let place = |id: &ObjectId| engine.locate(id).expect("answered").expect("it is there");
+    let places: Vec<_> = newest.iter().map(place).collect();
+    assert!(places.iter().all(|place| place.pack == places[0].pack), "{places:?}");
+    assert!(places.is_sorted_by_key(|place| place.offset), "in the order of the tree: {places:?}");
+}
