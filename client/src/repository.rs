@@ -71,6 +71,7 @@ pub use self::extent::Extent;
 pub use self::fetch::Fetcher;
 pub use self::group::Group;
 pub use self::group::Stage;
+pub use self::keeper::Cost;
 pub use self::keeper::Fate;
 pub use self::keeper::Judged;
 pub use self::keeper::Retained;

@@ -45,6 +45,7 @@ pub use snapshot::Committed;
 pub use snapshot::Fate;
 pub use snapshot::ForgetError;
 pub use snapshot::Forgotten;
+pub use snapshot::Freed;
 pub use snapshot::HoldError;
 pub use snapshot::Judged;
 pub use snapshot::Known;
@@ -367,6 +368,19 @@ impl Engine {
     /// [`ObjectError`] if something that they need cannot be read.
     pub fn sizes(&self, groups: &[Vec<SnapshotId>]) -> Result<Sizes, ObjectError> {
         snapshot::sizes(&self.store, groups)
+    }
+
+    /// All snapshots that were not purged, forgotten ones included, in the order in which they were received.
+    pub fn snapshot_ids(&self) -> Vec<SnapshotId> {
+        self.store.catalogue().snapshots().map(|at| at.id).collect()
+    }
+
+    /// What would be free if these snapshots were gone, and no others.
+    ///
+    /// # Errors
+    /// As [`sizes`](Self::sizes).
+    pub fn freed(&self, going: &[SnapshotId]) -> Result<Freed, ObjectError> {
+        snapshot::freed(&self.store, going)
     }
 
     /// Why nothing is deleted at the moment: the journal says so, or the clock shows less than its last record.

@@ -134,6 +134,24 @@ pub(crate) fn a_hold_is_never_made_shorter(program: &Program) {
     assert_eq!(forgotten[0]["restorable_until"], forgotten[0]["held_until"]);
 }
 
+pub(crate) fn what_snapshots_cost_is_known_before_they_go(program: &Program) {
+    make(&Item::folder([("file", Item::noise(1, 100_000))]).into(), &program.path("source"));
+    program.backup();
+    make(&Item::folder([("more", Item::noise(2, 50_000))]).into(), &program.path("source/sub"));
+    let second = program.backup()["snapshot"].as_str().expect("stored").to_owned();
+    let sized = program.json("snapshots", ["--sizes"]);
+    let bytes = |at: usize, what: &str| sized[at][what].as_u64().expect("it is counted");
+    let about = |bytes: u64, expected: u64| (expected..expected + 8_000).contains(&bytes);
+    assert!(about(bytes(0, "added_bytes"), 100_000) && bytes(0, "unique_bytes") < 8_000, "{sized:?}");
+    assert!(about(bytes(1, "added_bytes"), 50_000), "{sized:?}");
+    assert_eq!(bytes(1, "added_bytes"), bytes(1, "unique_bytes"));
+    let plan = keyless(program, "forget", &[&second, "-n", "--sizes"]).expect(0).lines();
+    assert_eq!((&plan[1]["type"], &plan[1]["bytes"]), (&"freed".into(), &bytes(1, "unique_bytes").into()));
+    let plan = keyless(program, "forget", &["--keep-last", "1", "-n", "--sizes"]).expect(0).lines();
+    assert_eq!(plan.last().expect("it is there")["bytes"], bytes(0, "unique_bytes"));
+    keyless(program, "forget", &["--keep-last", "1", "--sizes"]).expect(2);
+}
+
 #[test]
 fn a_folder_keeps_what_it_is_told_to() {
     for story in STORIES {
@@ -142,9 +160,10 @@ fn a_folder_keeps_what_it_is_told_to() {
 }
 
 /// All of them, for a repository that nothing is in yet.
-pub(crate) const STORIES: [fn(&Program); 4] = [
+pub(crate) const STORIES: [fn(&Program); 5] = [
     a_forgotten_snapshot_is_off_the_list_restorable_by_its_id_and_recovered,
     rules_say_why_each_snapshot_is_kept_and_forget_the_rest,
     policies_live_with_the_repository,
     a_hold_is_never_made_shorter,
+    what_snapshots_cost_is_known_before_they_go,
 ];

@@ -1,6 +1,7 @@
 //! `farkeep forget`
 
 use clap::Args;
+use farkeep_codec::id::SnapshotId;
 use farkeep_engine::Act;
 use farkeep_engine::Rules;
 use farkeep_engine::policy::Pattern;
@@ -13,6 +14,7 @@ use crate::output::exit::Exit;
 use crate::output::line;
 use crate::repository::Access;
 use crate::repository::Fate;
+use crate::repository::Judged;
 use crate::repository::Keeper;
 use crate::repository::Retained;
 
@@ -30,6 +32,7 @@ use crate::repository::Retained;
 Examples:
   farkeep forget 3f2a --reason 'made by mistake'
   farkeep forget --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
+  farkeep forget --keep-last 10 --dry-run --sizes
   farkeep forget --series 'db*' --keep-within 30d
   farkeep forget")]
 pub(super) struct Forget {
@@ -44,6 +47,9 @@ pub(super) struct Forget {
     /// Say what would go and what stays, and why, and change nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// With --dry-run: also say how much room it would free, once grace and holds are over. Reads all trees
+    #[arg(long, requires = "dry_run")]
+    sizes: bool,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
@@ -66,6 +72,9 @@ impl Forget {
             let change = if self.dry_run { "to be forgotten" } else { "forgotten" };
             session.output.summary(&line::SnapshotChange { snapshot: *id, change, until: None })?;
         }
+        if self.sizes {
+            tell_freed(session, named.keeper(), &named.ids)?;
+        }
         Ok(Exit::Done)
     }
 
@@ -73,6 +82,12 @@ impl Forget {
         let act = if self.dry_run { Act::Plan } else { Act::Execute };
         let retained = self.rules.ask(session, &self.series, act)?;
         report(session, &retained, act)?;
+        if self.sizes {
+            let is_going = |judged: &&Judged| matches!(judged.fate, Fate::Forgotten { .. });
+            let going: Vec<SnapshotId> =
+                retained.judged.iter().filter(is_going).map(|judged| judged.id).collect();
+            tell_freed(session, session.keep(Access::Read)?.keeper(), &going)?;
+        }
         Ok(Exit::Done)
     }
 }
@@ -128,6 +143,12 @@ pub(super) fn report(session: &Session, retained: &Retained, act: Act) -> Result
     let (kept, forgotten) = (kept as u64, forgotten as u64);
     let is_frozen = retained.is_frozen;
     Ok(session.output.summary(&line::Retention { kept, forgotten, dry_run: is_plan, is_frozen })?)
+}
+
+/// Says how much room would be free without these snapshots.
+fn tell_freed(session: &Session, keeper: &dyn Keeper, going: &[SnapshotId]) -> Result<(), Failure> {
+    let freed = keeper.freed(going)?;
+    Ok(session.output.summary(&line::Freed { bytes: freed.bytes, is_estimated: freed.is_estimated })?)
 }
 
 fn expect_policies(keeper: &dyn Keeper) -> Result<(), Failure> {

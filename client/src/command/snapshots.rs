@@ -1,6 +1,9 @@
 //! `farkeep snapshots`
 
+use std::collections::HashMap;
+
 use clap::Args;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::snapshot::Status;
 use jiff::Zoned;
 
@@ -15,6 +18,7 @@ use crate::output::exit::Exit;
 use crate::output::line;
 use crate::output::line::Named;
 use crate::repository::Access;
+use crate::repository::Cost;
 use crate::repository::Kept;
 use crate::repository::Point;
 use crate::repository::Repository;
@@ -35,7 +39,8 @@ use crate::repository::Repository;
 Examples:
   farkeep snapshots
   farkeep snapshots --tag nightly --json
-  farkeep snapshots --forgotten")]
+  farkeep snapshots --forgotten
+  farkeep snapshots --sizes")]
 pub(super) struct Snapshots {
     #[command(flatten)]
     filter: FilterArguments,
@@ -45,12 +50,15 @@ pub(super) struct Snapshots {
     /// List what is held, forgotten or not
     #[arg(long)]
     held: bool,
+    /// Say what each one costs: what it added to those before it, and what forgetting it alone would free. Reads all trees
+    #[arg(long)]
+    sizes: bool,
 }
 
 impl Snapshots {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let repository = session.open(Access::Read)?;
-        if self.forgotten || self.held {
+        if self.forgotten || self.held || self.sizes {
             return self.of_known(session, &repository);
         }
         let points = admitted(points(session, &repository)?, &self.filter.filter())?;
@@ -72,17 +80,27 @@ impl Snapshots {
         let is_held = |kept: &Kept| i128::from(kept.held_until.nanoseconds()) > now;
         let mut all = known(session, repository)?;
         all.retain(|kept| filter.admits(&label(&kept.point)));
-        all.retain(|kept| (!self.forgotten || kept.forgotten.is_some()) && (!self.held || is_held(kept)));
+        let is_meant = |kept: &Kept| {
+            let is_of_list = kept.forgotten.is_some() == self.forgotten || self.held;
+            is_of_list && (!self.held || is_held(kept)) && (!self.forgotten || kept.forgotten.is_some())
+        };
+        all.retain(is_meant);
         if all.is_empty() {
             session.output.note("there are no such snapshots");
             return Ok(Exit::Done);
         }
+        let costs = if self.sizes { repository.keeper().sizes()? } else { Vec::new() };
+        let costs: HashMap<SnapshotId, Cost> = costs.into_iter().map(|cost| (cost.id, cost)).collect();
         session.output.heading(line::Snapshot::HEADING)?;
         for kept in &all {
+            let cost = costs.get(&kept.point.id);
             session.output.line(&line::Snapshot {
                 forgotten: kept.forgotten.map(|(at, _)| at),
                 restorable_until: kept.forgotten.map(|(_, until)| until),
                 held_until: is_held(kept).then_some(kept.held_until),
+                added_bytes: cost.map(|cost| cost.added_bytes),
+                unique_bytes: cost.map(|cost| cost.unique_bytes),
+                is_estimated: cost.map(|cost| cost.is_estimated),
                 ..snapshot(&kept.point)
             })?;
         }
@@ -111,6 +129,9 @@ fn snapshot(point: &Point) -> line::Snapshot {
         forgotten: None,
         restorable_until: None,
         held_until: None,
+        added_bytes: None,
+        unique_bytes: None,
+        is_estimated: None,
     }
 }
 

@@ -45,6 +45,7 @@ pub use self::restore::NoMatch;
 pub use self::restore::Removed;
 pub use self::restore::Restore;
 pub use self::restore::RestoreProblem;
+pub use self::retention::Freed;
 pub use self::retention::Judged;
 pub use self::retention::Policy;
 pub use self::retention::Retention;

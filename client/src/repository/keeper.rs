@@ -3,6 +3,7 @@
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
+use farkeep_engine::Freed;
 use farkeep_engine::Known;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
@@ -46,6 +47,19 @@ pub enum Fate {
     },
 }
 
+/// What a snapshot costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Which.
+    pub id: SnapshotId,
+    /// Bytes that no snapshot received before it reaches.
+    pub added_bytes: u64,
+    /// Bytes that no other snapshot reaches.
+    pub unique_bytes: u64,
+    /// Whether only a part of the objects was counted.
+    pub is_estimated: bool,
+}
+
 /// Deciding what is kept.
 pub(crate) trait Keeper {
     /// What the keepers decided until now.
@@ -68,6 +82,12 @@ pub(crate) trait Keeper {
 
     /// Keeps a snapshot restorable until then, whatever anybody says later.
     fn hold(&self, id: &SnapshotId, until: Time, reason: &str) -> Result<(), RepositoryError>;
+
+    /// What each snapshot costs that was not purged, in the order in which they were received.
+    fn sizes(&self) -> Result<Vec<Cost>, RepositoryError>;
+
+    /// What would be free without these snapshots.
+    fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError>;
 
     /// Believes the clock again that decides what is deleted.
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError>;

@@ -66,8 +66,10 @@ pub use settings::SettingsError;
 pub(crate) use settings::change as change_settings;
 pub use settings::expect_fit;
 pub use settings::policies;
+pub use sizes::Freed;
 pub use sizes::Size;
 pub use sizes::Sizes;
+pub(crate) use sizes::freed;
 pub(crate) use sizes::sizes;
 
 /// The answer to a commit: the snapshot is durable.

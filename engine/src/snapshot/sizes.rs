@@ -6,6 +6,7 @@
 //! scaled: ids are hashes, so any part is as good as another.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
@@ -39,6 +40,15 @@ pub struct Size {
     pub unique_bytes: u64,
 }
 
+/// What would be free if some snapshots were gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Bytes that no other snapshot reaches.
+    pub bytes: u64,
+    /// Whether only a part of the objects was counted.
+    pub is_estimated: bool,
+}
+
 /// More than one group reaches it.
 const SHARED: u32 = u32::MAX;
 
@@ -49,6 +59,16 @@ type Owners = HashMap<u64, (u32, u32)>;
 pub(crate) fn sizes(store: &Store, groups: &[Vec<SnapshotId>]) -> Result<Sizes, ObjectError> {
     let parts = store.catalogue().objects().div_ceil(SIZED_OBJECTS_MAX).max(1).next_power_of_two();
     in_parts(store, groups, parts)
+}
+
+/// What would be free if these snapshots were gone, and no others.
+pub(crate) fn freed(store: &Store, going: &[SnapshotId]) -> Result<Freed, ObjectError> {
+    let going: HashSet<&SnapshotId> = going.iter().collect();
+    let all: Vec<SnapshotId> = store.catalogue().snapshots().map(|at| at.id).collect();
+    let (going, staying): (Vec<SnapshotId>, Vec<SnapshotId>) = all.iter().partition(|id| going.contains(id));
+    let sizes = sizes(store, &[staying, going])?;
+    let bytes = sizes.groups.last().map_or(0, |going| going.unique_bytes);
+    Ok(Freed { bytes, is_estimated: sizes.is_estimated })
 }
 
 /// The same, where one of so many parts of the data is looked at.

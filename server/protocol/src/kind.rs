@@ -153,6 +153,14 @@ kinds! {
     NewestIs = 0x0222,
     /// Believe the clock again that decides what is deleted.
     Thaw = 0x0223,
+    /// What does each snapshot cost?
+    Sizes = 0x0225,
+    /// One of them costs that.
+    Sized = 0x0226,
+    /// What would be free without these snapshots?
+    Freed = 0x0227,
+    /// That much.
+    FreedIs = 0x0228,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -184,7 +192,11 @@ impl Kind {
             | Self::ListedToo
             | Self::Newest
             | Self::NewestIs
-            | Self::Thaw => 2,
+            | Self::Thaw
+            | Self::Sizes
+            | Self::Sized
+            | Self::Freed
+            | Self::FreedIs => 2,
             _ => 1,
         }
     }

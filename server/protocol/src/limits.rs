@@ -38,6 +38,8 @@ pub const POLICIES_MAX: usize = 64;
 pub const POLICY_BYTES_MAX: usize = 2048;
 /// Most bytes of the settings of a repository: all policies, and the rest.
 pub const SETTINGS_BYTES_MAX: usize = POLICIES_MAX * (POLICY_BYTES_MAX + 2) + (8 << 10);
+/// Most snapshots of which is asked what would be free without them.
+pub const FREED_SNAPSHOTS_MAX: usize = 64 << 10;
 /// Most reasons for which a snapshot is kept: one for each rule that there is, and those that are none.
 pub const REASONS_MAX: usize = 32;
 /// Most bytes of the name of a host (RFC 1035).

@@ -49,6 +49,8 @@ pub use keep::Act;
 pub use keep::CommitMarked;
 pub use keep::Fate;
 pub use keep::Forgotten;
+pub use keep::Freed;
+pub use keep::FreedIs;
 pub use keep::ListAll;
 pub use keep::ListedToo;
 pub use keep::Newest;
@@ -60,6 +62,8 @@ pub use keep::Retain;
 pub use keep::SetSettings;
 pub use keep::Settings;
 pub use keep::SettingsAre;
+pub use keep::Sized;
+pub use keep::Sizes;
 pub use keep::Thaw;
 pub use peer::Adopted;
 pub use peer::Events;
@@ -164,6 +168,8 @@ side! {
         ListAll<'a>,
         Newest<'a>,
         Thaw<'a>,
+        Sizes,
+        Freed,
         Follow,
         Adopted,
     }
@@ -196,6 +202,8 @@ side! {
         Planned<'a>,
         ListedToo<'a>,
         NewestIs,
+        Sized,
+        FreedIs,
         Events<'a>,
         Position,
     }
@@ -215,7 +223,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Probe Presence Put Durable Flush Commit Committed Barrier Gathered
         Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
         Forget Hold CommitMarked Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
-        Newest NewestIs Thaw
+        Newest NewestIs Thaw Sizes Sized Freed FreedIs
         Follow Events Adopted Position
     }
 }

@@ -75,7 +75,7 @@ impl Session {
         };
         let (news, incarnation, number) = (self.news_sender.clone(), self.incarnation, sequence.number());
         // What takes hours waits for its like alone.
-        let is_long = matches!(ask, Ask::Verify { .. });
+        let is_long = matches!(ask, Ask::Verify { .. } | Ask::Sizes | Ask::Freed { .. });
         let turn = if is_long { self.verifying.clone() } else { self.workers.clone() };
         tokio::spawn(async move {
             let turn = turn.acquire_owned().await;
@@ -125,6 +125,8 @@ impl Worker {
             Ask::ListAll { prefix } => self.list_all(prefix).await,
             Ask::Newest { series } => self.newest(series).await,
             Ask::Thaw { reason } => self.thaw(reason).await,
+            Ask::Sizes => self.sizes().await,
+            Ask::Freed { snapshots } => self.freed(snapshots).await,
             _ => Err(Failure::new(Code::INTERNAL, "a request came to the wrong place")),
         };
         if let Err(failure) = answered {

@@ -10,15 +10,18 @@ use farkeep_engine::Known;
 use farkeep_engine::Newest;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::Size;
 use farkeep_engine::policy::Policy;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::PublicKeyBytes;
 use farkeep_protocol::hello::Rights;
 use farkeep_protocol::message;
 use farkeep_protocol::message::Forgotten;
+use farkeep_protocol::message::FreedIs;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::NewestIs;
 use farkeep_protocol::message::NewestRecord;
+use farkeep_protocol::message::Sized;
 
 use super::answer::Answer;
 use super::restore::Worker;
@@ -108,6 +111,31 @@ impl Worker {
             self.outbox.send(answer).await?;
         }
         self.done().await
+    }
+
+    /// What each snapshot costs: reads all nodes, so it waits with verifications for its turn.
+    pub(super) async fn sizes(&self) -> Result<(), Failure> {
+        let lease = self.lease.clone();
+        let sizes = self.verifications.run(move || {
+            let ids = lease.engine().snapshot_ids();
+            let groups: Vec<Vec<SnapshotId>> = ids.iter().map(|id| vec![*id]).collect();
+            Ok::<_, Failure>((ids, lease.engine().sizes(&groups)?))
+        });
+        let (ids, sizes) = sizes.await??;
+        for (snapshot, Size { added_bytes, unique_bytes }) in ids.into_iter().zip(sizes.groups) {
+            let (sequence, estimated) = (self.sequence, sizes.is_estimated);
+            let sized = Sized { sequence, snapshot, added_bytes, unique_bytes, estimated };
+            self.say(FromServer::Sized(sized)).await?;
+        }
+        self.done().await
+    }
+
+    /// What would be free without these snapshots.
+    pub(super) async fn freed(&self, snapshots: Vec<SnapshotId>) -> Result<(), Failure> {
+        let lease = self.lease.clone();
+        let freed = self.verifications.run(move || lease.engine().freed(&snapshots)).await??;
+        let (sequence, bytes, estimated) = (self.sequence, freed.bytes, freed.is_estimated);
+        self.say(FromServer::FreedIs(FreedIs { sequence, bytes, estimated })).await
     }
 
     pub(super) async fn newest(&self, series: String) -> Result<(), Failure> {

@@ -99,6 +99,10 @@ pub(super) enum Ask {
     Thaw {
         reason: String,
     },
+    Sizes,
+    Freed {
+        snapshots: Vec<SnapshotId>,
+    },
     /// Part of the protocol, and not of this server.
     Unsupported,
     /// To send objects, beside too many others.
@@ -189,6 +193,8 @@ impl Came {
             FromClient::ListAll(m) => (m.sequence, Ask::ListAll { prefix: m.prefix.as_str().to_owned() }),
             FromClient::Newest(m) => (m.sequence, Ask::Newest { series: m.series.as_str().to_owned() }),
             FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
+            FromClient::Sizes(m) => (m.sequence, Ask::Sizes),
+            FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
             FromClient::Follow(m) => (m.sequence, Ask::Unsupported),
             FromClient::Hello(_) | FromClient::Enroll(_) | FromClient::Open(_) | FromClient::Create(_) => {
                 return Err(Malformed { what: "kind: it does not belong into a session", offset: 0 });

@@ -107,6 +107,24 @@ pub struct Settings {
     pub clock_limit_seconds: u32,
 }
 
+/// How much room would be free.
+#[derive(Debug, Clone, Serialize)]
+pub struct Freed {
+    /// Bytes that nothing else needs.
+    pub bytes: u64,
+    /// Whether only a part of the objects was counted.
+    pub is_estimated: bool,
+}
+
+impl Line for Freed {
+    const TYPE: &'static str = "freed";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let about = if self.is_estimated { "about " } else { "" };
+        writeln!(out, "{about}{} would be free, once grace and holds are over", text::bytes(self.bytes))
+    }
+}
+
 impl Line for Judged {
     const TYPE: &'static str = "judged";
 

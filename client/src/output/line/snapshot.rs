@@ -60,6 +60,15 @@ pub struct Snapshot {
     /// Until when it is held.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::rfc3339_or_null")]
     pub held_until: Option<Time>,
+    /// Bytes in the repository that no snapshot received before it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_bytes: Option<u64>,
+    /// Bytes in the repository that no other snapshot needs: forgetting it alone would free them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_bytes: Option<u64>,
+    /// Whether only a part of the objects was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_estimated: Option<bool>,
 }
 
 impl Snapshot {
@@ -78,9 +87,14 @@ impl Line for Snapshot {
         };
         let restorable = until("restorable", self.restorable_until);
         let held = until("held", self.held_until);
+        let about = if self.is_estimated == Some(true) { "about " } else { "" };
+        let costs = self.added_bytes.zip(self.unique_bytes).map(|(added, unique)| {
+            format!("  added {about}{}, unique {about}{}", text::bytes(added), text::bytes(unique))
+        });
+        let costs = costs.unwrap_or_default();
         writeln!(
             out,
-            "{}  {}  {:<8} {:>10}  {:>10}  {}{tags}{restorable}{held}",
+            "{}  {}  {:<8} {:>10}  {:>10}  {}{tags}{restorable}{held}{costs}",
             text::short_id(&self.snapshot),
             text::local(self.captured),
             self.status,

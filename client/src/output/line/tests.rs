@@ -150,6 +150,9 @@ fn a_snapshot_has_both_ids_and_both_times() {
         forgotten: None,
         restorable_until: None,
         held_until: None,
+        added_bytes: None,
+        unique_bytes: None,
+        is_estimated: None,
     };
     assert_fields(
         &line,
@@ -172,6 +175,14 @@ fn a_snapshot_has_both_ids_and_both_times() {
          bytes forgotten restorable_until held_until",
     );
     assert!(human(&forgotten).contains("  restorable until 19"), "{}", human(&forgotten));
+    let (added_bytes, unique_bytes, is_estimated) = (Some(2_000), Some(1_000), Some(true));
+    let sized = Snapshot { added_bytes, unique_bytes, is_estimated, ..forgotten };
+    assert!(human(&sized).ends_with("  added about 2.00 kB, unique about 1.00 kB\n"), "{}", human(&sized));
+    let sized = self::json(&sized);
+    assert_eq!((&sized["added_bytes"], &sized["unique_bytes"]), (&2_000.into(), &1_000.into()));
+    let freed = Freed { bytes: 5_000, is_estimated: false };
+    assert_fields(&freed, "bytes is_estimated");
+    assert_eq!(human(&freed), "5.00 kB would be free, once grace and holds are over\n");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
+use farkeep_engine::Freed;
 use farkeep_engine::Known;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
 
 use super::LocalStore;
 use crate::repository::RepositoryError;
+use crate::repository::keeper::Cost;
 use crate::repository::keeper::Fate;
 use crate::repository::keeper::Judged;
 use crate::repository::keeper::Keeper;
@@ -53,6 +55,23 @@ impl Keeper for LocalStore {
 
     fn hold(&self, id: &SnapshotId, until: Time, reason: &str) -> Result<(), RepositoryError> {
         Ok(self.engine.hold(id, until, reason)?)
+    }
+
+    fn sizes(&self) -> Result<Vec<Cost>, RepositoryError> {
+        let ids = self.engine.snapshot_ids();
+        let groups: Vec<Vec<SnapshotId>> = ids.iter().map(|id| vec![*id]).collect();
+        let sizes = self.engine.sizes(&groups)?;
+        let costs = ids.into_iter().zip(sizes.groups).map(|(id, size)| Cost {
+            id,
+            added_bytes: size.added_bytes,
+            unique_bytes: size.unique_bytes,
+            is_estimated: sizes.is_estimated,
+        });
+        Ok(costs.collect())
+    }
+
+    fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError> {
+        Ok(self.engine.freed(snapshots)?)
     }
 
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {

@@ -9,6 +9,7 @@ use farkeep_codec::id::SnapshotId;
 use farkeep_codec::snapshot::Series;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
+use farkeep_engine::Freed;
 use farkeep_engine::Known;
 use farkeep_engine::Listed;
 use farkeep_engine::Newest;
@@ -32,6 +33,7 @@ use super::request::Outgoing;
 use super::request::Request;
 use super::wire::Command;
 use crate::repository::RepositoryError;
+use crate::repository::keeper::Cost;
 use crate::repository::keeper::Fate;
 use crate::repository::keeper::Judged;
 use crate::repository::keeper::Keeper;
@@ -53,6 +55,8 @@ pub(super) enum Asked {
     ListAll,
     Newest { series: String },
     Thaw { reason: String },
+    Sizes,
+    Freed(Vec<SnapshotId>),
 }
 
 /// What came until now.
@@ -62,6 +66,8 @@ pub(super) struct Came {
     judged: Vec<(Judged, message::Fate)>,
     listed: Vec<(ListedRecord, Option<message::Forgotten>, Time)>,
     newest: Option<Option<NewestRecord>>,
+    costs: Vec<Cost>,
+    freed: Option<Freed>,
     bytes: usize,
 }
 
@@ -91,13 +97,17 @@ impl Asked {
             Self::Newest { series } => {
                 Outgoing::new(&message::Newest { sequence, series: Text::new(series)? })
             }
+            Self::Sizes => Outgoing::new(&message::Sizes { sequence }),
+            Self::Freed(ids) => {
+                Outgoing::new(&message::Freed { sequence, snapshots: List::new(ids.clone())? })
+            }
             Self::Thaw { reason } => Outgoing::new(&message::Thaw { sequence, reason: Text::new(reason)? }),
         })
     }
 
     /// Whether it is answered by one message, without a Done.
     pub(super) fn is_answered_at_once(&self) -> bool {
-        matches!(self, Self::Settings | Self::Newest { .. })
+        matches!(self, Self::Settings | Self::Newest { .. } | Self::Freed(_))
     }
 }
 
@@ -108,6 +118,8 @@ pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
         FromServer::Planned(m) => Some(m.sequence),
         FromServer::ListedToo(m) => Some(m.sequence),
         FromServer::NewestIs(m) => Some(m.sequence),
+        FromServer::Sized(m) => Some(m.sequence),
+        FromServer::FreedIs(m) => Some(m.sequence),
         _ => None,
     }
 }
@@ -136,6 +148,18 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
                 record: m.record.to_vec(),
             };
             came.listed.push((record, m.forgotten, m.held_until));
+        }
+        (Asked::Sizes, FromServer::Sized(m)) => {
+            came.count(64)?;
+            came.costs.push(Cost {
+                id: m.snapshot,
+                added_bytes: m.added_bytes,
+                unique_bytes: m.unique_bytes,
+                is_estimated: m.estimated,
+            });
+        }
+        (Asked::Freed(_), FromServer::FreedIs(m)) => {
+            came.freed = Some(Freed { bytes: m.bytes, is_estimated: m.estimated });
         }
         _ => return Err(RemoteError::broken("it answers what was not asked")),
     }
@@ -251,6 +275,18 @@ impl Keeper for RemoteStore {
     fn hold(&self, id: &SnapshotId, until: Time, _: &str) -> Result<(), RepositoryError> {
         self.keep(Asked::Hold { id: *id, until })?;
         Ok(())
+    }
+
+    fn sizes(&self) -> Result<Vec<Cost>, RepositoryError> {
+        Ok(self.keep(Asked::Sizes)?.costs)
+    }
+
+    fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError> {
+        if snapshots.is_empty() {
+            return Ok(Freed::default());
+        }
+        let came = self.keep(Asked::Freed(snapshots.to_vec()))?;
+        Ok(came.freed.ok_or_else(|| RemoteError::broken("it does not say what would be free"))?)
     }
 
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {

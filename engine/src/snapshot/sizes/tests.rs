@@ -39,6 +39,8 @@ fn what_nothing_else_reaches_is_what_a_snapshot_costs() {
     // Together they share nothing between them.
     let both = super::sizes(&engine.store, &[vec![first, second], vec![third]]).expect("all is there");
     assert_eq!(both.groups[0].unique_bytes, unique(0..4, 0..2) + unique(2..8, 2..7));
+    let freed = freed(&engine.store, &[first, second]).expect("all is there");
+    assert_eq!(freed, Freed { bytes: both.groups[0].unique_bytes, is_estimated: false });
     // The order changes what was added by whom, and not what is unique.
     let back = super::sizes(&engine.store, &[vec![third], vec![second], vec![first]]).expect("all is there");
     let unique: Vec<u64> = back.groups.iter().rev().map(|size| size.unique_bytes).collect();

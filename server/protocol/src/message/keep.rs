@@ -16,6 +16,7 @@ use crate::field::choice;
 use crate::field::optional;
 use crate::field::table;
 use crate::kind::message;
+use crate::limits::FREED_SNAPSHOTS_MAX;
 use crate::limits::POLICIES_MAX;
 use crate::limits::POLICY_BYTES_MAX;
 use crate::limits::REASON_BYTES_MAX;
@@ -224,5 +225,51 @@ message! {
         sequence: Sequence,
         /// Why, for the journal.
         reason: Text<'a, REASON_BYTES_MAX>,
+    }
+}
+
+message! {
+    /// What does each snapshot cost?
+    Sizes {
+        /// Number of the request.
+        sequence: Sequence,
+    }
+}
+
+message! {
+    /// One of them costs that.
+    Sized {
+        /// The request.
+        sequence: Sequence,
+        /// Name of the snapshot.
+        snapshot: SnapshotId,
+        /// Bytes that no snapshot received before it reaches.
+        added_bytes: u64,
+        /// Bytes that no other snapshot reaches.
+        unique_bytes: u64,
+        /// Whether only a part of the objects was counted.
+        estimated: bool,
+    }
+}
+
+message! {
+    /// What would be free without these snapshots?
+    Freed {
+        /// Number of the request.
+        sequence: Sequence,
+        /// The snapshots.
+        snapshots: List<SnapshotId, 1, FREED_SNAPSHOTS_MAX>,
+    }
+}
+
+message! {
+    /// That much.
+    FreedIs {
+        /// The request.
+        sequence: Sequence,
+        /// Bytes that no other snapshot reaches.
+        bytes: u64,
+        /// Whether only a part of the objects was counted.
+        estimated: bool,
     }
 }

@@ -156,6 +156,10 @@ laws! {
     newest: Newest;
     newest_is: NewestIs;
     thaw: Thaw;
+    sizes: Sizes;
+    sized: Sized;
+    freed: Freed;
+    freed_is: FreedIs;
     follow: Follow;
     events: Events;
     adopted: Adopted;

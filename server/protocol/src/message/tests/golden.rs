@@ -527,3 +527,25 @@ fn golden_newest_is() {
 fn golden_thaw() {
     golden(&Thaw { sequence: SEQUENCE, reason: text("ntp") }, r#"SEQ 03 "ntp""#);
 }
+
+#[test]
+fn golden_sizes() {
+    golden(&Sizes { sequence: SEQUENCE }, "SEQ");
+}
+
+#[test]
+fn golden_sized() {
+    let sized =
+        Sized { sequence: SEQUENCE, snapshot: SNAPSHOT, added_bytes: 3, unique_bytes: 2, estimated: true };
+    golden(&sized, "SEQ cc*32 03 00*7 02 00*7 01");
+}
+
+#[test]
+fn golden_freed() {
+    golden(&Freed { sequence: SEQUENCE, snapshots: list(vec![SNAPSHOT]) }, "SEQ 01 cc*32");
+}
+
+#[test]
+fn golden_freed_is() {
+    golden(&FreedIs { sequence: SEQUENCE, bytes: 3, estimated: false }, "SEQ 03 00*7 00");
+}
