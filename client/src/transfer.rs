@@ -101,22 +101,22 @@ pub fn copy(
         }
         progress.begin(Phase::Storing, 2 * point.record.entries, point.record.bytes);
         contents.gather(point, &mut writer)?;
-        let record = record(point, tag, &contents, &mut writer)?;
+        let (record, tags) = record(point, tag, &contents, &mut writer)?;
         check_cancelled(cancel)?;
         progress.begin(Phase::Committing, 0, 0);
-        tell(point, Outcome::Copied(to.commit(&record)?.id));
+        tell(point, Outcome::Copied(to.commit(&record, &tags)?.id));
     }
     let now = to.stored();
     Ok(Stored { bytes: now.bytes - before.bytes, objects: now.objects - before.objects })
 }
 
-/// Builds the tree of a snapshot whose contents are there, and its record.
+/// Builds the tree of a snapshot whose contents are there, and its record. Returns that and its tags.
 fn record(
     point: &Point,
     tag: String,
     contents: &Contents<'_>,
     writer: &mut ObjectWriter<'_>,
-) -> Result<Vec<u8>, TransferError> {
+) -> Result<(Vec<u8>, Vec<String>), TransferError> {
     let to = writer.repository();
     let (mut builder, mut digest) = (Builder::new(to.keys()), ContentDigest::new(to.keys()));
     let mut sink = |node: NodePlain<'_>| Ok(writer.node(node)?);
@@ -142,7 +142,7 @@ fn record(
         root: root.pointer.id,
         ..Draft::clone(&point.record)
     };
-    Ok(to.sign(draft, &private)?.encode())
+    Ok((to.sign(draft, &private)?.encode(), private.tags))
 }
 
 fn check_cancelled(cancel: &AtomicBool) -> Result<(), TransferError> {

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
 use farkeep_codec::snapshot::Series;

@@ -16,6 +16,7 @@ use super::Plan;
 use super::Repository;
 use super::RepositoryError;
 use super::create;
+use super::keeper::Keeper;
 use super::local::LocalStore;
 use crate::config::Location;
 use crate::config::passphrase::Passphrase;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::Candidate;
 use super::CommitError;
 use super::Committed;
+use super::Marked;
 use super::committed;
 use super::examine;
 use crate::journal::Event;
@@ -75,7 +76,9 @@ pub(crate) fn replace(
     replacements: &[Replacement<'_>],
 ) -> Result<Vec<Committed>, ReplaceError> {
     let (before, now) = (store.moment()?, store.now());
-    let candidates = replacements.iter().map(|replacement| examine(store, session, replacement.record));
+    let candidates = replacements
+        .iter()
+        .map(|replacement| examine(store, Marked { session, record: replacement.record, tags: None }));
     let candidates: Vec<Candidate<'_>> = candidates.collect::<Result<_, _>>()?;
     let before = before.until(store.moment()?);
     store.persist(before, |catalogue| decide(catalogue, now, replacements, &candidates))?;

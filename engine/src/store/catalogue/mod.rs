@@ -194,11 +194,6 @@ impl Catalogue {
         self.snapshots.newest(series)
     }
 
-    /// The series of a snapshot.
-    pub(crate) fn series_of(&self, at: &SnapshotAt) -> Option<&Series> {
-        self.snapshots.series_of(at)
-    }
-
     /// All series, each with its newest record, even if that was forgotten or purged.
     pub(crate) fn newest_of_all(&self) -> impl Iterator<Item = (&Series, &Newest)> {
         self.snapshots.series.iter().map(|(series, newest)| (series, newest))

@@ -107,10 +107,6 @@ impl Snapshots {
         self.series.get(number as usize).map(|(_, newest)| *newest)
     }
 
-    pub(super) fn series_of(&self, at: &SnapshotAt) -> Option<&Series> {
-        self.series.get(at.series as usize).map(|(series, _)| series)
-    }
-
     pub(super) fn commit(
         &mut self,
         entry: &Entry,
