@@ -6,10 +6,13 @@
 mod agent;
 mod backup;
 mod check;
+mod collect;
 mod completions;
+mod copy;
 mod diff;
 mod dump;
 mod enroll;
+mod erase;
 mod failure;
 mod find;
 mod forget;
@@ -19,8 +22,11 @@ mod interrupt;
 mod key;
 mod ls;
 mod policy;
+mod rebuild_index;
 mod recover;
+mod repack;
 mod restore;
+mod rewriting;
 mod rules;
 mod session;
 mod snapshots;
@@ -89,6 +95,11 @@ enum Command {
     Hold(hold::Hold),
     Policy(policy::PolicyCommand),
     Thaw(thaw::Thaw),
+    Collect(collect::Collect),
+    Erase(erase::Erase),
+    Repack(repack::Repack),
+    Copy(copy::Copy),
+    RebuildIndex(rebuild_index::RebuildIndex),
     Key(key::Key),
     Enroll(enroll::Enroll),
     Agent(agent::AgentCommand),
@@ -213,6 +224,11 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Hold(command) => command.run(session),
         Command::Policy(command) => command.run(session),
         Command::Thaw(command) => command.run(session),
+        Command::Collect(command) => command.run(session),
+        Command::Erase(command) => command.run(session),
+        Command::Repack(command) => command.run(session),
+        Command::Copy(command) => command.run(session),
+        Command::RebuildIndex(command) => command.run(session),
         Command::Key(command) => command.run(session),
         Command::Enroll(command) => command.run(session),
         Command::Agent(command) => command.run(session),

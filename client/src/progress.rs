@@ -28,9 +28,17 @@ pub enum Phase {
     Reading,
     /// Opening objects and comparing what they hold with what was stored.
     Opening,
+    /// Finding out which objects somebody needs.
+    Sorting,
+    /// Writing once more what is there already.
+    Copying,
+    /// Waiting for others.
+    Waiting,
+    /// Removing what nobody needs.
+    Removing,
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 13] = [
     Phase::Preparing,
     Phase::Storing,
     Phase::Committing,
@@ -40,6 +48,10 @@ const PHASES: [Phase; 9] = [
     Phase::Walking,
     Phase::Reading,
     Phase::Opening,
+    Phase::Sorting,
+    Phase::Copying,
+    Phase::Waiting,
+    Phase::Removing,
 ];
 
 /// Counters of one running operation, shared between its workers and whoever displays them.
@@ -96,6 +108,12 @@ impl Progress {
     pub fn show(&self, bytes_done: u64, bytes_total: u64) {
         self.bytes_done.store(bytes_done, Relaxed);
         self.bytes_total.store(bytes_total, Relaxed);
+    }
+
+    /// Says how many entries are finished, and how many there are.
+    pub fn show_entries(&self, entries_done: u64, entries_total: u64) {
+        self.entries_done.store(entries_done, Relaxed);
+        self.entries_total.store(entries_total, Relaxed);
     }
 
     /// Raises the totals by what has just been found to be there.

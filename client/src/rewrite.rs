@@ -267,7 +267,7 @@ impl Plan {
         progress: &Progress,
     ) -> Result<Vec<Rebuilt>, RewriteError> {
         let entries = self.snapshots.iter().map(|planned| planned.point.record.entries).sum();
-        progress.begin(Phase::Storing, entries, 0);
+        progress.begin(Phase::Copying, entries, 0);
         let build = |planned: &Planned| {
             tree::build(&planned.point.root(), paths, moved, writer, &self.cancel, progress)
         };

@@ -99,7 +99,7 @@ pub fn copy(
             tell(point, Outcome::There(known.id));
             continue;
         }
-        progress.begin(Phase::Storing, 2 * point.record.entries, point.record.bytes);
+        progress.begin(Phase::Copying, 2 * point.record.entries, point.record.bytes);
         contents.gather(point, &mut writer)?;
         let (record, tags) = record(point, tag, &contents, &mut writer)?;
         check_cancelled(cancel)?;

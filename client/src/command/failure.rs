@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::CodeError;
+use farkeep_codec::tree::NotAPath;
 use farkeep_codec::tree::PathKey;
 use farkeep_engine::ForgetError;
 use farkeep_engine::RetainError;
@@ -37,10 +38,12 @@ use crate::output::line;
 use crate::repository::RemoteError;
 use crate::repository::RepositoryError;
 use crate::restore::RestoreError;
+use crate::rewrite::RewriteError;
 use crate::selector::SelectorError;
 use crate::selector::moment::MomentError;
 use crate::source::RootError;
 use crate::source::RuleError;
+use crate::transfer::TransferError;
 
 /// Why a run failed.
 #[derive(Debug, Error)]
@@ -63,6 +66,12 @@ pub(super) enum Failure {
     Restore(#[from] RestoreError),
     #[error(transparent)]
     Check(#[from] CheckError),
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Path(#[from] NotAPath),
     #[error(transparent)]
     Rule(#[from] RuleError),
     #[error(transparent)]

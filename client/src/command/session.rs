@@ -99,6 +99,13 @@ impl FromStr for LogLevels {
     }
 }
 
+/// A repository beside the one that was named.
+pub(super) struct Other {
+    pub(super) repository: OsString,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) password_command: Option<OsString>,
+}
+
 /// One run of the program.
 pub(super) struct Session {
     global: Global,
@@ -187,6 +194,21 @@ impl Session {
             None => agent_code_for(address)?,
         };
         Ok(locked.unlock_as_agent(&code, enrolment.identity)?)
+    }
+
+    /// Opens a repository that is read beside the one that was named.
+    pub(super) fn open_other(&self, other: &Other) -> Result<Repository, Failure> {
+        let location = Location::named(Some(other.repository.clone()))?;
+        let locked = match &location {
+            Location::Folder(_) => Locked::open(&location, Access::Read)?,
+            Location::Server(address) => {
+                Locked::connect(address, &Self::enrolment(address)?, Access::Read, &self.line())?
+            }
+        };
+        let flags = Flags { file: other.password_file.clone(), command: other.password_command.clone() };
+        let question = "Passphrase or recovery code of the repository that is copied from";
+        let source = Source::choose(&flags, &passphrase::FROM, |name| env::var_os(name), question);
+        Ok(locked.unlock(source.read(Purpose::Open)?).finish()?)
     }
 
     /// Opens the repository without keys, to decide what is kept of it.

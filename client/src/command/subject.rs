@@ -26,6 +26,7 @@ use crate::selector::Selector;
 use crate::selector::Target;
 use crate::selector::order::in_order;
 use crate::selector::select;
+use crate::transfer::COPIED;
 
 /// Which snapshots are considered.
 #[derive(Debug, Default, Clone, Args)]
@@ -198,7 +199,7 @@ pub(super) fn label(point: &Point) -> Label {
         sequence: point.sequence,
         captured: point.record.captured,
         received: point.received,
-        spooled: point.private.tags.iter().any(|tag| tag == SPOOLED),
+        spooled: point.private.tags.iter().any(|tag| tag == SPOOLED || tag.starts_with(COPIED)),
         complete: point.record.status == Status::Complete,
         series: point.record.series.to_string(),
         host: point.private.host.clone(),

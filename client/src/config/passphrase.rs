@@ -88,9 +88,16 @@ pub const AGENT: Variables = Variables {
     command: "FARKEEP_AGENT_CODE_COMMAND",
 };
 
+/// The variables for the passphrase of a repository that is copied from.
+pub const FROM: Variables = Variables {
+    value: "FARKEEP_FROM_PASSWORD",
+    file: "FARKEEP_FROM_PASSWORD_FILE",
+    command: "FARKEEP_FROM_PASSWORD_COMMAND",
+};
+
 /// Every variable that carries a passphrase or leads to one: not for the eyes of other programs.
 pub fn variables() -> impl Iterator<Item = &'static str> {
-    [CURRENT, NEW, AGENT].into_iter().flat_map(|of| [of.value, of.file, of.command])
+    [CURRENT, NEW, AGENT, FROM].into_iter().flat_map(|of| [of.value, of.file, of.command])
 }
 
 /// Why there is no passphrase.

@@ -172,6 +172,10 @@ fn name(phase: Phase) -> &'static str {
         Phase::Walking => "following trees",
         Phase::Reading => "reading packs",
         Phase::Opening => "opening objects",
+        Phase::Sorting => "sorting objects",
+        Phase::Copying => "copying",
+        Phase::Waiting => "waiting for others",
+        Phase::Removing => "removing",
     }
 }
 

@@ -6,12 +6,14 @@
 mod agent;
 mod backup;
 mod check;
+mod collection;
 mod enrolment;
 mod entry;
 mod key;
 mod repository;
 mod restore;
 mod retention;
+mod rewrite;
 mod snapshot;
 
 pub use self::agent::Brought;
@@ -24,6 +26,10 @@ pub use self::backup::Unreadable;
 pub use self::check::Check;
 pub use self::check::Damage;
 pub use self::check::DamagedPath;
+pub use self::collection::Collection;
+pub use self::collection::CollectionPlan;
+pub use self::collection::IndexRebuilt;
+pub use self::collection::PacksPlanned;
 pub use self::enrolment::Enrolled;
 pub use self::entry::Change;
 pub use self::entry::Difference;
@@ -51,6 +57,12 @@ pub use self::retention::Policy;
 pub use self::retention::Retention;
 pub use self::retention::Settings;
 pub use self::retention::SnapshotChange;
+pub use self::rewrite::Copied;
+pub use self::rewrite::Copies;
+pub use self::rewrite::Erased;
+pub use self::rewrite::Replaced;
+pub use self::rewrite::Rewriting;
+pub use self::rewrite::StillHeld;
 pub use self::snapshot::Snapshot;
 pub use super::text::Named;
 

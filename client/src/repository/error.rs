@@ -19,6 +19,7 @@ use farkeep_engine::RetainError;
 use farkeep_engine::SettingsError;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
+use farkeep_engine::collect::CollectError;
 use farkeep_protocol::fault::Retry;
 use thiserror::Error;
 
@@ -118,9 +119,12 @@ pub enum RepositoryError {
     /// Snapshots were not replaced by others.
     #[error("cannot rewrite snapshots")]
     Replace(#[from] ReplaceError),
-    /// Snapshots are rewritten where the repository lies.
-    #[error("snapshots cannot be rewritten through a server: do it on the folder of the repository")]
+    /// Not everything is done through a server.
+    #[error("this is not done through a server, but on the folder of the repository")]
     NotThroughServer,
+    /// Nothing was collected, or not everything.
+    #[error("cannot collect")]
+    Collect(#[from] CollectError),
     /// Only a server gathers the members of a consistency group.
     #[error("a consistency group is committed by a server")]
     NoGroups,

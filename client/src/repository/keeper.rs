@@ -1,5 +1,7 @@
 //! What keepers ask of a repository: what is kept and for how long. None of it needs a key.
 
+use std::ops::ControlFlow;
+
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
@@ -7,6 +9,10 @@ use farkeep_engine::Freed;
 use farkeep_engine::Known;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::collect::CollectOptions;
+use farkeep_engine::collect::CollectProgress;
+use farkeep_engine::collect::Collected;
+use farkeep_engine::collect::plan::Plan as CollectPlan;
 
 use super::RepositoryError;
 
@@ -88,6 +94,19 @@ pub(crate) trait Keeper {
 
     /// What would be free without these snapshots.
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError>;
+
+    /// Removes what nobody needs any more.
+    fn collect(
+        &self,
+        options: &CollectOptions,
+        watch: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+    ) -> Result<Collected, RepositoryError>;
+
+    /// What a collection would do now.
+    fn plan_collection(&self, options: &CollectOptions) -> Result<CollectPlan, RepositoryError>;
+
+    /// Builds the index anew. Returns how many objects it knows.
+    fn rebuild_index(&self) -> Result<u64, RepositoryError>;
 
     /// Believes the clock again that decides what is deleted.
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError>;

@@ -38,7 +38,7 @@ pub(super) fn lay(
     cancel: &AtomicBool,
     progress: &Progress,
 ) -> Result<Moved, RewriteError> {
-    progress.begin(Phase::Storing, 0, moves.iter().map(Move::used_bytes).sum());
+    progress.begin(Phase::Copying, 0, moves.iter().map(Move::used_bytes).sum());
     let repository = writer.repository();
     let mut fetcher = repository.fetcher();
     let mut moved = Moved { places: HashMap::new(), bundles: Bundles::new(repository) };

@@ -1,5 +1,7 @@
 //! Deciding what is kept of a repository in a folder.
 
+use std::ops::ControlFlow;
+
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
@@ -7,6 +9,10 @@ use farkeep_engine::Freed;
 use farkeep_engine::Known;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::collect::CollectOptions;
+use farkeep_engine::collect::CollectProgress;
+use farkeep_engine::collect::Collected;
+use farkeep_engine::collect::plan::Plan as CollectPlan;
 
 use super::LocalStore;
 use crate::repository::RepositoryError;
@@ -72,6 +78,23 @@ impl Keeper for LocalStore {
 
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError> {
         Ok(self.engine.freed(snapshots)?)
+    }
+
+    fn collect(
+        &self,
+        options: &CollectOptions,
+        watch: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+    ) -> Result<Collected, RepositoryError> {
+        Ok(self.engine.collect(options, watch)?)
+    }
+
+    fn plan_collection(&self, options: &CollectOptions) -> Result<CollectPlan, RepositoryError> {
+        Ok(self.engine.plan_collection(options)?)
+    }
+
+    fn rebuild_index(&self) -> Result<u64, RepositoryError> {
+        self.engine.rebuild_index()?;
+        Ok(self.engine.usage()?.objects)
     }
 
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {

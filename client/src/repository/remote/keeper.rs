@@ -2,6 +2,7 @@
 //!
 //! Servers of version 1 know of forgetting alone, and are told so before anything is sent.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::sync_channel;
 
@@ -15,6 +16,10 @@ use farkeep_engine::Listed;
 use farkeep_engine::Newest;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::collect::CollectOptions;
+use farkeep_engine::collect::CollectProgress;
+use farkeep_engine::collect::Collected;
+use farkeep_engine::collect::plan::Plan as CollectPlan;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::Counted;
 use farkeep_protocol::field::List;
@@ -287,6 +292,22 @@ impl Keeper for RemoteStore {
         }
         let came = self.keep(Asked::Freed(snapshots.to_vec()))?;
         Ok(came.freed.ok_or_else(|| RemoteError::broken("it does not say what would be free"))?)
+    }
+
+    fn collect(
+        &self,
+        _: &CollectOptions,
+        _: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+    ) -> Result<Collected, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn plan_collection(&self, _: &CollectOptions) -> Result<CollectPlan, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn rebuild_index(&self) -> Result<u64, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
     }
 
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {

@@ -1,0 +1,138 @@
+//! `farkeep collect`
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Args;
+use farkeep_engine::collect::CollectOptions;
+use farkeep_engine::collect::CollectProgress;
+use farkeep_engine::collect::CollectStep;
+use farkeep_engine::collect::Outcome;
+use farkeep_engine::collect::Purge;
+use farkeep_engine::collect::Young;
+use farkeep_engine::collect::pace::Limits;
+use farkeep_engine::collect::plan::Act;
+
+use super::failure::Failure;
+use super::interrupt;
+use super::session::Session;
+use crate::config::period::Period;
+use crate::config::size::Rate;
+use crate::config::size::Share;
+use crate::config::size::Thousandths;
+use crate::output::exit::Exit;
+use crate::output::line;
+use crate::progress::Phase;
+use crate::progress::Progress;
+use crate::repository::Access;
+
+/// Remove what no snapshot needs any more, and lay together what is left
+///
+/// Forgotten snapshots whose grace and holds are over can be restored no longer from here on. What the others need is found by
+/// following their trees; packs of which enough is dead are emptied into new ones, small packs are laid together, and what the
+/// newest snapshots need comes to lie together. Backups and restores that began before are waited for, and nothing is removed
+/// while one of them counts on it. Whatever ends a collection costs nothing but time: the next one goes on.
+///
+/// What was stored since the last collection and belongs to no snapshot stays for one more, so that an interrupted first backup
+/// can go on from it. A folder needs no passphrase for this; a repository behind a server is collected by the server.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farkeep collect --dry-run
+  farkeep collect --max-time 30m --limit-io 50MiB
+  farkeep collect --now")]
+pub(super) struct Collect {
+    /// Say what would be done, and change nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Purge forgotten snapshots at once that nobody holds, whatever grace they have, and what belongs to no snapshot
+    #[arg(long)]
+    now: bool,
+    /// Stop after that: 30m, 2h
+    #[arg(long, value_name = "TIME")]
+    max_time: Option<Period>,
+    /// Read and write no more than this per second: 50MiB
+    #[arg(long, value_name = "RATE")]
+    limit_io: Option<Rate>,
+    /// Work no more than this part of the time: 25%
+    #[arg(long, value_name = "PART", default_value = "100%", hide_default_value = true)]
+    limit_cpu: Share,
+    /// Leave so much dead data, measured by the live: 1%; otherwise as the settings of the repository say
+    #[arg(long, value_name = "PART")]
+    garbage: Option<Thousandths>,
+}
+
+impl Collect {
+    pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        let access = if self.dry_run { Access::Read } else { Access::Write };
+        let locked = session.keep(access)?;
+        let options = self.options();
+        if self.dry_run {
+            let plan = locked.keeper().plan_collection(&options)?;
+            let mut by_act: BTreeMap<Act, line::PacksPlanned> = BTreeMap::new();
+            for planned in &plan.packs {
+                let act = by_act.entry(planned.act).or_insert_with(|| line::PacksPlanned::of(planned.act));
+                act.add(&planned.pack);
+            }
+            by_act.into_values().try_for_each(|planned| session.output.line(&planned))?;
+            session.output.summary(&line::CollectionPlan {
+                packs: plan.packs.len() as u64,
+                moved_bytes: plan.moved_bytes,
+                freed_bytes: plan.freed_bytes,
+                left_bytes: plan.left_bytes,
+            })?;
+            return Ok(Exit::Done);
+        }
+        let progress = Arc::new(Progress::new());
+        let watch = session.output.watch(&progress);
+        let cancel = interrupt::cancel_flag();
+        let step = Cell::new(None);
+        let collected = locked.keeper().collect(&options, &|at: CollectProgress| {
+            if step.replace(Some(at.step)) != Some(at.step) {
+                progress.begin(phase(at.step), 0, 0);
+            }
+            progress.show_entries(at.done, at.total);
+            if cancel.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        drop(watch);
+        let collected = collected?;
+        let is_done = match collected.outcome {
+            Outcome::Complete => true,
+            Outcome::Stopped => self.max_time.is_some() && !cancel.load(Ordering::Relaxed),
+            _ => false,
+        };
+        session.output.summary(&line::Collection::of(&collected))?;
+        Ok(if is_done { Exit::Done } else { Exit::Failed })
+    }
+
+    fn options(&self) -> CollectOptions {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of 1000")]
+        let work_thousandths = (self.limit_cpu.part * 1000.0).round().clamp(1.0, 1000.0) as u16;
+        let bytes_per_second = self.limit_io.and_then(|rate| NonZeroU64::new(rate.bytes_per_second()));
+        CollectOptions {
+            purge: if self.now { Purge::AtOnce } else { Purge::WhenOver },
+            young: if self.now { Young::Goes } else { Young::Stays },
+            garbage_thousandths: self.garbage.map(|garbage| garbage.thousandths),
+            time_max: self.max_time.map(|period| Duration::from_secs(period.seconds)),
+            limits: Limits { bytes_per_second, work_thousandths },
+            ..CollectOptions::default()
+        }
+    }
+}
+
+fn phase(step: CollectStep) -> Phase {
+    match step {
+        CollectStep::Begun | CollectStep::Condemned => Phase::Planning,
+        CollectStep::Marking => Phase::Walking,
+        CollectStep::Sorting => Phase::Sorting,
+        CollectStep::Copying => Phase::Copying,
+        CollectStep::Waiting => Phase::Waiting,
+        CollectStep::Settled | CollectStep::Removed => Phase::Removing,
+        _ => Phase::Planning,
+    }
+}
