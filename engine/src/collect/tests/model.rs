@@ -290,7 +290,10 @@ impl Model {
 
     /// Does that while the power fails, and takes in what is left.
     fn fail(&mut self, act: &Act, operations: u64, seed: u64) {
-        self.disk.stop_after(operations);
+        // Who begins only asks, and is asked here whether the answer is right.
+        if !matches!(act, Act::Begin) {
+            self.disk.stop_after(operations);
+        }
         let before = self.snapshots.clone();
         let done = self.act(act).is_some();
         (self.session, self.engine) = (None, None);
