@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -56,8 +57,8 @@ const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
 /// An engine with what it was asked to store counted.
 pub(super) struct LocalStore {
     engine: Engine,
-    /// From the opening on: what it told stays true.
-    session: Session,
+    /// From the first question on: what was told stays true.
+    session: OnceLock<Session>,
     stored_bytes: AtomicU64,
     stored_objects: AtomicU64,
     /// That of a spool.
@@ -114,7 +115,7 @@ impl LocalStore {
     /// An engine that somebody else has opened.
     pub(super) fn over(engine: Engine) -> Self {
         Self {
-            session: engine.begin(),
+            session: OnceLock::new(),
             engine,
             stored_bytes: AtomicU64::new(0),
             stored_objects: AtomicU64::new(0),
@@ -126,6 +127,11 @@ impl LocalStore {
     pub(super) fn taken_bytes(&self) -> u64 {
         let before = self.bound.as_ref().map_or(0, |bound| bound.bytes_before);
         before + self.stored_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What was told counts from the first question on: whoever asks none keeps no collection waiting, his own least of all.
+    fn session(&self) -> &Session {
+        self.session.get_or_init(|| self.engine.begin())
     }
 
     fn add(&self, bytes: u64) {
@@ -172,7 +178,7 @@ impl Store for LocalStore {
     }
 
     fn probe(&self, ids: &[ObjectId]) -> Result<Vec<bool>, RepositoryError> {
-        let presence = self.engine.probe(&self.session, ids)?;
+        let presence = self.engine.probe(self.session(), ids)?;
         Ok(presence.into_iter().map(|presence| presence == Presence::Known).collect())
     }
 
@@ -180,7 +186,7 @@ impl Store for LocalStore {
         if self.bound.is_some() {
             return Ok(true);
         }
-        let presence = self.engine.probe(&self.session, std::slice::from_ref(id))?;
+        let presence = self.engine.probe(self.session(), std::slice::from_ref(id))?;
         Ok(presence.first() == Some(&Presence::Known))
     }
 
@@ -196,7 +202,7 @@ impl Store for LocalStore {
         {
             return Err(RepositoryError::SpoolFull { bytes_max: bound.bytes_max });
         }
-        if self.engine.put(&self.session, id, object)? == Put::New {
+        if self.engine.put(self.session(), id, object)? == Put::New {
             self.add(object.len() as u64);
         }
         Ok(())
@@ -225,7 +231,7 @@ impl Store for LocalStore {
     }
 
     fn commit(&self, record: &[u8], tags: &[TagToken]) -> Result<Committed, RepositoryError> {
-        let marked = Marked { session: &self.session, record, tags: Some(tags) };
+        let marked = Marked { session: self.session(), record, tags: Some(tags) };
         let committed = self.engine.commit_marked(&[marked]).map_err(|error| match error {
             // Another run may have taken over what was lost since.
             CommitError::Incomplete { missing, .. } => RepositoryError::Stale { id: missing, objects: 1 },
@@ -241,7 +247,7 @@ impl Store for LocalStore {
     fn replace(&self, records: &[(SnapshotId, Vec<u8>)]) -> Result<Vec<Committed>, RepositoryError> {
         let replacements: Vec<Replacement<'_>> =
             records.iter().map(|(old, record)| Replacement { old: *old, record }).collect();
-        Ok(self.engine.replace(&self.session, &replacements)?)
+        Ok(self.engine.replace(self.session(), &replacements)?)
     }
 
     fn gather(&self, _: &Group, _: Stage) -> Result<(), RepositoryError> {
