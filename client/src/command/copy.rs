@@ -32,7 +32,7 @@ use crate::transfer::Outcome;
 #[command(after_help = "\
 Examples:
   farkeep copy --from /mnt/old latest
-  farkeep copy --from /mnt/old --series db --from-password-file /root/old.txt")]
+  farkeep copy --from /mnt/old --series db --from-password-file old.txt")]
 pub(super) struct Copy {
     /// The snapshots, as the other repository names them; all without it
     #[arg(value_name = "SNAPSHOT")]
