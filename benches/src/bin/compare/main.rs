@@ -67,7 +67,7 @@ struct Arguments {
     /// What is in memory when a measured command starts.
     #[arg(long, value_enum, default_value_t = Caches::Warm)]
     caches: Caches,
-    /// Which rows: first, unchanged, incremental, restore, check, remove. All without it.
+    /// Which rows: first, unchanged, incremental, restore, check, remove-newest, remove, repack. All without it.
     #[arg(long, value_delimiter = ',', value_name = "ROW,…", value_parser = act)]
     rows: Vec<Act>,
     /// Also write every single figure as JSON.

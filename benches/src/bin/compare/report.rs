@@ -73,6 +73,15 @@ impl Report<'_> {
             row(text, "added by the incremental run, MB", self.sizes(|r| r.added_bytes));
         }
         row(text, "cache beside it, MB", self.sizes(|r| r.cache_bytes));
+        for act in Act::REMOVALS {
+            if self.acts.contains(&act) {
+                let cells = (0..self.tools.len()).map(|tool| match self.left(tool, act) {
+                    Some((bytes, over)) => format!("{:.1} ({:+.1} %)", bytes / 1e6, 100.0 * (over - 1.0)),
+                    None => "-".to_owned(),
+                });
+                row(text, &format!("{}: MB left, and over a new repository", act.title()), cells);
+            }
+        }
         text.push('\n');
     }
 
@@ -83,6 +92,16 @@ impl Report<'_> {
             }
             format!("{:.1}", median(self.rounds.iter().map(|round| of(&round[tool]) as f64)) / 1e6)
         })
+    }
+
+    /// What a removal left in bytes, and as a multiple of a new repository with the same.
+    fn left(&self, tool: usize, act: Act) -> Option<(f64, f64)> {
+        let of = |round: &Vec<Reached>| {
+            let (_, left) = round[tool].left.iter().find(|(found, _)| *found == act)?;
+            Some((left.bytes as f64, left.bytes as f64 / left.new_bytes as f64))
+        };
+        let all: Vec<(f64, f64)> = self.rounds.iter().map(of).collect::<Option<_>>()?;
+        Some((median(all.iter().map(|left| left.0)), median(all.iter().map(|left| left.1))))
     }
 
     fn notes(&self, text: &mut String) {
@@ -162,6 +181,7 @@ impl Report<'_> {
             Measure::Cpu(act) => cost(act).map(|cost| cost.cpu.as_secs_f64()),
             Measure::Repository => cost(Act::First).map(|_| over(|r| r.first.bytes)),
             Measure::Added => cost(Act::Incremental).map(|_| over(|r| r.added_bytes)),
+            Measure::Left(act) => self.left(tool, act).map(|left| left.1),
             Measure::Peak => {
                 let peaks = self.acts.iter().filter_map(|act| cost(*act)).map(|cost| cost.peak_bytes as f64);
                 peaks.max_by(f64::total_cmp)
@@ -229,6 +249,8 @@ fn round_json(reached: &Reached) -> Value {
         .collect();
     json!({ "acts": acts, "repository_bytes": reached.first.bytes, "added_bytes": reached.added_bytes,
             "repository_allocated_bytes": reached.first.allocated_bytes, "cache_bytes": reached.cache_bytes,
+            "left": reached.left.iter().map(|(act, left)| json!({ "act": act.name(), "bytes": left.bytes,
+                "new_bytes": left.new_bytes })).collect::<Vec<_>>(),
             "restored_allocated_bytes": reached.restored.allocated_bytes })
 }
 

@@ -17,6 +17,7 @@ use anyhow::bail;
 use crate::measure;
 use crate::measure::Cost;
 use crate::tool::Act;
+use crate::tool::Kind;
 use crate::tool::Place;
 use crate::tool::Tool;
 use crate::tree;
@@ -86,8 +87,19 @@ pub(crate) struct Reached {
     pub added_bytes: u64,
     /// What the tool keeps beside the repository, after the first backup.
     pub cache_bytes: u64,
+    /// What each removal left, and what a new repository has with that state of the tree alone.
+    pub left: Vec<(Act, Left)>,
     /// The restored tree.
     pub restored: Size,
+}
+
+/// What a removal left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    /// The length of the repository.
+    pub bytes: u64,
+    /// That of a new repository with the same state of the tree.
+    pub new_bytes: u64,
 }
 
 /// One scenario and what was measured in it.
@@ -189,6 +201,7 @@ impl Scenario<'_> {
         self.acts.contains(&act)
             || act == Act::First
             || (act == Act::Incremental && self.acts.iter().any(|measured| *measured > Act::Incremental))
+            || (act == Act::Remove && self.acts.contains(&Act::Repack))
     }
 
     fn prepare(&self, tool: &Tool) -> Result<()> {
@@ -200,13 +213,17 @@ impl Scenario<'_> {
     }
 
     fn act(&self, tool: &Tool, act: Act, reached: &mut Reached) -> Result<()> {
-        let place = self.place(tool, if act >= Act::Incremental { Act::Incremental } else { act });
+        let mut place = self.place(tool, if act >= Act::Incremental { Act::Incremental } else { act });
         let failed_before = reached.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)));
-        let Some(commands) = tool.commands(act, &place) else { return Ok(()) };
         if failed_before {
             reached.outcomes.push((act, Outcome::Failed("an act before it failed".into())));
             return Ok(());
         }
+        if act == Act::RemoveNewest && tool.kind != Kind::Copy {
+            // The other removal finds what it needs where it was.
+            place.folder = copied(&place.folder)?;
+        }
+        let Some(commands) = tool.commands(act, &place)? else { return Ok(()) };
         if act == Act::Restore {
             remove(&place.target)?;
             fs::create_dir_all(&place.target)?;
@@ -225,6 +242,18 @@ impl Scenario<'_> {
                 reached.cache_bytes = tree::size(&place.cache())?.bytes;
             }
             Act::Incremental => reached.added_bytes = after.bytes.saturating_sub(before.bytes),
+            Act::RemoveNewest => {
+                reached.left.push((act, Left { bytes: after.bytes, new_bytes: reached.first.bytes }));
+                remove(&place.folder)?;
+            }
+            Act::Remove => {
+                let new_bytes = self.new_bytes(tool, &place)?;
+                reached.left.push((act, Left { bytes: after.bytes, new_bytes }));
+            }
+            Act::Repack => {
+                let before = reached.left.last().map_or(0, |(_, left)| left.new_bytes);
+                reached.left.push((act, Left { bytes: after.bytes, new_bytes: before }));
+            }
             _ => {}
         }
         note(tool, act, &outcome);
@@ -232,6 +261,20 @@ impl Scenario<'_> {
             reached.outcomes.push((act, outcome));
         }
         Ok(())
+    }
+
+    /// The length of a new repository into which the tree is backed up as it is now.
+    fn new_bytes(&self, tool: &Tool, place: &Place) -> Result<u64> {
+        let folder = place.folder.join("new");
+        let place = Place { folder: folder.clone(), ..place.clone() };
+        fs::create_dir_all(folder.join("home"))?;
+        fs::create_dir_all(place.cache())?;
+        let log = folder.join("log");
+        measure::run(tool.prepare(&place), &log)?;
+        measure::run(tool.commands(Act::First, &place)?.unwrap_or_default(), &log)?;
+        let size = tree::size(&place.repository())?;
+        remove(&folder)?;
+        Ok(size.bytes)
     }
 
     fn restored(&self, place: &Place, cost: Cost, reached: &mut Reached) -> Result<Outcome> {
@@ -293,6 +336,21 @@ fn shell(line: &str) -> Result<()> {
         bail!("{line} ended with {status}")
     }
     Ok(())
+}
+
+/// A copy of a tool's folder, inside of it.
+fn copied(folder: &Path) -> Result<PathBuf> {
+    let copy = folder.join("copy");
+    fs::create_dir(&copy)?;
+    for name in ["repository", "cache", "home", "key"] {
+        let from = folder.join(name);
+        if from.exists() {
+            let status =
+                Command::new("cp").arg("-a").arg(&from).arg(&copy).status().context("starting cp")?;
+            anyhow::ensure!(status.success(), "{} could not be copied", from.display());
+        }
+    }
+    Ok(copy)
 }
 
 fn remove(folder: &Path) -> Result<()> {

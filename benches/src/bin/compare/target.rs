@@ -16,6 +16,8 @@ pub(crate) enum Measure {
     Repository,
     /// What the incremental run added to it.
     Added,
+    /// What a removal left, as a multiple of a new repository with the same.
+    Left(Act),
     /// The largest peak of memory over all acts, in bytes.
     Peak,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Measure {
             Self::Cpu(act) => write!(f, "{}, CPU", act.title()),
             Self::Repository => f.write_str("repository after the first backup"),
             Self::Added => f.write_str("added by the incremental run"),
+            Self::Left(act) => write!(f, "{}: what is left, over a new repository", act.title()),
             Self::Peak => f.write_str("largest memory, all acts"),
         }
     }
@@ -76,6 +79,7 @@ impl Target {
     /// A value in words: a ratio, or memory.
     pub(crate) fn text(&self, value: f64) -> String {
         match (self.rivals, value < 1.0) {
+            (None, _) if matches!(self.measure, Measure::Left(_)) => format!("{value:.3}"),
             (None, _) => format!("{:.0} MiB", value / f64::from(1 << 20)),
             (Some(_), true) if value > 0.0 => format!("{value:.3} (1/{:.1})", 1.0 / value),
             (Some(_), _) => format!("{value:.2}"),
@@ -84,6 +88,7 @@ impl Target {
 }
 
 const OTHERS: &[Kind] = &[Kind::Restic, Kind::Borg, Kind::Rustic];
+const ALL: &[Kind] = &[Kind::Restic, Kind::Borg, Kind::Rustic, Kind::Bupstash];
 const BUPSTASH: &[Kind] = &[Kind::Bupstash];
 const RESTIC: &[Kind] = &[Kind::Restic];
 const COPY: &[Kind] = &[Kind::Copy];
@@ -96,6 +101,10 @@ const PEAK: Target = Target {
 
 const fn at_most(measure: Measure, rivals: &'static [Kind], at_most: f64) -> Target {
     Target { measure, rivals: Some(rivals), at_most, bound: Bound::Inclusive }
+}
+
+const fn left(act: Act) -> Target {
+    Target { measure: Measure::Left(act), rivals: None, at_most: 1.02, bound: Bound::Inclusive }
 }
 
 const fn below(measure: Measure, rivals: &'static [Kind]) -> Target {
@@ -120,6 +129,11 @@ pub(crate) const VERSIONS: &[Target] = &[
     at_most(Measure::Wall(Act::Restore), BUPSTASH, 1.0 / 2.0),
     at_most(Measure::Wall(Act::Restore), COPY, 1.1),
     at_most(Measure::Wall(Act::Check), OTHERS, 1.0 / 3.0),
+    at_most(Measure::Wall(Act::RemoveNewest), ALL, 1.0 / 3.0),
+    left(Act::RemoveNewest),
+    at_most(Measure::Wall(Act::Remove), ALL, 1.0 / 3.0),
+    left(Act::Remove),
+    left(Act::Repack),
     PEAK,
 ];
 

@@ -26,14 +26,29 @@ pub(crate) enum Act {
     Restore,
     /// Every stored byte is read and verified.
     Check,
+    /// The latest snapshot is removed and its space is given back.
+    RemoveNewest,
     /// All snapshots but the latest are removed and their space is given back.
     Remove,
+    /// What is still laid out for snapshots that are gone is laid out anew.
+    Repack,
 }
 
 impl Act {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::First, Self::Unchanged, Self::Incremental, Self::Restore, Self::Check, Self::Remove];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::First,
+        Self::Unchanged,
+        Self::Incremental,
+        Self::Restore,
+        Self::Check,
+        Self::RemoveNewest,
+        Self::Remove,
+        Self::Repack,
+    ];
+
+    /// Those after which a repository holds one state of the tree alone.
+    pub(crate) const REMOVALS: [Self; 3] = [Self::RemoveNewest, Self::Remove, Self::Repack];
 
     /// The name by which it is chosen on the command line and found in JSON.
     pub(crate) fn name(self) -> &'static str {
@@ -43,7 +58,9 @@ impl Act {
             Self::Incremental => "incremental",
             Self::Restore => "restore",
             Self::Check => "check",
+            Self::RemoveNewest => "remove-newest",
             Self::Remove => "remove",
+            Self::Repack => "repack",
         }
     }
 
@@ -55,7 +72,9 @@ impl Act {
             Self::Incremental => "incremental run",
             Self::Restore => "full restore",
             Self::Check => "check of all data",
+            Self::RemoveNewest => "removal of the newest snapshot",
             Self::Remove => "removal of the older snapshots",
+            Self::Repack => "repacking after that",
         }
     }
 }
@@ -173,13 +192,18 @@ impl Tool {
     }
 
     /// The commands for an act, or `None` where the tool has no such thing.
-    pub(crate) fn commands(&self, act: Act, place: &Place) -> Option<Vec<Command>> {
-        match act {
+    pub(crate) fn commands(&self, act: Act, place: &Place) -> Result<Option<Vec<Command>>> {
+        Ok(match act {
             Act::First | Act::Unchanged | Act::Incremental => self.backup(act, place),
             Act::Restore => Some(vec![self.restore(place)]),
             Act::Check => self.check(place),
+            Act::RemoveNewest => self.remove_newest(place)?,
             Act::Remove => self.remove(place),
-        }
+            Act::Repack if self.kind == Kind::Farkeep => {
+                Some(vec![self.command(place, ["repack"]), self.collect(place)])
+            }
+            Act::Repack => None,
+        })
     }
 
     fn backup(&self, act: Act, place: &Place) -> Option<Vec<Command>> {
@@ -249,8 +273,30 @@ impl Tool {
         }
     }
 
+    fn remove_newest(&self, place: &Place) -> Result<Option<Vec<Command>>> {
+        Ok(match self.kind {
+            Kind::Farkeep => {
+                let newest = self.newest(place)?;
+                Some(vec![self.command(place, ["forget", &newest]), self.collect(place)])
+            }
+            Kind::Restic | Kind::Rustic => Some(vec![self.command(place, ["forget", "latest", "--prune"])]),
+            Kind::Borg => Some(vec![
+                self.command(place, ["delete", &format!("::{}", place.newest.name())]),
+                self.command(place, ["compact"]),
+            ]),
+            Kind::Bupstash => Some(vec![
+                self.command(place, ["rm", &format!("run={}", place.newest.name())]),
+                self.command(place, ["gc"]),
+            ]),
+            Kind::Copy => None,
+        })
+    }
+
     fn remove(&self, place: &Place) -> Option<Vec<Command>> {
         match self.kind {
+            Kind::Farkeep => {
+                Some(vec![self.command(place, ["forget", "--keep-last", "1"]), self.collect(place)])
+            }
             Kind::Restic | Kind::Rustic => {
                 Some(vec![self.command(place, ["forget", "--keep-last", "1", "--prune"])])
             }
@@ -262,9 +308,23 @@ impl Tool {
                 self.command(place, ["rm", "--allow-many", "run=first", "or", "run=unchanged"]),
                 self.command(place, ["gc"]),
             ]),
-            // Removal comes to Farkeep with collection.
-            Kind::Farkeep | Kind::Copy => None,
+            Kind::Copy => None,
         }
+    }
+
+    /// Gives space back at once, as the others do: without the days in which a removal could be undone.
+    fn collect(&self, place: &Place) -> Command {
+        self.command(place, ["collect", "--now"])
+    }
+
+    /// The id of the newest snapshot, which a user would copy from the list.
+    fn newest(&self, place: &Place) -> Result<String> {
+        let mut list = self.command(place, ["snapshots", "--json"]);
+        let output = list.output().context("listing snapshots")?;
+        let text = String::from_utf8(output.stdout)?;
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut ids = lines.filter_map(|line| Some(line.get("snapshot")?.as_str()?.to_owned()));
+        ids.next_back().with_context(|| format!("no snapshot in {text:?}"))
     }
 
     fn command<S: AsRef<OsStr>>(&self, place: &Place, arguments: impl IntoIterator<Item = S>) -> Command {
@@ -287,6 +347,7 @@ impl Tool {
             Kind::Borg => command
                 .env("BORG_REPO", repository)
                 .env("BORG_PASSPHRASE", PASSPHRASE)
+                .env("BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes")
                 .env("BORG_CACHE_DIR", place.cache()),
             Kind::Bupstash => command.env("BUPSTASH_REPOSITORY", repository).env("BUPSTASH_KEY", place.key()),
             Kind::Copy => &mut command,
