@@ -12,7 +12,6 @@ mod report;
 mod scenario;
 mod target;
 mod tool;
-mod tree;
 
 use std::fs;
 use std::io::Write;
@@ -23,6 +22,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 use clap::Parser;
+use farkeep_benches::tree;
 use serde_json::json;
 
 use crate::report::Report;

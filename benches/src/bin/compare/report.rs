@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use farkeep_benches::tree::Size;
 use serde_json::Value;
 use serde_json::json;
 
@@ -13,7 +14,6 @@ use crate::target::Target;
 use crate::tool::Act;
 use crate::tool::Kind;
 use crate::tool::Tool;
-use crate::tree::Size;
 
 /// One scenario, measured.
 pub(crate) struct Report<'a> {

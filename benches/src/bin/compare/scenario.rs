@@ -13,6 +13,10 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use farkeep_benches::tree;
+use farkeep_benches::tree::Differences;
+use farkeep_benches::tree::Size;
+use farkeep_benches::tree::State;
 
 use crate::measure;
 use crate::measure::Cost;
@@ -20,10 +24,6 @@ use crate::tool::Act;
 use crate::tool::Kind;
 use crate::tool::Place;
 use crate::tool::Tool;
-use crate::tree;
-use crate::tree::Differences;
-use crate::tree::Size;
-use crate::tree::State;
 
 /// Where the two states of the tree come from.
 #[derive(Clone, Debug)]

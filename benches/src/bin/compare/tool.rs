@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use farkeep_benches::told::PASSPHRASE;
 
 /// What each tool is asked for, in the order of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -355,9 +356,6 @@ impl Tool {
         command
     }
 }
-
-/// It protects nothing: the repositories of a comparison live as long as the comparison.
-const PASSPHRASE: &str = "a passphrase for measuring";
 
 /// Where one tool works in one round.
 #[derive(Clone, Debug)]

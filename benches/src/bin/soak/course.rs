@@ -8,12 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
-use serde_json::Value;
+use farkeep_benches::told::told;
+use farkeep_benches::tree;
 
 use crate::host::Site;
 use crate::host::Who;
-use crate::host::bytes_below;
-use crate::host::told;
 use crate::picture;
 use crate::tree::Tree;
 
@@ -145,17 +144,16 @@ impl<'a> Course<'a> {
         let unchanged = self.backup()?;
         self.made += 1;
         let restore = self.restore()?;
-        let collected = |name| number(&collect.text, name);
         self.backups.sort_unstable();
         let sample = Sample {
             made: self.made,
-            listed: number(&forget.text, "kept")? + 1,
-            source_bytes: bytes_below(self.tree.folder())?,
-            repository_bytes: bytes_below(&self.site.repository())?,
-            pack_bytes: bytes_below(&self.site.repository().join("packs"))?,
-            journal_bytes: bytes_below(&self.site.repository().join("journal"))?,
-            removed_bytes: collected("removed_bytes")?,
-            moved_bytes: collected("moved_bytes")?,
+            listed: forget.number("kept")? + 1,
+            source_bytes: tree::size(self.tree.folder())?.bytes,
+            repository_bytes: tree::size(&self.site.repository())?.bytes,
+            pack_bytes: tree::size(&self.site.repository().join("packs"))?.bytes,
+            journal_bytes: tree::size(&self.site.repository().join("journal"))?.bytes,
+            removed_bytes: collect.number("removed_bytes")?,
+            moved_bytes: collect.number("moved_bytes")?,
             backup: self.backups.get(self.backups.len() / 2).copied().unwrap_or_default(),
             unchanged,
             forget: forget.wall,
@@ -174,7 +172,8 @@ impl<'a> Course<'a> {
         snapshot.push(self.tree.folder());
         let mut restore = self.site.command(Who::Keeper);
         let told = told(restore.arg("restore").arg(snapshot).arg("--target").arg(&target))?;
-        expect_same(self.tree.folder(), &target)?;
+        let found = tree::compare(self.tree.folder(), &target)?;
+        ensure!(found.contents + found.metadata == 0, "the restored tree differs: {:?}", found.examples);
         fs::remove_dir_all(&target)?;
         Ok(told.wall)
     }
@@ -207,39 +206,10 @@ impl<'a> Course<'a> {
         let location = location.and_then(|(_, value)| value).context("every command has it")?.to_owned();
         at(from.args(["copy", "--from"]).arg(location))?;
         Ok(End {
-            objects: number(&check.text, "objects")?,
-            repository_bytes: bytes_below(&self.site.repository())?,
-            copied_bytes: bytes_below(&copy)?,
+            objects: check.number("objects")?,
+            repository_bytes: tree::size(&self.site.repository())?.bytes,
+            copied_bytes: tree::size(&copy)?.bytes,
             listed: self.samples.last().map_or(0, |sample| sample.listed),
         })
     }
-}
-
-/// A number by its name from the last line of JSON that has it.
-fn number(text: &str, name: &str) -> Result<u64> {
-    let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut named = lines.filter_map(|line| line.get(name)?.as_u64());
-    named.next().with_context(|| format!("no {name} in {text:?}"))
-}
-
-fn expect_same(one: &Path, other: &Path) -> Result<()> {
-    let names = |folder: &Path| {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            names.push(entry?.file_name());
-        }
-        names.sort_unstable();
-        Ok::<_, anyhow::Error>(names)
-    };
-    let here = names(one)?;
-    ensure!(here == names(other)?, "{} and {} have other names", one.display(), other.display());
-    for name in here {
-        let (one, other) = (one.join(&name), other.join(&name));
-        if one.is_dir() {
-            expect_same(&one, &other)?;
-        } else {
-            ensure!(fs::read(&one)? == fs::read(&other)?, "{} is not {}", other.display(), one.display());
-        }
-    }
-    Ok(())
 }

@@ -1,18 +1,17 @@
 //! A server with a clock that is moved by hand, its keeper, and a host.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::bail;
+use farkeep_benches::told::Told;
+use farkeep_benches::told::farkeep;
+use farkeep_benches::told::told;
 use farkeep_codec::time::Time;
 use farkeep_engine::Clock;
 use farkeep_engine::ManualClock;
@@ -28,9 +27,6 @@ use farkeep_server::registry::Offer;
 use farkeep_server::registry::Tokens;
 use jiff::SignedDuration;
 use jiff::Timestamp;
-
-/// It protects nothing: the repository lives as long as the measurement.
-const PASSPHRASE: &str = "a passphrase for measuring";
 
 /// Everything that takes part, in one folder.
 pub(crate) struct Site {
@@ -100,8 +96,7 @@ impl Site {
     /// A command of the program, which knows the repository and nothing of the user.
     pub(crate) fn command(&self, who: Who) -> Command {
         let home = self.work.join(who.name());
-        let mut command = Command::new(&self.program);
-        command.env_clear().stdin(Stdio::null()).env("HOME", &home).env("FARKEEP_PASSWORD", PASSPHRASE);
+        let mut command = farkeep(&self.program, &home);
         command.env("FARKEEP_REPOSITORY", format!("farkeep://{}/main", self.server.address()));
         command
     }
@@ -127,35 +122,4 @@ impl Site {
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
-}
-
-/// What a command printed, and how long it took.
-pub(crate) struct Told {
-    pub(crate) text: String,
-    pub(crate) wall: Duration,
-}
-
-/// Runs a command that has to succeed.
-pub(crate) fn told(command: &mut Command) -> Result<Told> {
-    let begin = Instant::now();
-    let output =
-        command.output().with_context(|| format!("starting {:?}: was it built?", command.get_program()))?;
-    let wall = begin.elapsed();
-    if !output.status.success() {
-        let words: Vec<_> = command.get_args().collect();
-        bail!("{words:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(Told { text: String::from_utf8(output.stdout)?, wall })
-}
-
-/// All bytes of the files below a folder.
-pub(crate) fn bytes_below(folder: &Path) -> Result<u64> {
-    let mut all = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // What is removed meanwhile has no bytes.
-        let Ok(metadata) = entry.metadata() else { continue };
-        all += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
-    }
-    Ok(all)
 }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::fs::File;
 use std::fs::OpenOptions;
-use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use farkeep_benches::chance::Chance;
 
 /// Files that people write.
 const FILES: u64 = 300;
@@ -107,29 +107,5 @@ impl Tree {
 
     fn log(&self, number: u32) -> PathBuf {
         self.folder.join(format!("log.{number}"))
-    }
-}
-
-/// Numbers and texts from a seed.
-struct Chance(blake3::OutputReader);
-
-impl Chance {
-    fn new(seed: u64) -> Self {
-        Self(blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof())
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_le_bytes(bytes) % end
-    }
-
-    /// Sixty-four letters: they compress by a quarter, as little of what lies on hosts does not.
-    fn text(&mut self, bytes: usize) -> Vec<u8> {
-        let mut text = Vec::with_capacity(bytes);
-        let read = Read::by_ref(&mut self.0).take(bytes as u64).read_to_end(&mut text);
-        debug_assert!(read.is_ok(), "it has no end and no faults");
-        text.iter_mut().for_each(|byte| *byte = b' ' + (*byte & 63));
-        text
     }
 }

@@ -19,7 +19,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// How much there is below a folder.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Size {
+pub struct Size {
     /// Everything that is not a folder.
     pub files: u64,
     /// The lengths of the regular files.
@@ -42,7 +42,10 @@ impl AddAssign<&Metadata> for Size {
 }
 
 /// Measures a folder; one that is not there is empty.
-pub(crate) fn size(folder: &Path) -> Result<Size> {
+///
+/// # Errors
+/// If something in it cannot be looked at.
+pub fn size(folder: &Path) -> Result<Size> {
     let mut total = Size::default();
     if folder.exists() {
         walk(folder, &mut |_, stat| {
@@ -54,7 +57,10 @@ pub(crate) fn size(folder: &Path) -> Result<Size> {
 }
 
 /// Reads every file below a folder once, so that whoever reads next finds it in memory, as far as it fits there.
-pub(crate) fn read_once(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// If something in it cannot be read.
+pub fn read_once(folder: &Path) -> Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     walk(folder, &mut |path, stat| {
         if stat.is_file() {
@@ -79,7 +85,7 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path, &Metadata) -> Result<()>) -
 
 /// Where a restored tree departs from its source.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Differences {
+pub struct Differences {
     /// Entries that are missing, extra, of another type, or with other bytes.
     pub contents: u64,
     /// Entries with another mode, owner, time or count of links.
@@ -102,7 +108,10 @@ impl Differences {
 }
 
 /// Compares every entry of two trees, contents and metadata. The folders themselves are compared in what they hold.
-pub(crate) fn compare(source: &Path, restored: &Path) -> Result<Differences> {
+///
+/// # Errors
+/// If something in either cannot be read.
+pub fn compare(source: &Path, restored: &Path) -> Result<Differences> {
     let mut comparison = Comparison {
         found: Differences::default(),
         one: vec![0; BUFFER_BYTES],
@@ -193,7 +202,7 @@ fn metadata_difference(ours: &Metadata, theirs: &Metadata) -> Option<&'static st
 
 /// Which of its two contents the large file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// As it is made.
     First,
     /// With a block overwritten in every tenth random part.
@@ -204,7 +213,10 @@ const PART_BYTES: u64 = 64 << 20;
 const BLOCK_BYTES: u64 = BUFFER_BYTES as u64;
 
 /// Makes a folder with one large file: parts of 64 MiB, by turns random and a hole, the same bytes every time.
-pub(crate) fn make_large(folder: &Path, bytes: u64) -> Result<()> {
+///
+/// # Errors
+/// If it cannot be written.
+pub fn make_large(folder: &Path, bytes: u64) -> Result<()> {
     fs::create_dir_all(folder)?;
     let path = folder.join("large");
     let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
@@ -218,7 +230,10 @@ pub(crate) fn make_large(folder: &Path, bytes: u64) -> Result<()> {
 }
 
 /// Overwrites one block in every tenth random part of the large file, in place.
-pub(crate) fn edit_large(folder: &Path, state: State) -> Result<()> {
+///
+/// # Errors
+/// If it cannot be written.
+pub fn edit_large(folder: &Path, state: State) -> Result<()> {
     let file = File::options().write(true).open(folder.join("large"))?;
     let bytes = file.metadata()?.len();
     for offset in (PART_BYTES / 2..bytes).step_by(20 * BUFFER_BYTES * 64) {
