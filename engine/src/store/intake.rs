@@ -151,9 +151,9 @@ impl Intake {
         ended.into_iter().try_for_each(|open| open.writer.finish().map(|_| ()))
     }
 
-    /// The numbers of the packs that may grow.
+    /// The numbers of the packs that may grow, or that hold something which the journal does not know yet.
     pub(super) fn open_packs(&self) -> impl Iterator<Item = u32> + '_ {
-        self.open.iter().filter(|open| !open.is_full).map(|open| open.number)
+        self.open.iter().filter(|open| open.is_dirty || !open.is_full).map(|open| open.number)
     }
 
     /// Closes the extents of all packs.

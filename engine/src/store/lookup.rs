@@ -172,7 +172,16 @@ const UNBROKEN: &str = "nothing panics while it holds a table";
 impl Store {
     /// Where the object is, be it durable or not.
     pub(crate) fn find(&self, id: &ObjectId) -> Result<Option<Spot>, StoreError> {
-        Ok(self.find_noted(id)?.filter(|spot| self.catalogue().there(spot)))
+        let mut before = None;
+        loop {
+            let noted = self.find_noted(id)?;
+            match noted.filter(|spot| !self.catalogue().there(spot)) {
+                // It may have been moved, and its old place removed, between two looks.
+                Some(spot) if before != Some(spot) => before = Some(spot),
+                Some(_) => return Ok(None),
+                None => return Ok(noted),
+            }
+        }
     }
 
     /// Where the object lies that is durable. It may be that somebody has put it once more, and not durably yet.

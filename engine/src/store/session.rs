@@ -175,8 +175,20 @@ pub(super) fn pin<T>(
     mut read: impl FnMut() -> Result<(T, u64), StoreError>,
 ) -> Result<(T, Option<Box<dyn Lock>>), StoreError> {
     let (mut seen, mut epoch) = read()?;
+    let mut tries = 0;
     loop {
-        let Some(lock) = share(disk, &lock_path(epoch)) else { return Ok((seen, None)) };
+        let lock = match share(disk, &lock_path(epoch)) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok((seen, None)),
+            Err(held) if tries >= TRIES => return Err(held.into()),
+            // A collection condemns or removes at this moment.
+            Err(_) => {
+                tries += 1;
+                std::thread::sleep(PAUSE);
+                (seen, epoch) = read()?;
+                continue;
+            }
+        };
         let before = epoch;
         (seen, epoch) = read()?;
         if epoch == before {
@@ -185,14 +197,19 @@ pub(super) fn pin<T>(
     }
 }
 
-/// Where the lock cannot be had, the repository is one that no program has opened that collects, or one that nobody may
-/// write to.
-fn share(disk: &dyn Disk, path: &Path) -> Option<Box<dyn Lock>> {
+/// How often a reader comes back for a lock that somebody holds alone, and how long it stays away: five minutes in all.
+const TRIES: u32 = 30_000;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Where there is no such lock, the repository is one that no program has opened that collects, or one that nobody may
+/// write to. One that somebody holds alone is an error.
+fn share(disk: &dyn Disk, path: &Path) -> Result<Option<Box<dyn Lock>>, DiskError> {
     match disk.lock_shared(path) {
-        Ok(lock) => Some(lock),
+        Ok(lock) => Ok(Some(lock)),
+        Err(held @ DiskError::Held { .. }) => Err(held),
         Err(error) => {
             tracing::debug!(%error, "a reader does without a pin");
-            None
+            Ok(None)
         }
     }
 }

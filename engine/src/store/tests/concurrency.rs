@@ -6,6 +6,8 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
+use farkeep_codec::object::Kind;
+
 use super::Recorder;
 use super::create;
 use super::data;
@@ -18,6 +20,7 @@ use crate::StoreError;
 use crate::disk::SimulatedDisk;
 use crate::disk::simulated::Failure;
 use crate::disk::simulated::Faulty;
+use crate::store::intake::Added;
 
 const THREADS: usize = 6;
 
@@ -126,4 +129,26 @@ fn threads_that_flush_together_share_the_work() {
         }
     });
     assert_eq!(engine.head().sequence, before + 1, "one event makes everything durable");
+}
+
+/// What was written to a pack is not all in the journal as soon as the pack is full: a collection that took it for one
+/// that never grows would remove the rest with it.
+#[test]
+fn a_pack_that_is_full_and_not_all_durable_may_grow() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    let (first, bytes) = data(0, 1_000);
+    engine.put(&engine.begin(), &first, &bytes).expect("put");
+    engine.flush().expect("durable");
+    let pack = engine.locate(&first).expect("answered").expect("there").pack;
+    let number = engine.store.catalogue().pack_number(&pack).expect("known");
+    {
+        let mut intake = engine.store.writer().expect("it writes").intake();
+        let is_full = |number| {
+            let (id, bytes) = data(number, 1_000);
+            matches!(intake.add(Kind::Data, &id, &bytes), Ok(Added::NoRoom))
+        };
+        assert!((1..100).any(is_full));
+    }
+    assert!(engine.store.survey().expect("there").open.contains(&number));
 }

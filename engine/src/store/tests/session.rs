@@ -158,3 +158,22 @@ fn a_removed_pack_stays_for_a_reader_that_began_before() {
     store(3);
     assert!(!is_there());
 }
+
+/// The collection that holds it is in the middle of a step that lasts a moment.
+#[test]
+fn a_reader_comes_back_for_a_lock_that_a_collection_holds() {
+    let disk = SimulatedDisk::new(1);
+    make_locks(&disk).expect("made");
+    let held = std::cell::RefCell::new(Some(disk.lock(Path::new("pins/0"), "").expect("free")));
+    let mut reads = 0;
+    let read = || {
+        reads += 1;
+        if reads == 3 {
+            drop(held.take());
+        }
+        Ok((reads, 4))
+    };
+    let (seen, lock) = pin(&disk, read).expect("read");
+    assert_eq!((seen, lock.is_some()), (4, true), "it is read once more under the lock");
+    assert!(!is_free(&disk, "pins/0"));
+}
