@@ -159,6 +159,9 @@ pub const COLLECT_BATCH_BYTES: u64 = 256 << 20;
 /// Most objects that it does.
 pub const COLLECT_BATCH_OBJECTS: u64 = 512 << 10;
 
+/// Most copies of objects that get their place in journal and index at a time: whoever puts or asks waits for that.
+pub const COLLECT_STORED_OBJECTS: usize = 64 << 10;
+
 /// Percent of a pack of nodes that may be dead before it is emptied.
 pub const COLLECT_NODES_DEAD_PERCENT: u64 = 25;
 

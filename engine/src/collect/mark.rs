@@ -5,18 +5,20 @@
 //! are compared with that. Physical enumeration with a live vector in memory: Douglis and others, "The Logic of Physical
 //! Garbage Collection in Deduplicating Storage", FAST 2017.
 //!
-//! A node that cannot be read ends it: nobody guesses what was below.
+//! A node that is needed and cannot be read ends it: nobody guesses what was below. Others are not even looked at.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::ObjectView;
 
 use super::bits::Bits;
 use super::bits::Inserted;
+use super::dark::Dark;
 use super::live::LiveFilter;
 use super::live::Parts;
 use super::nodes::NodeTable;
@@ -25,6 +27,7 @@ use super::numbering::Numbering;
 use super::plan::PackFigures;
 use super::plan::PackState;
 use super::run::CollectError;
+use super::touched::touched;
 use super::work::CollectStep;
 use super::work::Halt;
 use super::work::Work;
@@ -37,14 +40,17 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Survey;
 
-/// Least memory of the filter, in bytes.
-const FILTER_BYTES_LEAST: u64 = 1 << 20;
+/// The part of the memory that the filter gets however many nodes there are.
+const FILTER_PART: u64 = 4;
+
+#[cfg(test)]
+mod tests;
 
 /// What a mark is about.
 pub(super) struct Question<'a> {
     pub(super) survey: &'a Survey,
-    /// Roots of trees that are needed.
-    pub(super) roots: Vec<ObjectId>,
+    /// Snapshots that are needed, with the roots of their trees.
+    pub(super) roots: Vec<(SnapshotId, ObjectId)>,
     /// What was stored behind that record is needed.
     pub(super) young: u64,
     pub(super) memory_bytes: u64,
@@ -56,10 +62,14 @@ pub(super) struct Question<'a> {
 pub(super) struct Marked {
     pub(super) numbering: Numbering,
     pub(super) live: Bits,
+    /// Numbers of all nodes that can be read.
+    pub(super) table: NodeTable,
     /// How many nodes were read.
     pub(super) nodes: u64,
     /// What there is in each pack.
     pub(super) figures: Vec<PackFigures>,
+    /// What was passed by, since nobody needs it.
+    pub(super) dark: Dark,
 }
 
 impl Marked {
@@ -75,7 +85,7 @@ pub(super) fn mark(store: &Store, question: &Question<'_>, work: &mut Work<'_>) 
     let mut marking = Marking::begin(store, question, &numbering)?;
     let ids = marking.objects;
     let memory_bytes = question.memory_bytes.saturating_sub(marking.table.memory_bytes() as u64);
-    let parts = Parts::fitting(ids, memory_bytes.max(FILTER_BYTES_LEAST));
+    let parts = Parts::fitting(ids, memory_bytes.max(question.memory_bytes / FILTER_PART));
     for part in 0..parts.count() {
         let share = ids / u64::from(parts.count());
         let mut filter = LiveFilter::new(share + share / 100, question.seed ^ u64::from(part));
@@ -92,8 +102,8 @@ pub(super) fn mark(store: &Store, question: &Question<'_>, work: &mut Work<'_>) 
         marking.sort_data(work, &needs)?;
     }
     let figures = marking.figures(work)?;
-    let Marking { live, nodes, .. } = marking;
-    Ok(Marked { numbering, live, nodes, figures })
+    let Marking { live, nodes, dark, table, .. } = marking;
+    Ok(Marked { numbering, live, nodes, figures, dark, table })
 }
 
 /// A mark that is under way.
@@ -104,6 +114,8 @@ struct Marking<'a> {
     table: NodeTable,
     /// Nodes that are known to be damaged.
     damaged: HashSet<ObjectId>,
+    /// Nodes of which nobody knows where exactly they lie.
+    dark: Dark,
     live: Bits,
     /// Nodes that were found, and not read yet.
     frontier: Vec<u32>,
@@ -128,15 +140,25 @@ impl<'a> Marking<'a> {
             numbering,
             table: NodeTable::new(nodes, question.seed),
             damaged: HashSet::new(),
+            dark: Dark::default(),
             live: Bits::new(),
             frontier: Vec::new(),
             nodes: 0,
             objects: numbering.extents().iter().map(count).sum(),
             unknown: BTreeSet::new(),
         };
+        let mut unread = Vec::new();
         for extent in numbering.extents().iter().filter(of_nodes) {
             let pack = question.survey.packs.get(&extent.at.pack);
-            for (number, entry) in extent.entries(store)? {
+            let entries = match extent.entries(store) {
+                Err(error) if error.is_damage() => {
+                    tracing::warn!(%error, "nodes are passed by whose summary cannot be read");
+                    unread.push(extent.at);
+                    continue;
+                }
+                entries => entries?,
+            };
+            for (number, entry) in entries {
                 if pack.is_some_and(|pack| pack.damaged.binary_search(&entry.offset).is_ok()) {
                     marking.damaged.insert(entry.id);
                 } else if pack.is_some_and(|pack| !pack.has_lost(entry.offset)) {
@@ -146,6 +168,9 @@ impl<'a> Marking<'a> {
                     }
                 }
             }
+        }
+        if !unread.is_empty() {
+            marking.dark = Dark::find(store, question.survey, &unread)?;
         }
         Ok(marking)
     }
@@ -159,30 +184,42 @@ impl<'a> Marking<'a> {
     /// Finds every node that is needed, and shows every reference.
     fn walk(&mut self, work: &mut Work<'_>, keep: &mut dyn FnMut(&ObjectId)) -> Result<(), Halt> {
         let mut missing = Vec::new();
-        for root in &self.question.roots {
-            if self.table.find(root).next().is_none() {
+        for (_, root) in &self.question.roots {
+            self.visit(root, &mut missing)?;
+            if self.table.find(root).next().is_none() && missing.last() != Some(root) {
                 missing.push(*root);
             }
-            self.visit(root, &mut missing);
         }
         while !self.frontier.is_empty() && missing.is_empty() {
             let mut level = std::mem::take(&mut self.frontier);
             level.sort_unstable();
             for some in level.chunks(COLLECT_NODES_AT_ONCE) {
                 let mut references = Vec::new();
-                read_nodes(self.store, self.question.survey, self.numbering, some, work, &mut references)?;
+                read_nodes(self.store, self.question.survey, self.numbering, some, work, &mut references)
+                    .map_err(|halt| self.name(halt))?;
                 for reference in &references {
                     keep(reference);
-                    self.visit(reference, &mut missing);
+                    self.visit(reference, &mut missing)?;
                 }
                 self.nodes += some.len() as u64;
                 work.tell(CollectStep::Marking, self.nodes, self.live.count())?;
             }
         }
-        if missing.is_empty() { Ok(()) } else { Err(CollectError::Damaged { objects: missing }.into()) }
+        if missing.is_empty() { Ok(()) } else { Err(self.name(CollectError::damaged(missing).into())) }
     }
 
-    fn visit(&mut self, id: &ObjectId, missing: &mut Vec<ObjectId>) {
+    /// Says which snapshots need the nodes that cannot be read.
+    fn name(&self, halt: Halt) -> Halt {
+        match halt {
+            Halt::Failed(CollectError::Damaged { objects, .. }) => {
+                let snapshots = touched(self.store, &self.table, &self.question.roots, &objects);
+                CollectError::Damaged { objects, snapshots }.into()
+            }
+            halt => halt,
+        }
+    }
+
+    fn visit(&mut self, id: &ObjectId, missing: &mut Vec<ObjectId>) -> Result<(), StoreError> {
         let (table, live, frontier) = (&self.table, &mut self.live, &mut self.frontier);
         let mut is_node = false;
         for number in table.find(id) {
@@ -191,9 +228,10 @@ impl<'a> Marking<'a> {
                 frontier.push(number);
             }
         }
-        if !is_node && self.damaged.contains(id) {
+        if !is_node && (self.damaged.contains(id) || self.dark.hides(self.store, id)?) {
             missing.push(*id);
         }
+        Ok(())
     }
 
     /// Shows every reference once more.
@@ -250,6 +288,11 @@ impl<'a> Marking<'a> {
         for extent in self.numbering.extents() {
             let Some(pack) = survey.packs.get(&extent.at.pack) else { continue };
             let Some(of) = figures.get_mut(&extent.at.pack) else { continue };
+            if let Some(offsets) = self.dark.offsets(&extent.at) {
+                of.dead_objects += offsets.filter(|offset| !pack.has_lost(*offset)).count() as u64;
+                of.dead_bytes += u64::from(extent.at.extent.summary - extent.at.extent.start);
+                continue;
+            }
             for (number, entry) in extent.entries(self.store)? {
                 let bytes = u64::from(RECORD_HEADER_BYTES) + u64::from(entry.bytes);
                 let is_there = !pack.has_lost(entry.offset);
@@ -331,6 +374,6 @@ pub(super) fn read_references(
     match failed {
         Some(source) => Err(source.into()),
         None if bad.is_empty() => Ok(()),
-        None => Err(CollectError::Damaged { objects: bad }.into()),
+        None => Err(CollectError::damaged(bad).into()),
     }
 }

@@ -17,10 +17,13 @@ pub mod live;
 pub mod pace;
 mod work;
 mod numbering;
+mod dark;
+mod touched;
 mod mark;
 mod order;
 mod mover;
 mod settle;
+mod sweep;
 mod run;
 
 #[cfg(test)]

@@ -13,33 +13,27 @@ use thiserror::Error;
 use super::mark::Marked;
 use super::mark::Question;
 use super::mark::mark;
-use super::mover;
-use super::mover::Copied;
 use super::pace::Limits;
 use super::plan::Act;
 use super::plan::Aims;
 use super::plan::Plan;
 use super::plan::plan;
-use super::settle::Since;
+use super::sweep::Verdict;
+use super::sweep::sweep;
 use super::work::CollectProgress;
 use super::work::CollectStep;
 use super::work::Halt;
 use super::work::Work;
 use crate::journal::Event;
-use crate::limits::COLLECT_BATCH_BYTES;
-use crate::limits::COLLECT_BATCH_OBJECTS;
 use crate::limits::COLLECT_MEMORY_BYTES;
 use crate::limits::PURGED_PER_EVENT_MAX;
 use crate::limits::PURGED_WHEN_FULL_MAX;
 use crate::store::Catalogue;
-use crate::store::NoReaders;
 use crate::store::References;
+use crate::store::SnapshotAt;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Survey;
-
-/// How long a collection waits before it looks again whether readers of other processes have ended.
-const WAIT: Duration = Duration::from_millis(100);
 
 /// What becomes of forgotten snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +123,19 @@ pub struct Collected {
     pub bytes_moved: u64,
     /// Records that somebody turned out to need, and that stay.
     pub reprieved: u64,
+    /// Records that somebody needs and that were given up, because they are damaged beyond parity.
+    pub quarantined: u64,
+    /// Records that somebody needs and that the disk does not read, and that stay where they are.
+    pub unread: u64,
     /// Dead bytes that were left, in packs that are not worth the copying.
     pub bytes_left: u64,
+}
+
+impl Collected {
+    /// Records that stayed although it was planned that their packs go.
+    fn kept(&self) -> u64 {
+        self.reprieved + self.quarantined + self.unread
+    }
 }
 
 /// Why nothing was collected, or not everything.
@@ -143,11 +148,13 @@ pub enum CollectError {
     /// What a spool holds refers to what is elsewhere.
     #[error("a spool is not collected")]
     Elsewhere,
-    /// Nodes are not there, or damaged, so that nobody knows what they refer to.
-    #[error("{} nodes cannot be read, such as {}, so nothing is collected", objects.len(), objects.first().map_or_else(String::new, ToString::to_string))]
+    /// Nodes that are needed are not there, or damaged, so that nobody knows what they refer to.
+    #[error("nothing is collected, because {}", unreadable(objects, snapshots))]
     Damaged {
         /// Some of them.
         objects: Vec<ObjectId>,
+        /// The snapshots that need one of them, as far as they are known, up to a limit.
+        snapshots: Vec<SnapshotId>,
     },
     /// There are more objects than can be numbered.
     #[error("the repository has too many objects to be collected")]
@@ -155,6 +162,23 @@ pub enum CollectError {
     /// Anything else.
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl CollectError {
+    /// These nodes cannot be read.
+    pub(super) fn damaged(objects: Vec<ObjectId>) -> Self {
+        Self::Damaged { objects, snapshots: Vec::new() }
+    }
+}
+
+fn unreadable(objects: &[ObjectId], snapshots: &[SnapshotId]) -> String {
+    let first = |object: &ObjectId| format!(", such as {object}");
+    let nodes =
+        format!("{} nodes cannot be read{}", objects.len(), objects.first().map(first).unwrap_or_default());
+    match snapshots.first() {
+        None => nodes,
+        Some(one) => format!("{nodes}; {} snapshots need them, such as {one}", snapshots.len()),
+    }
 }
 
 /// What nobody needs goes.
@@ -175,10 +199,11 @@ pub(crate) fn collect(
         let sessions = store.waits_for();
         store.void();
         collected.outcome = match ended {
-            Ok(0) => collected.outcome,
+            Ok(Round::Ended) => Outcome::Complete,
+            Ok(Round::Readers) => Outcome::Readers,
             // What went made room for what had none.
-            Ok(_) | Err(Halt::Full) if collected.packs_removed > before => continue,
-            Ok(_) | Err(Halt::Full) => Outcome::Full,
+            Ok(Round::Postponed) | Err(Halt::Full) if collected.packs_removed > before => continue,
+            Ok(Round::Postponed) | Err(Halt::Full) => Outcome::Full,
             Err(Halt::Stopped) if sessions > 0 => Outcome::Waited { sessions },
             Err(Halt::Stopped) => Outcome::Stopped,
             Err(Halt::Failed(error)) => return Err(error),
@@ -202,7 +227,7 @@ pub(crate) fn plan_only(store: &Store, options: &CollectOptions) -> Result<Plan,
         let purged: BTreeSet<SnapshotId> =
             over(&catalogue, options.purge, store.now(), PURGED_PER_EVENT_MAX).into_iter().collect();
         let needed = catalogue.snapshots().filter(|at| !purged.contains(&at.id));
-        (needed.map(|at| at.root).collect(), young(&catalogue, options.young))
+        (needed.map(|at| (at.id, at.root)).collect(), young(&catalogue, options.young))
     };
     match marked(store, options, &survey, roots, young, &mut work) {
         Ok((_, plan)) => Ok(plan),
@@ -211,67 +236,98 @@ pub(crate) fn plan_only(store: &Store, options: &CollectOptions) -> Result<Plan,
     }
 }
 
-/// Purges, marks, and removes what then is dead. Returns for how many packs there was no room.
+/// What a round came to.
+enum Round {
+    /// There is nothing more to do.
+    Ended,
+    /// Readers of other processes are in the way.
+    Readers,
+    /// There was no room for everything.
+    Postponed,
+}
+
+/// Purges, marks, and removes what then is dead.
 fn round(
     store: &Store,
     options: &CollectOptions,
     work: &mut Work<'_>,
     collected: &mut Collected,
-) -> Result<u64, Halt> {
+) -> Result<Round, Halt> {
     store.end_packs()?;
-    let (number, young) = begin(store, options, collected)?;
+    let Some((number, young)) = begin(store, options, collected)? else { return Ok(Round::Ended) };
     work.tell(CollectStep::Begun, collected.purged, collected.purged)?;
+    let kept = collected.kept();
     let survey = store.survey()?;
-    let roots = store.catalogue().snapshots().map(|at| at.root).collect();
+    // What was committed since is looked at before anything is removed.
+    let known = |at: &&SnapshotAt| at.sequence <= survey.sequence;
+    let roots = store.catalogue().snapshots().filter(known).map(|at| (at.id, at.root)).collect();
     let (marked, plan) = marked(store, options, &survey, roots, young, work)?;
     collected.nodes_read += marked.nodes;
     collected.bytes_left = plan.left_bytes;
-    if plan.packs.is_empty() {
-        return Ok(plan.postponed);
+    if !plan.packs.is_empty() {
+        if !condemn(store, number, &plan, &survey, &marked)? {
+            return Ok(Round::Readers);
+        }
+        work.tell(CollectStep::Condemned, 0, plan.packs.len() as u64)?;
+        let (survey, marked, plan, memory_bytes) = (&survey, &marked, &plan, options.memory_bytes);
+        sweep(&Verdict { store, number, survey, marked, plan, memory_bytes }, work, collected)?;
     }
-    if !condemn(store, number, &plan, &survey, &marked)? {
-        collected.outcome = Outcome::Readers;
-        return Ok(0);
+    if plan.postponed > 0 {
+        return Ok(Round::Postponed);
     }
-    work.tell(CollectStep::Condemned, 0, plan.packs.len() as u64)?;
-    let mut since = Since::new(store, survey.sequence);
-    for batch in batches(store, &plan)? {
-        let Batch { gone, emptied } = batch;
-        let Copied { emptied, own, objects, bytes } = match emptied.is_empty() {
-            true => Copied::default(),
-            false => mover::copy(store, &survey, &marked, &emptied, work)?,
-        };
-        since.passes_over(&own);
-        collected.objects_moved += objects;
-        collected.bytes_moved += bytes;
-        let going: BTreeSet<u32> = gone.union(&emptied).copied().collect();
-        let no_readers = wait(store, work)?;
-        // What those who are older have put is durable now, or given up.
-        store.end_packs()?;
-        collected.reprieved += since.settle(work)?;
-        work.tell(CollectStep::Settled, going.len() as u64, plan.packs.len() as u64)?;
-        remove(store, number, &going, &no_readers, collected)?;
-        work.tell(CollectStep::Removed, collected.packs_removed, plan.packs.len() as u64)?;
+    if collected.kept() == kept {
+        end(store, number, garbage(store, options));
     }
-    Ok(plan.postponed)
+    Ok(Round::Ended)
 }
 
-/// Says in the journal what is purged. Returns the number of the collection, and behind which record everything stays.
-fn begin(store: &Store, options: &CollectOptions, collected: &mut Collected) -> Result<(u64, u64), Halt> {
-    let now = store.now();
+/// Says in the journal what is purged. Returns the number of the collection, and behind which record everything stays;
+/// nothing if there is nothing to do.
+fn begin(
+    store: &Store,
+    options: &CollectOptions,
+    collected: &mut Collected,
+) -> Result<Option<(u64, u64)>, Halt> {
     let most = if store.room_bytes()? == 0 { PURGED_WHEN_FULL_MAX } else { PURGED_PER_EVENT_MAX };
-    let (mut number, mut stays, mut purged) = (0, 0, 0);
+    let (garbage, mut purged, mut begun) = (garbage(store, options), 0, None);
     store.persist_own(&mut |catalogue| {
-        catalogue.expect_deletions()?;
+        let now = store.now();
+        catalogue.expect_deletions(now)?;
         let ids = over(catalogue, options.purge, now, most);
-        (number, _) = catalogue.last_collection();
-        number += 1;
-        stays = young(catalogue, options.young);
+        let number = catalogue.last_collection().0 + 1;
+        let young = young(catalogue, options.young);
+        let left = catalogue.is_collected(young).filter(|left| ids.is_empty() && *left <= garbage);
         purged = ids.len() as u64;
-        Ok::<_, StoreError>(vec![Event::CollectionBegun { number, young: stays, purged: ids }])
+        begun = left.is_none().then_some((number, young));
+        let begin = Event::CollectionBegun { number, young, purged: ids };
+        Ok::<_, StoreError>(match left {
+            None => vec![begin],
+            // What is young grows old, so that it is looked at some day.
+            Some(left) if !catalogue.extents_behind(young).is_empty() => {
+                vec![begin, Event::Collected { number, garbage_thousandths: left }]
+            }
+            Some(_) => Vec::new(),
+        })
     })?;
     collected.purged += purged;
-    Ok((number, stays))
+    Ok(begun)
+}
+
+/// Says in the journal that everything was done. Where it cannot, the next collection finds out for itself.
+fn end(store: &Store, number: u64, garbage_thousandths: u16) {
+    let ended = store.persist_own(&mut |catalogue| {
+        let is_last = catalogue.last_collection().0 == number;
+        let event = Event::Collected { number, garbage_thousandths };
+        Ok::<_, StoreError>(is_last.then_some(event).into_iter().collect())
+    });
+    if let Err(error) = ended {
+        tracing::debug!(%error, "the next collection marks everything again");
+    }
+}
+
+/// Dead bytes of data that may stay, in thousandths of the live ones.
+fn garbage(store: &Store, options: &CollectOptions) -> u16 {
+    options.garbage_thousandths.unwrap_or_else(|| store.catalogue().settings().garbage_thousandths)
 }
 
 /// Snapshots that keep nothing any more, in the order of their ids.
@@ -297,7 +353,7 @@ fn marked(
     store: &Store,
     options: &CollectOptions,
     survey: &Survey,
-    roots: Vec<ObjectId>,
+    roots: Vec<(SnapshotId, ObjectId)>,
     young: u64,
     work: &mut Work<'_>,
 ) -> Result<(Marked, Plan), Halt> {
@@ -309,8 +365,7 @@ fn marked(
         seed: store.seed_at(survey.sequence),
     };
     let marked = mark(store, &question, work)?;
-    let garbage = store.catalogue().settings().garbage_thousandths;
-    let garbage_thousandths = options.garbage_thousandths.unwrap_or(garbage);
+    let garbage_thousandths = garbage(store, options);
     let (pack_bytes, free_bytes, reserve_bytes) = store.aims()?;
     let aims = Aims { garbage_thousandths, pack_bytes, free_bytes, reserve_bytes };
     let plan = plan(&marked.figures, &aims);
@@ -324,10 +379,13 @@ fn condemn(store: &Store, number: u64, plan: &Plan, survey: &Survey, marked: &Ma
     for extent in marked.numbering.extents().iter().filter(|extent| touched.contains(&extent.at.pack)) {
         let Some(pack) = survey.packs.get(&extent.at.pack) else { continue };
         let of = dead.entry(extent.at.pack).or_default();
-        let gone = |offset| pack.has_lost(offset);
-        let entries =
-            extent.entries(store)?.filter(|(number, entry)| !marked.needs(*number) && !gone(entry.offset));
-        of.extend(entries.map(|(_, entry)| entry.offset));
+        let gone = |offset: &u32| pack.has_lost(*offset);
+        if let Some(offsets) = marked.dark.offsets(&extent.at) {
+            of.extend(offsets.filter(|offset| !gone(offset)));
+            continue;
+        }
+        let entries = extent.entries(store)?.filter(|(number, _)| !marked.needs(*number));
+        of.extend(entries.map(|(_, entry)| entry.offset).filter(|offset| !gone(offset)));
     }
     let leaves = plan.packs.iter().filter(|planned| planned.act != Act::Strike);
     let event = Event::Condemned {
@@ -337,70 +395,4 @@ fn condemn(store: &Store, number: u64, plan: &Plan, survey: &Survey, marked: &Ma
         bytes: plan.freed_bytes,
     };
     Ok(store.condemn(&event, &plan.condemned(&dead))?.is_some())
-}
-
-/// Packs that go together.
-#[derive(Default)]
-struct Batch {
-    /// Nothing in them is needed.
-    gone: BTreeSet<u32>,
-    /// What is needed of them is copied first.
-    emptied: BTreeSet<u32>,
-}
-
-/// What goes without copying comes first, so that there is room, and dead nodes go with it.
-fn batches(store: &Store, plan: &Plan) -> Result<Vec<Batch>, StoreError> {
-    let bytes_max = COLLECT_BATCH_BYTES.min(store.room_bytes()?);
-    let mut batches = vec![Batch::default()];
-    let (mut bytes, mut objects) = (0, 0);
-    for planned in &plan.packs {
-        let last = batches.last_mut().expect("there is one from the start");
-        match planned.act {
-            Act::Strike => {}
-            Act::Remove => drop(last.gone.insert(planned.pack.number)),
-            Act::Empty => {
-                let (more_bytes, more) = (planned.pack.live_bytes, planned.pack.live_objects);
-                let full = bytes + more_bytes > bytes_max || objects + more > COLLECT_BATCH_OBJECTS;
-                if last.emptied.is_empty() || full {
-                    batches.push(Batch::default());
-                    (bytes, objects) = (0, 0);
-                }
-                bytes += more_bytes;
-                objects += more;
-                batches.last_mut().expect("there is one").emptied.insert(planned.pack.number);
-            }
-        }
-    }
-    Ok(batches)
-}
-
-/// Waits for everybody who is older than the condemnation.
-fn wait(store: &Store, work: &mut Work<'_>) -> Result<NoReaders, Halt> {
-    loop {
-        let sessions = store.waits_for();
-        if sessions == 0
-            && let Some(no_readers) = store.hold_readers_off()?
-        {
-            return Ok(no_readers);
-        }
-        work.tell(CollectStep::Waiting, 0, u64::from(sessions))?;
-        if store.waits_for() > 0 || sessions == 0 {
-            store.wait_for_pins(WAIT);
-        }
-    }
-}
-
-fn remove(
-    store: &Store,
-    number: u64,
-    going: &BTreeSet<u32>,
-    no_readers: &NoReaders,
-    collected: &mut Collected,
-) -> Result<(), Halt> {
-    if let Some(removed) = store.remove(number, going, no_readers)? {
-        collected.packs_removed += removed.packs.len() as u64;
-        collected.bytes_removed += removed.bytes;
-        collected.nodes_struck += removed.nodes;
-    }
-    Ok(())
 }

@@ -93,7 +93,7 @@ impl Graph for Durable<'_> {
 
     fn references(&self, node: &ObjectId) -> Result<Vec<ObjectId>, CollectError> {
         let mut object = Vec::new();
-        let damaged = || CollectError::Damaged { objects: vec![*node] };
+        let damaged = || CollectError::damaged(vec![*node]);
         match self.0.object(node, &mut object) {
             Ok(()) => {}
             Err(ObjectError::Io { source, .. }) => return Err(source.into()),

@@ -30,10 +30,13 @@ use crate::store::tests::options;
 use crate::store::tests::parameters;
 use crate::store::tests::read;
 
+mod again;
 mod beside;
 mod crash;
+mod damage;
 mod full;
 mod model;
+mod threads;
 
 /// Everything that is forgotten and not held goes, and everything that nothing refers to.
 pub(super) fn now() -> CollectOptions {

@@ -166,7 +166,7 @@ proptest! {
 
 #[test]
 fn a_kind_of_a_later_program_is_a_typed_refusal() {
-    assert_eq!(Event::parse(7, b"epoch"), Err(EventError::NewerKind { found: 7, known: 18 }));
+    assert_eq!(Event::parse(7, b"epoch"), Err(EventError::NewerKind { found: 7, known: 19 }));
     let header = SegmentHeader { repository: REPOSITORY, number: 5, previous: PREVIOUS };
     let mut bytes = header.encode();
     bytes[4] = 2;
@@ -185,7 +185,7 @@ fn a_kind_of_a_later_program_in_an_intact_chain_stops_the_replay() {
     let slot = SlotId::from_bytes([1; 16]);
     Record::write(&at.position, at.time, &Event::KeySlotRemoved { slot }, &mut writer);
     let mut record = writer.into_bytes();
-    record[24] = 19;
+    record[24] = 20;
     let hashed = record.len() - 32;
     let chain = *blake3::hash(&record[..hashed]).as_bytes();
     record[hashed..].copy_from_slice(&chain);
@@ -194,7 +194,7 @@ fn a_kind_of_a_later_program_in_an_intact_chain_stops_the_replay() {
     disk.mutate(Path::new("head"), |file| file[..4096].copy_from_slice(&head::encode(&position)))
         .expect("there");
     let refused = entries(&disk, Tail::IsStill);
-    assert!(matches!(refused, Err(JournalError::NewerFormat { found: 19, known: 18, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(JournalError::NewerFormat { found: 20, known: 19, .. })), "{refused:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::extent::Summary;
 use super::path;
 use super::record::RECORD_HEADER_BYTES;
 use super::record::RecordHeader;
+use crate::disk::Act;
 use crate::disk::Advice;
 use crate::disk::Disk;
 use crate::disk::DiskError;
@@ -114,7 +115,9 @@ impl PackReader {
             let mut header = [0; RECORD_HEADER_BYTES as usize];
             match self.read(offset, &mut header) {
                 Ok(()) => {}
-                Err(PackError::Damaged { .. }) => break,
+                Err(PackError::Damaged { .. } | PackError::Disk(DiskError::Io { act: Act::Read, .. })) => {
+                    break;
+                }
                 Err(error) => return Err(error),
             }
             let Ok(record) = RecordHeader::parse(&header, &self.pack, offset) else { break };

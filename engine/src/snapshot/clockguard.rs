@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use farkeep_codec::time::Time;
 
+use crate::store::set_back;
+
 #[cfg(test)]
 mod tests;
 
@@ -71,8 +73,7 @@ impl ClockGuard {
 
 /// Whether a clock shows less than a record that was written by it, by more than the limit.
 pub fn behind(shown: Time, last: Time, limit: Duration) -> Option<Frozen> {
-    let is_behind = shown < last && apart(shown, last) > limit;
-    is_behind.then_some(Frozen { shown, expected: Some(last) })
+    set_back(shown, last, limit).then_some(Frozen { shown, expected: Some(last) })
 }
 
 /// Whether a clock shows so much more than the newest record, when a repository is opened, that it is more likely to

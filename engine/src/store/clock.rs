@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::SystemTime;
 
 use farkeep_codec::time::Time;
@@ -25,6 +26,12 @@ impl Clock for SystemClock {
         };
         Time::from_nanoseconds(nanoseconds)
     }
+}
+
+/// Whether a clock shows less than a record that was written by it, by more than the limit.
+pub(crate) fn set_back(shown: Time, last: Time, limit: Duration) -> bool {
+    let apart = last.nanoseconds().saturating_sub(shown.nanoseconds());
+    u128::try_from(apart).is_ok_and(|apart| apart > limit.as_nanos())
 }
 
 /// A clock that stands still until it is set.

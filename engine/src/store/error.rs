@@ -8,6 +8,7 @@ use farkeep_codec::parameters::ParametersError;
 use farkeep_codec::time::Time;
 use thiserror::Error;
 
+use crate::disk::Act;
 use crate::disk::DiskError;
 use crate::index::IndexError;
 use crate::journal::JournalError;
@@ -116,6 +117,13 @@ pub enum StoreError {
     /// The disk did not carry something out.
     #[error(transparent)]
     Disk(DiskError),
+}
+
+impl StoreError {
+    /// Whether it is about what lies in one place of the disk, and not about the disk.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Disk(DiskError::Io { act: Act::Read, .. }))
+    }
 }
 
 impl From<DiskError> for StoreError {

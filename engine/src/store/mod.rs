@@ -41,6 +41,7 @@ pub(crate) use catalogue::SnapshotAt;
 pub use clock::Clock;
 pub use clock::ManualClock;
 pub use clock::SystemClock;
+pub(crate) use clock::set_back;
 pub(crate) use create::create;
 pub use error::ObjectError;
 pub use error::PutError;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
 use farkeep_codec::object::Kind;
 
 use super::Store;
@@ -41,6 +42,11 @@ impl MovedPack {
     /// Whether another object of that length has its place here.
     pub(crate) fn fits(&self, object: &[u8]) -> bool {
         self.writer.fits(u32::try_from(object.len()).expect("an object has a limit"))
+    }
+
+    /// How many objects there are in it.
+    pub(crate) fn objects(&self) -> usize {
+        self.objects.len()
     }
 
     /// Adds the copy of an object.
@@ -114,9 +120,11 @@ impl Store {
     /// with this: so the newest pack of a kind is the only one that a crash may find with a tail.
     /// Returns those numbers.
     pub(crate) fn store_moved(&self, packs: Vec<MovedPack>) -> Result<Range<u32>, StoreError> {
+        let ids: Vec<PackId> = packs.iter().map(|pack| *pack.writer.id()).collect();
         let stored = self.try_store_moved(packs);
         match &stored {
-            Ok(_) => self.writer()?.intake().moving.clear(),
+            // Others may be under construction still.
+            Ok(_) => self.writer()?.intake().moving.retain(|pack| !ids.contains(pack)),
             Err(_) => self.abandon_moved(),
         }
         stored

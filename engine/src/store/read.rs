@@ -23,7 +23,6 @@ use crate::limits::READ_GAP_BYTES;
 use crate::limits::READ_SPAN_BYTES;
 use crate::pack::Entry;
 use crate::pack::Extent;
-use crate::pack::PackError;
 use crate::pack::PackReader;
 use crate::pack::RECORD_HEADER_BYTES;
 use crate::pack::RecordHeader;
@@ -160,16 +159,18 @@ impl Store {
         }
     }
 
-    /// The objects of an extent, as its summary lists them.
+    /// The objects of an extent, as its summary lists them, which is read through parity if need be.
     ///
     /// # Errors
     /// If the summary is not what the journal says.
     pub(crate) fn summary(&self, number: u32, extent: &Extent) -> Result<Vec<Entry>, StoreError> {
-        Ok(self.reader(number)?.summary(extent)?.entries().collect())
+        let read = self.reader(number).and_then(|reader| reader.summary(extent).map_err(StoreError::from));
+        let mended = |error| self.mend_summary(number, extent).ok_or(error);
+        Ok(read.or_else(mended)?.entries().collect())
     }
 
     /// The objects of an extent. Where its summary is damaged, those whose records still say what they are.
-    pub(super) fn extent_entries(&self, number: u32, extent: &Extent) -> Result<Vec<Entry>, StoreError> {
+    pub(crate) fn extent_entries(&self, number: u32, extent: &Extent) -> Result<Vec<Entry>, StoreError> {
         let reader = match self.reader(number) {
             Ok(reader) => reader,
             Err(error @ StoreError::Damaged { .. }) => {
@@ -186,8 +187,9 @@ impl Store {
                 if let Some(summary) = self.mend_summary(number, extent) {
                     return Ok(summary.entries().collect());
                 }
-                if let PackError::Disk(error) = error {
-                    return Err(error.into());
+                let error = StoreError::from(error);
+                if !error.is_damage() {
+                    return Err(error);
                 }
                 self.suspect(number);
                 if !self.has_lost_of(number) {

@@ -145,7 +145,7 @@ impl Store {
         let Some(_held) = session::hold_off_of(self.disk(), epoch + 1)? else { return Ok(None) };
         self.pins.propose(Some(condemned.clone()));
         let written = self.persist_own(&mut |catalogue| {
-            catalogue.expect_deletions()?;
+            catalogue.expect_deletions(self.now())?;
             Ok::<_, StoreError>(vec![event.clone()])
         });
         self.pins.propose(None);
@@ -191,7 +191,7 @@ impl Store {
         };
         let (mut ids, mut bytes) = (Vec::new(), 0);
         let entries = self.persist_own(&mut |catalogue| {
-            catalogue.expect_deletions()?;
+            catalogue.expect_deletions(self.now())?;
             let known = packs.iter().filter_map(|number| catalogue.pack(*number));
             bytes = known.clone().map(|pack| u64::from(pack.bytes)).sum();
             ids = known.map(|pack| pack.id).collect();

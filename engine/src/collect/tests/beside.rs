@@ -1,12 +1,16 @@
 //! What others do while a collection runs, step by step between its steps.
 
 use std::cell::RefCell;
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 
+use super::CollectOptions;
 use super::Objects;
+use super::Young;
 use super::closure;
 use super::collect;
 use super::commit;
@@ -23,6 +27,7 @@ use crate::CollectProgress;
 use crate::CollectStep;
 use crate::Engine;
 use crate::Session;
+use crate::collect::pace::Limits;
 use crate::disk::SimulatedDisk;
 use crate::store::tests::Recorder;
 use crate::store::tests::close_packs;
@@ -347,5 +352,66 @@ fn a_reader_of_two_condemnations_ago_keeps_the_next_from_coming() {
     assert_eq!((second.outcome, second.packs_removed), (CollectOutcome::Readers, 0));
     expect_readable(&reader, &world.old);
     drop(reader);
+    assert!(collect(&world.engine).packs_removed > 0);
+}
+
+/// What survives is copied meanwhile: when the last one has ended, only the removal is left to do.
+#[test]
+fn copies_are_made_while_somebody_is_waited_for() {
+    let world = World::new();
+    let (shared, _) = data(1, 3_000);
+    let root = node(700, &[shared]);
+    put(&world.engine, &[root.clone()].into());
+    commit(&world.engine, &mut Recorder::new("host:/shared"), root.0);
+    world.engine.forget(&world.parent, "a test").expect("forgotten");
+    let place = || world.engine.locate(&shared).expect("answered").expect("it is there");
+    let (before, session) = (place(), RefCell::new(Some(world.engine.begin())));
+    let watch = |progress: CollectProgress| {
+        if progress.step == CollectStep::Waiting {
+            assert_ne!(place(), before, "it lies elsewhere already");
+            expect_readable(&world.engine, &world.old);
+            assert!(session.take().is_some(), "it waits once");
+        }
+        ControlFlow::Continue(())
+    };
+    let collected = world.engine.collect(&now(), &watch).expect("collected");
+    assert!(collected.objects_moved > 0 && collected.packs_removed > 0, "{collected:?}");
+    assert!(session.borrow().is_none());
+    assert_eq!(collected.outcome, CollectOutcome::Complete);
+    expect_sound(&world.engine);
+}
+
+/// What is young is needed, and so is all that it refers to, wherever that lies.
+#[test]
+fn what_is_young_keeps_what_it_refers_to() {
+    let world = World::new();
+    collect(&world.engine);
+    let young = node(800, &[data(2, 3_000).0, super::references(&world.old[&world.parent_root])[0]]);
+    put(&world.engine, &[young.clone()].into());
+    world.engine.flush().expect("durable");
+    world.engine.forget(&world.parent, "a test").expect("forgotten");
+    let courteous = CollectOptions { young: Young::Stays, ..now() };
+    let collected = world.engine.collect(&courteous, &|_| ControlFlow::Continue(())).expect("collected");
+    assert!(collected.purged == 1 && collected.nodes_read > 0, "{collected:?}");
+    let below = closure(&world.old, super::references(&world.old[&world.parent_root])[0]);
+    expect_readable(&world.engine, &below);
+    expect_readable(&world.engine, &[young.clone()].into());
+    let mut universe = world.old.clone();
+    universe.insert(young.0, young.1);
+    expect_closed(&world.engine, &universe);
+    let session = world.engine.begin();
+    assert!(!knows(&world.engine, &session, &world.parent_root), "what nothing young refers to goes");
+}
+
+/// So slow that it comes to its end before anything is done.
+#[test]
+fn a_pace_is_kept() {
+    let world = World::new();
+    world.engine.forget(&world.parent, "a test").expect("forgotten");
+    let time_max = Some(Duration::from_millis(20));
+    let slow = Limits { bytes_per_second: NonZeroU64::new(1), ..Limits::NONE };
+    let options = CollectOptions { limits: slow, time_max, ..now() };
+    let collected = world.engine.collect(&options, &|_| ControlFlow::Continue(())).expect("collected");
+    assert_eq!((collected.outcome, collected.packs_removed), (CollectOutcome::Stopped, 0));
     assert!(collect(&world.engine).packs_removed > 0);
 }

@@ -47,8 +47,9 @@ const STORED_WITH_PARITY: u16 = 15;
 const SNAPSHOT_REPLACED: u16 = 16;
 const SNAPSHOT_MARKED: u16 = 17;
 const DELETIONS_FROZEN: u16 = 18;
+const COLLECTED: u16 = 19;
 /// The highest kind.
-const KNOWN: u16 = DELETIONS_FROZEN;
+const KNOWN: u16 = COLLECTED;
 
 /// One thing that happened, and that is true from its record on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +145,13 @@ pub(crate) enum Event {
         packs: Vec<PackId>,
         /// Nodes that are gone from packs that stay.
         dead: Vec<Struck>,
+    },
+    /// A collection has done everything that there was to do.
+    Collected {
+        /// Of the collection.
+        number: u64,
+        /// Dead bytes of data that it was allowed to leave, in thousandths of the live ones.
+        garbage_thousandths: u16,
     },
     /// Objects are damaged, and not there until they are stored again.
     Quarantined {
@@ -277,6 +285,7 @@ impl Event {
             Self::CollectionBegun { .. } => COLLECTION_BEGUN,
             Self::Condemned { .. } => CONDEMNED,
             Self::Removed { .. } => REMOVED,
+            Self::Collected { .. } => COLLECTED,
             Self::Quarantined { .. } => QUARANTINED,
             Self::SnapshotReplaced { .. } => SNAPSHOT_REPLACED,
             Self::SnapshotMarked { .. } => SNAPSHOT_MARKED,
@@ -338,6 +347,9 @@ impl Event {
             Self::Condemned { number, packs, objects, bytes } => {
                 writer.u64(*number).u32(*packs).u64(*objects).u64(*bytes);
             }
+            Self::Collected { number, garbage_thousandths } => {
+                writer.u64(*number).u16(*garbage_thousandths);
+            }
             Self::Removed { number, packs, dead } => {
                 writer.u64(*number).count(packs.len());
                 for id in packs {
@@ -395,7 +407,7 @@ impl Event {
             SNAPSHOT_HELD | SNAPSHOT_RECOVERED | SNAPSHOT_REPLACED | SNAPSHOT_MARKED => {
                 Self::parse_of_snapshot(kind, &mut reader)?
             }
-            COLLECTION_BEGUN | CONDEMNED | REMOVED | QUARANTINED => {
+            COLLECTION_BEGUN | CONDEMNED | REMOVED | QUARANTINED | COLLECTED => {
                 Self::parse_of_collection(kind, &mut reader)?
             }
             DELETIONS_FROZEN => Self::DeletionsFrozen {
@@ -453,6 +465,9 @@ impl Event {
                 objects: reader.u64("condemned objects")?,
                 bytes: reader.u64("condemned bytes")?,
             },
+            COLLECTED => {
+                Self::Collected { number, garbage_thousandths: reader.u16("garbage of a collection")? }
+            }
             _ => {
                 let packs = ascending(reader, JOURNAL_PAYLOAD_BYTES_MAX, "removed pack")?;
                 let packs: Vec<PackId> = packs.into_iter().map(PackId::from_bytes).collect();

@@ -117,6 +117,8 @@ fn golden_events_of_collections() {
     golden(11, &begun, &[seven, "0500000000000000", "02", &"01".repeat(32), &"02".repeat(32)]);
     let condemned = Event::Condemned { number, packs: 1, objects: 2, bytes: 3 };
     golden(12, &condemned, &[seven, "01000000", "0200000000000000", "0300000000000000"]);
+    let collected = Event::Collected { number, garbage_thousandths: 0x0102 };
+    golden(19, &collected, &[seven, "0201"]);
     let records = ["01", &"0c".repeat(32), "03", "8020", "01", "80808001"].concat();
     let dead = vec![struck(0x0c, &[0x1000, 0x1001, 0x20_1001])];
     let removed = Event::Removed { number, packs: vec![PackId::from_bytes([0x0b; 32])], dead: dead.clone() };
@@ -237,7 +239,9 @@ fn of_collections() -> impl Strategy<Value = Event> {
     });
     let quarantined =
         (struck_records(3), ".{0,20}").prop_map(|(damaged, by)| Event::Quarantined { damaged, by });
-    prop_oneof![begun, condemned, removed, quarantined]
+    let collected = (any::<u64>(), any::<u16>())
+        .prop_map(|(number, garbage_thousandths)| Event::Collected { number, garbage_thousandths });
+    prop_oneof![begun, condemned, removed, quarantined, collected]
 }
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {

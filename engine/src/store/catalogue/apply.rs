@@ -76,6 +76,9 @@ impl Catalogue {
                 self.packs.strike(dead)?;
                 self.packs.remove(packs)?;
             }
+            Event::Collected { number, garbage_thousandths } => {
+                self.collections.end(*number, *garbage_thousandths)?;
+            }
             Event::Quarantined { damaged, .. } => self.packs.quarantine(damaged)?,
             Event::DeletionsFrozen { clock, shown, .. } => self.trust(*clock, *shown)?,
             Event::SnapshotCommitted { .. } | Event::SnapshotReplaced { .. } => {
@@ -113,7 +116,7 @@ impl Collections {
             return Err("a journal event: a collection that does not follow the one before");
         }
         // What an earlier one condemned and did not remove stays.
-        *self = Self { number, begun: sequence, young, is_condemned: false, epoch: self.epoch };
+        *self = Self { number, begun: sequence, young, is_condemned: false, epoch: self.epoch, done: None };
         Ok(())
     }
 
@@ -123,6 +126,14 @@ impl Collections {
         }
         self.is_condemned = true;
         self.epoch = self.epoch.checked_add(1).ok_or("a journal event: too many condemnations")?;
+        Ok(())
+    }
+
+    fn end(&mut self, number: u64, garbage_thousandths: u16) -> Result<(), &'static str> {
+        if self.number != number || number == 0 || self.done.is_some() {
+            return Err("a journal event: another collection than the last has ended");
+        }
+        (self.done, self.is_condemned) = (Some(garbage_thousandths), false);
         Ok(())
     }
 

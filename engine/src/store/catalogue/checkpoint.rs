@@ -36,7 +36,7 @@ use crate::pack::Extent;
 use crate::pack::Parity;
 
 const MAGIC: [u8; 4] = *b"FKck";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HASH_BYTES: usize = 32;
 
 impl Catalogue {
@@ -110,6 +110,9 @@ impl Collections {
     fn write(&self, writer: &mut Writer) {
         writer.u64(self.number).u64(self.begun).u64(self.young);
         writer.u8(u8::from(self.is_condemned)).u64(self.epoch);
+        write_some(self.done, writer, |garbage, writer| {
+            writer.u16(garbage);
+        });
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -119,6 +122,7 @@ impl Collections {
             young: reader.u64("checkpoint collection's young")?,
             is_condemned: flag(reader)?,
             epoch: reader.u64("checkpoint epoch")?,
+            done: some(reader, |reader| reader.u16("checkpoint garbage"))?,
         })
     }
 }

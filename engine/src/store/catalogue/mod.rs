@@ -3,6 +3,7 @@
 //! It is replayed, from the first record or from a checkpoint, and the same either way.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use farkeep_codec::id::PackId;
 use farkeep_codec::id::RepositoryId;
@@ -16,6 +17,7 @@ use crate::journal::Replayed;
 use crate::journal::Settings;
 use crate::journal::SlotId;
 use crate::store::StoreError;
+use crate::store::set_back;
 
 pub(crate) use packs::ExtentAt;
 pub(crate) use packs::Pack;
@@ -58,6 +60,8 @@ struct Collections {
     is_condemned: bool,
     /// How often something was condemned in all.
     epoch: u64,
+    /// It has done everything that there was to do, but for so many thousandths of garbage.
+    done: Option<u16>,
 }
 
 impl Catalogue {
@@ -204,12 +208,22 @@ impl Catalogue {
         (self.collections.number, self.collections.begun)
     }
 
-    /// Whether anything may be deleted now.
+    /// What another collection that purges nothing would leave, in thousandths of what is live, if it would find nothing to
+    /// do: the last one has done everything, and nothing that it left alone because it was young has become old since,
+    /// now that what was stored behind that record is young.
+    pub(crate) fn is_collected(&self, young: u64) -> Option<u16> {
+        let Collections { done, young: before, .. } = self.collections;
+        let next = self.extents_behind(before).first();
+        done.filter(|_| next.is_none_or(|extent| extent.sequence > young))
+    }
+
+    /// Whether anything may be deleted when the clock shows this.
     ///
     /// # Errors
     /// [`StoreError::Frozen`] if the clock is not believed.
-    pub(crate) fn expect_deletions(&self) -> Result<(), StoreError> {
-        match self.frozen {
+    pub(crate) fn expect_deletions(&self, now: Time) -> Result<(), StoreError> {
+        let limit = Duration::from_secs(self.settings.clock_seconds.into());
+        match self.frozen.or_else(|| set_back(now, self.at.time, limit).then_some(now)) {
             None => Ok(()),
             Some(shown) => Err(StoreError::Frozen { shown }),
         }

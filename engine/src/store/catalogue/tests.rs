@@ -420,7 +420,7 @@ fn a_checkpoint_that_is_damaged_or_of_another_history_is_not_believed() {
 fn golden_checkpoint() {
     let bytes = Story::new().catalogue.checkpoint();
     let (front, rest) = bytes.split_at(8);
-    assert_eq!(front, b"FKck\x01\x00\x00\x00");
+    assert_eq!(front, b"FKck\x02\x00\x00\x00");
     assert!(rest.starts_with(REPOSITORY.as_bytes()));
     assert_eq!(rest[32..40], 5_u64.to_le_bytes());
     let (hashed, hash) = bytes.split_last_chunk::<32>().expect("it is longer");
