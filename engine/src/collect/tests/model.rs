@@ -26,16 +26,23 @@ use super::closure;
 use super::expect_closed;
 use super::knows;
 use super::now;
+use crate::CollectError;
 use crate::CollectStep;
 use crate::Engine;
+use crate::Fate;
 use crate::ManualClock;
 use crate::Options;
+use crate::Patients;
+use crate::Rules;
 use crate::Session;
 use crate::Share;
+use crate::StoreError;
 use crate::collect::plan::Act as Planned;
 use crate::disk::SimulatedDisk;
 use crate::disk::simulated::Crash;
 use crate::journal::Tail;
+use crate::limits::BLOCK_BYTES;
+use crate::policy::Policy;
 use crate::store::checkpoint::replay_all;
 use crate::store::tests::Recorder;
 use crate::store::tests::data;
@@ -64,6 +71,14 @@ enum Act {
     Hold(u8, u8),
     Days(u8),
     Collect(How),
+    /// A policy keeps so many of the newest.
+    Retain(u8),
+    /// The clock shows an earlier day for a moment, and somebody collects in it.
+    Yesterday,
+    /// A sector of some pack rots, after what rotted before was healed.
+    Rot(u8, u16),
+    /// What has rotted is healed.
+    Heal,
     Reopen,
     RebuildIndex,
 }
@@ -75,6 +90,8 @@ struct How {
     stop: Option<u8>,
     /// A tree that is written by somebody else when it has said so often how far it is.
     beside: Option<(u8, u8)>,
+    /// So many kilobytes are free on the disk while it goes on.
+    room: Option<u8>,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -88,8 +105,12 @@ fn act() -> impl Strategy<Value = Act> {
         1 => number.clone().prop_map(Act::Recover),
         1 => (number.clone(), 1_u8..20).prop_map(|(at, days)| Act::Hold(at, days)),
         1 => (1_u8..9).prop_map(Act::Days),
-        5 => (any::<bool>(), option::of(0_u8..9), option::of((0_u8..9, number)))
-            .prop_map(|(at_once, stop, beside)| Act::Collect(How { at_once, stop, beside })),
+        5 => (any::<bool>(), option::of(0_u8..9), option::of((0_u8..9, number)), option::weighted(0.2, 60_u8..250))
+            .prop_map(|(at_once, stop, beside, room)| Act::Collect(How { at_once, stop, beside, room })),
+        1 => (1_u8..4).prop_map(Act::Retain),
+        1 => Just(Act::Yesterday),
+        2 => (any::<u8>(), any::<u16>()).prop_map(|(pack, block)| Act::Rot(pack, block)),
+        1 => Just(Act::Heal),
         2 => Just(Act::Reopen),
         1 => Just(Act::RebuildIndex),
     ]
@@ -130,6 +151,8 @@ fn universe() -> &'static Universe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Snapshot {
     root: ObjectId,
+    /// In the order of receipt.
+    arrived: u64,
     /// Day.
     forgotten: Option<i64>,
     /// Day.
@@ -145,18 +168,30 @@ struct Model {
     recorder: Recorder,
     session: Option<(Session, BTreeSet<ObjectId>)>,
     snapshots: BTreeMap<SnapshotId, Snapshot>,
+    parity_thousandths: u16,
 }
 
 impl Model {
-    fn begin() -> Self {
+    fn begin(parity_thousandths: u16) -> Self {
         let disk = SimulatedDisk::new(1);
         drop(super::create(&disk).expect("made"));
         let clock = Arc::new(ManualClock::new(Time::from_nanoseconds(DAY)));
         let recorder = Recorder::new("host:/a");
         let (session, snapshots) = (None, BTreeMap::new());
-        let mut model =
-            Self { disk, clock, today: 1, engine: None, openings: 1, recorder, session, snapshots };
+        let mut model = Self {
+            disk,
+            clock,
+            today: 1,
+            engine: None,
+            openings: 1,
+            recorder,
+            session,
+            snapshots,
+            parity_thousandths,
+        };
         model.reopen();
+        let settings = crate::Settings { parity_thousandths, ..model.engine().settings() };
+        model.engine().change_settings(&settings, "a test").expect("they are good");
         model
     }
 
@@ -197,7 +232,7 @@ impl Model {
                 let root = universe().roots[usize::from(*tree)];
                 let (id, recorder) = write(self.engine(), &self.recorder, root)?;
                 self.recorder = recorder;
-                self.snapshots.insert(id, Snapshot { root, forgotten: None, held: 0 });
+                self.insert(id, root);
             }
             Act::Loose(tree, count, flush) => self.loose(*tree, *count, *flush)?,
             Act::Begin => {
@@ -237,6 +272,10 @@ impl Model {
                 self.clock.set(Time::from_nanoseconds(self.today * DAY));
             }
             Act::Collect(how) => self.collect(how)?,
+            Act::Retain(last) => self.retain(*last)?,
+            Act::Yesterday => self.collect_yesterday()?,
+            Act::Rot(pack, block) => self.rot(*pack, *block)?,
+            Act::Heal => self.heal()?,
             Act::Reopen => self.try_open()?,
             Act::RebuildIndex => self.engine().rebuild_index().ok()?,
         }
@@ -250,6 +289,69 @@ impl Model {
             self.engine().put(&session, id, bytes).ok()?;
         }
         if flush { self.engine().flush().ok() } else { Some(()) }
+    }
+
+    fn insert(&mut self, id: SnapshotId, root: ObjectId) {
+        let arrived = self.engine().store.catalogue().snapshot(&id).expect("it was committed").arrived;
+        self.snapshots.insert(id, Snapshot { root, arrived, forgotten: None, held: 0 });
+    }
+
+    /// The newest ones stay, and what is held.
+    fn retain(&mut self, last: u8) -> Option<()> {
+        let pattern = "*".parse().expect("a good pattern");
+        let policy = Policy { last: last.into(), ..Policy::new(pattern) };
+        let done = self.engine().retain(&Rules::Given(vec![policy]), crate::Act::Execute, "a test").ok()?;
+        let mut listed: Vec<_> = self.snapshots.values_mut().filter(|at| at.forgotten.is_none()).collect();
+        listed.sort_by_key(|at| std::cmp::Reverse(at.arrived));
+        let (today, mut gone) = (self.today, 0);
+        for at in listed.into_iter().skip(last.into()).filter(|at| at.held <= today) {
+            at.forgotten = Some(today);
+            gone += 1;
+        }
+        let goes = done.judged.iter().filter(|judged| matches!(judged.fate, Fate::Forgotten(_)));
+        assert_eq!(goes.count(), gone);
+        Some(())
+    }
+
+    /// Nothing is deleted by a clock that was set back.
+    fn collect_yesterday(&mut self) -> Option<()> {
+        self.engine().flush().ok()?;
+        let last = self.engine().store.catalogue().at().time;
+        self.clock.set(Time::from_nanoseconds(last.nanoseconds() - DAY));
+        let before = self.snapshots.clone();
+        let collected = self.engine().collect(&now(), &|_| ControlFlow::Continue(()));
+        self.clock.set(Time::from_nanoseconds(self.today * DAY));
+        if self.disk.has_stopped() {
+            return None;
+        }
+        let frozen = matches!(collected, Err(CollectError::Store(StoreError::Frozen { .. })));
+        assert!(frozen && self.snapshots == before, "{collected:?}");
+        self.expect_promises();
+        Some(())
+    }
+
+    /// One sector at a time, which parity can always make good.
+    fn rot(&mut self, pack: u8, block: u16) -> Option<()> {
+        if self.parity_thousandths == 0 {
+            return Some(());
+        }
+        self.heal()?;
+        let packs: Vec<_> = {
+            let catalogue = self.engine().store.catalogue();
+            catalogue.packs().map(|(_, pack)| (crate::pack::path(&pack.id), pack.bytes as usize)).collect()
+        };
+        let Some((path, bytes)) = packs.get(usize::from(pack) % packs.len().max(1)) else { return Some(()) };
+        let block = usize::from(block) % (bytes / BLOCK_BYTES);
+        let at = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
+        self.disk.mutate(path, |bytes| bytes[at].fill(0x5a)).ok()?;
+        self.expect_promises();
+        Some(())
+    }
+
+    fn heal(&mut self) -> Option<()> {
+        let healing = self.engine().heal(&Patients::All, "a test").ok()?;
+        assert_eq!((healing.objects, healing.unhealed), (Vec::new(), Vec::new()));
+        Some(())
     }
 
     fn is_over(&self, snapshot: &Snapshot, at_once: bool) -> bool {
@@ -270,9 +372,15 @@ impl Model {
             if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let options = if how.at_once { now() } else { CollectOptions::default() };
+        let used: usize = self.disk.files().iter().map(|(_, bytes)| bytes).sum();
+        self.disk.limit_bytes(how.room.map(|room| used + (usize::from(room) << 10)));
         let collected = self.engine().collect(&options, &watch);
+        self.disk.limit_bytes(None);
         if self.disk.has_stopped() {
             return None;
+        }
+        if how.room.is_some() {
+            return self.collected_without_room(how, collected.as_ref().err());
         }
         let collected = collected.expect("collected");
         let before = self.snapshots.len();
@@ -282,8 +390,24 @@ impl Model {
         assert_eq!(usize::try_from(collected.purged), Ok(before - self.snapshots.len()));
         if let Some((root, (id, recorder))) = beside.into_inner() {
             self.recorder = recorder;
-            self.snapshots.insert(id, Snapshot { root, forgotten: None, held: 0 });
+            self.insert(id, root);
         }
+        self.expect_promises();
+        Some(())
+    }
+
+    /// It may have found no room at any step, and the one beside it too.
+    fn collected_without_room(&mut self, how: &How, error: Option<&CollectError>) -> Option<()> {
+        let is_full =
+            matches!(error, None | Some(CollectError::Store(StoreError::Full { .. } | StoreError::Lost)));
+        assert!(is_full, "{error:?}");
+        // What was put and not durable yet may have been given up.
+        self.session = None;
+        let there = self.there();
+        for (id, at) in &self.snapshots {
+            assert!(there.contains_key(id) || self.is_over(at, how.at_once), "a snapshot is lost");
+        }
+        self.take_in(there);
         self.expect_promises();
         Some(())
     }
@@ -325,7 +449,7 @@ impl Model {
             let catalogue = self.engine().store.catalogue();
             let at = catalogue.snapshot(&id).expect("it is listed");
             let held = at.held_until.nanoseconds() / DAY;
-            let snapshot = Snapshot { root: at.root, forgotten, held };
+            let snapshot = Snapshot { root: at.root, arrived: at.arrived, forgotten, held };
             drop(catalogue);
             known.remove(&id);
             self.snapshots.insert(id, snapshot);
@@ -350,10 +474,11 @@ impl Model {
     fn end(mut self) {
         self.expect_promises();
         self.session = None;
+        self.heal().expect("the power is on");
         self.act(&Act::Reopen);
         self.expect_promises();
         for _ in 0..2 {
-            self.act(&Act::Collect(How { at_once: true, stop: None, beside: None }));
+            self.act(&Act::Collect(How { at_once: true, stop: None, beside: None, room: None }));
         }
         let plan = self.engine().plan_collection(&now()).expect("planned");
         assert!(plan.packs.iter().all(|planned| planned.act == Planned::Empty), "{plan:?}");
@@ -421,8 +546,11 @@ proptest! {
     #![proptest_config(Config { cases: 2000, ..Config::default() })]
 
     #[test]
-    fn what_is_needed_stays_and_what_is_not_goes_whatever_happens(steps in vec(step(), 1..30)) {
-        let mut model = Model::begin();
+    fn what_is_needed_stays_and_what_is_not_goes_whatever_happens(
+        steps in vec(step(), 1..30),
+        parity_thousandths in prop_oneof![Just(0_u16), Just(10)],
+    ) {
+        let mut model = Model::begin(parity_thousandths);
         for (act, cut) in &steps {
             match cut {
                 None => model.act(act).expect("the power is on"),
