@@ -188,7 +188,7 @@ fn add(
         Some(pack) => pack,
         None => open.insert(store.begin_moved(kind, from.bytes)?),
     };
-    pack.add(id, from, object).map_err(|error| store.full_or(error))
+    pack.add(id, object).map_err(|error| store.full_or(error))
 }
 
 /// What survives of these packs.

@@ -110,17 +110,17 @@ impl Lookup {
         }
     }
 
-    /// Takes in that durable objects have another place, unless somebody put them elsewhere meanwhile.
-    pub(super) fn moved(&self, objects: &[(ObjectId, Spot, Spot)]) {
+    /// Takes in that objects have another place, which the catalogue knows. What somebody has put once more, and is not
+    /// durable yet, comes behind that in the journal, and so it does here.
+    pub(super) fn moved(&self, objects: &[(ObjectId, Spot)], catalogue: &RwLock<Catalogue>) {
         let recent = &mut *self.recent_mut();
-        for (id, from, to) in objects {
-            let (spot, shadow) = (recent.spots.get(id).copied(), recent.shadowed.get(id).copied());
-            match (spot, shadow) {
-                (Some(spot), Some(_)) if spot != *from => drop(recent.shadowed.insert(*id, *to)),
-                _ => {
-                    recent.shadowed.remove(id);
-                    recent.spots.insert(*id, *to);
-                }
+        let catalogue = catalogue.read().expect(UNBROKEN);
+        for (id, to) in objects {
+            if recent.spots.get(id).is_some_and(|spot| !catalogue.is_durable(spot) && catalogue.there(spot)) {
+                recent.shadowed.insert(*id, *to);
+            } else {
+                recent.shadowed.remove(id);
+                recent.spots.insert(*id, *to);
             }
         }
     }

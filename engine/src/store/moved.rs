@@ -31,10 +31,10 @@ pub(crate) struct MovedPack {
     objects: Vec<Moved>,
 }
 
-/// An object, where it lies, and where in the pack its copy is.
+/// An object, and where in the pack its copy is.
 struct Moved {
     id: ObjectId,
-    from: Spot,
+    bytes: u32,
     offset: u32,
 }
 
@@ -50,9 +50,10 @@ impl MovedPack {
     }
 
     /// Adds the copy of an object.
-    pub(crate) fn add(&mut self, id: &ObjectId, from: Spot, object: &[u8]) -> Result<(), DiskError> {
+    pub(crate) fn add(&mut self, id: &ObjectId, object: &[u8]) -> Result<(), DiskError> {
         let offset = self.writer.add(id, object)?;
-        self.objects.push(Moved { id: *id, from, offset });
+        let bytes = u32::try_from(object.len()).expect("an object has a limit");
+        self.objects.push(Moved { id: *id, bytes, offset });
         Ok(())
     }
 
@@ -172,8 +173,8 @@ impl Store {
     fn learn_moved(&self, number: u32, stored: &StoredExtent, objects: &[Moved]) {
         let known = self.catalogue().pack_number(&stored.pack);
         assert_eq!(known, Some(number), "a pack has the number of its first appearance in the journal");
-        let at = |moved: &Moved| Spot { ordinal: number, offset: moved.offset, bytes: moved.from.bytes };
-        let moved: Vec<_> = objects.iter().map(|moved| (moved.id, moved.from, at(moved))).collect();
-        self.lookup.moved(&moved);
+        let at = |moved: &Moved| Spot { ordinal: number, offset: moved.offset, bytes: moved.bytes };
+        let moved: Vec<_> = objects.iter().map(|moved| (moved.id, at(moved))).collect();
+        self.lookup.moved(&moved, &self.catalogue);
     }
 }
