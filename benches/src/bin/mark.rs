@@ -94,7 +94,7 @@ fn main() -> Result<()> {
 }
 
 fn options(folder: &Path) -> Result<Options> {
-    Ok(Options::new(IndexKind::Rocks(folder.join("index"))).context("the system has no random numbers")?)
+    Options::new(IndexKind::Rocks(folder.join("index"))).context("the system has no random numbers")
 }
 
 fn make(folder: &Path, objects: u64) -> Result<()> {
