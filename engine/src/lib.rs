@@ -32,13 +32,19 @@ pub use pack::Encoders as ParityEncoders;
 pub use pack::PackError;
 #[cfg(feature = "fuzzing")]
 pub use pack::fuzzing;
+pub use scrub::Care;
 pub use scrub::Damage;
 pub use scrub::Healing;
 pub use scrub::Notice;
 pub use scrub::Patients;
+pub use scrub::PatrolOptions;
+pub use scrub::PatrolOutcome;
+pub use scrub::Patrolled;
 pub use scrub::Progress;
 pub use scrub::Report;
 pub use scrub::Share;
+pub use scrub::Turn;
+pub use scrub::Verifications;
 pub use snapshot::Act;
 pub use snapshot::CommitError;
 pub use snapshot::Committed;
@@ -481,6 +487,28 @@ impl Engine {
     /// [`StoreError::ReadOnly`], [`StoreError::Full`] if a quarantine cannot be noted.
     pub fn heal(&self, patients: &Patients, by: &str) -> Result<Healing, StoreError> {
         scrub::heal(&self.store, patients, by)
+    }
+
+    /// Verifies packs, every byte of them, the one first that was verified longest ago, at the pace that is asked for; heals
+    /// what is not as it was written, or quarantines it. What was verified is noted, so that a patrol which is stopped is
+    /// taken up by the next one. `watch` is told how far it is, many times a second, and may stop it.
+    ///
+    /// A schedule calls it again and again with [`Turn::Due`] of the time between two calls. Then no verification becomes
+    /// older than [`Settings::scrub_days`], and each call reads about the same part of the whole.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] for [`Care::Heal`]; as [`heal`](Self::heal). Damage is no error.
+    pub fn patrol(
+        &self,
+        options: &PatrolOptions,
+        watch: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<Patrolled, StoreError> {
+        scrub::patrol(&self.store, options, watch)
+    }
+
+    /// When packs were verified, and how fast they must be from now on.
+    pub fn verifications(&self) -> Verifications {
+        scrub::verifications(&self.store)
     }
 
     /// What the repository takes, as far as it is durable.

@@ -135,6 +135,9 @@ pub const READ_GAP_BYTES: u32 = 64 << 10;
 /// Packs that are held open for reading.
 pub const OPEN_PACKS_MAX: usize = 64;
 
+/// Most bytes of the file that says when packs were verified, at 44 bytes for each.
+pub const VERIFIED_BYTES_MAX: u64 = 1 << 30;
+
 /// Size of one read of a scrub, in bytes: stays in the second-level cache until it is hashed.
 pub const SCRUB_READ_BYTES: usize = 512 << 10;
 

@@ -52,16 +52,17 @@ impl Flaw {
 }
 
 /// Reads a whole pack, whose extents are given in order, and reports each flaw. `listed` is shown every summary that
-/// holds. `buffer` is where the pack passes through, whole blocks long.
+/// holds. `buffer` is where the pack passes through, whole blocks long; `passed` is told how many bytes did.
 pub(crate) fn check(
     reader: &PackReader,
     header: &PackHeader,
     extents: &[Extent],
     buffer: &mut [u8],
+    passed: &mut dyn FnMut(u64),
     listed: &mut dyn FnMut(&Summary),
     report: &mut dyn FnMut(Flaw),
 ) {
-    let mut stream = Stream { reader, buffer, start: 0, filled: 0 };
+    let mut stream = Stream { reader, buffer, passed, start: 0, filled: 0 };
     if let Err(what) = stream.expect(0, &header.encode(), "pack header block") {
         report(Flaw::new(0, what));
     }
@@ -131,6 +132,7 @@ fn check_parity(stream: &mut Stream<'_>, layout: &Layout, parity: &Parity, repor
 struct Stream<'a> {
     reader: &'a PackReader,
     buffer: &'a mut [u8],
+    passed: &'a mut dyn FnMut(u64),
     /// Offset in the file of the first byte in the buffer.
     start: u64,
     filled: usize,
@@ -208,6 +210,7 @@ impl Stream<'_> {
                 Err(_) => self.reader.read_at(self.start, &mut self.buffer[..block])?,
                 read => read?,
             };
+            (self.passed)(self.filled as u64);
         }
         let skipped = usize::try_from(offset - self.start).expect("less than the buffer holds");
         Ok(self.buffer[..self.filled].get(skipped..).unwrap_or_default())

@@ -106,7 +106,7 @@ fn write(disk: &dyn Disk, pack: &PackId, patches: &Patches) -> Result<(), DiskEr
 fn flaws(reader: &PackReader, header: &PackHeader, extent: &Extent, buffer: &mut [u8]) -> Vec<Flaw> {
     let mut flaws = Vec::new();
     let extents = std::slice::from_ref(extent);
-    check(reader, header, extents, buffer, &mut |_| {}, &mut |flaw| flaws.push(flaw));
+    check(reader, header, extents, buffer, &mut |_| {}, &mut |_| {}, &mut |flaw| flaws.push(flaw));
     flaws
 }
 

@@ -125,7 +125,7 @@ fn flaws(disk: &SimulatedDisk, extents: &[Extent], buffer_bytes: usize) -> Vec<F
     let reader = PackReader::open(disk, &PACK, Advice::Sequential).expect("opened");
     let mut flaws = Vec::new();
     let mut buffer = vec![0; buffer_bytes];
-    check(&reader, &HEADER, extents, &mut buffer, &mut |_| {}, &mut |flaw| flaws.push(flaw));
+    check(&reader, &HEADER, extents, &mut buffer, &mut |_| {}, &mut |_| {}, &mut |flaw| flaws.push(flaw));
     flaws
 }
 

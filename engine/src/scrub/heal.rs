@@ -43,6 +43,18 @@ pub struct Healing {
     pub unhealed: Vec<PackId>,
 }
 
+impl Healing {
+    /// Takes in what another one did.
+    pub(super) fn add(&mut self, other: Self) {
+        self.packs += other.packs;
+        self.blocks += other.blocks;
+        let room = REPORT_LINES_MAX.saturating_sub(self.objects.len());
+        self.objects.extend(other.objects.into_iter().take(room));
+        self.object_count += other.object_count;
+        self.unhealed.extend(other.unhealed);
+    }
+}
+
 /// Heals packs, and quarantines what cannot be healed. `by` is who says so, in the journal.
 ///
 /// # Errors

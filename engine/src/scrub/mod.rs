@@ -2,7 +2,9 @@
 //!
 //! The journal is read again from its first record; each pack from front to back, several at a time; the small files
 //! are compared with their hashes; the index is compared with the summaries of the packs. It reports, and changes
-//! nothing.
+//! nothing ([`verify`]).
+//!
+//! A patrol ([`patrol`]) verifies packs over and over, the one first that was verified longest ago, and heals what it can.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -32,16 +34,30 @@ use crate::store::layout;
 pub use heal::Healing;
 pub use heal::Patients;
 pub(crate) use heal::heal;
+pub use patrol::Care;
+pub use patrol::PatrolOptions;
+pub use patrol::PatrolOutcome;
+pub use patrol::Patrolled;
+pub use patrol::Turn;
+pub use patrol::Verifications;
+pub(crate) use patrol::patrol;
+pub(crate) use patrol::verifications;
 pub use report::Damage;
 pub use report::Notice;
 pub use report::Report;
 
 mod digest;
+mod due;
 mod files;
 mod heal;
 mod pack;
 mod index;
+mod patrol;
 mod report;
+mod verified;
+
+#[cfg(test)]
+mod tests;
 
 /// How much of the packs a scrub reads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,7 +158,7 @@ impl Worker<'_> {
     fn run(&self) {
         let mut buffer = vec![0; SCRUB_READ_BYTES];
         while let Some(job) = self.jobs.get(self.next.fetch_add(1, Ordering::SeqCst)) {
-            let checked = check_pack(self.store, job, &mut buffer);
+            let checked = check_pack(self.store, job, &mut buffer, &mut |_| {});
             let differing = index::compare(self.store, job.number, &checked, self.digests);
             let mut outcome = self.outcome.lock().expect("nothing panics while it holds the outcome");
             outcome.add(job, checked);

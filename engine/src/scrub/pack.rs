@@ -41,8 +41,13 @@ pub(super) struct Checked {
     pub(super) listed: Vec<(ObjectId, Spot)>,
 }
 
-/// Checks a pack.
-pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked {
+/// Checks a pack. Tells `passed` how many bytes it has read.
+pub(super) fn check_pack(
+    store: &Store,
+    job: &Job,
+    buffer: &mut [u8],
+    passed: &mut dyn FnMut(u64),
+) -> Checked {
     let known = store.catalogue().pack(job.number).cloned();
     // It was removed since.
     let Some(known) = known else { return Checked::default() };
@@ -83,7 +88,8 @@ pub(super) fn check_pack(store: &Store, job: &Job, buffer: &mut [u8]) -> Checked
         Read::Everything => {
             let header =
                 PackHeader { repository: store.parameters().repository, pack: known.id, kind: known.kind };
-            pack::check(&reader, &header, &job.extents, buffer, &mut list, &mut |flaw| flaws.push(flaw));
+            let found = &mut |flaw| flaws.push(flaw);
+            pack::check(&reader, &header, &job.extents, buffer, passed, &mut list, found);
         }
         Read::Summaries => {
             for extent in &job.extents {

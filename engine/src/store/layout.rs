@@ -35,6 +35,8 @@ pub(crate) enum Name {
     Slots,
     /// What the journal said at some time, so that it need not be replayed. Derived.
     Checkpoint,
+    /// When each pack was verified.
+    Verified,
     /// Locks that readers of other processes share.
     Pins,
     /// Room for the records of deletions.
@@ -45,7 +47,7 @@ pub(crate) enum Name {
 
 impl Name {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Parameters,
         Self::Lock,
         Self::Head,
@@ -53,6 +55,7 @@ impl Name {
         Self::Packs,
         Self::Slots,
         Self::Checkpoint,
+        Self::Verified,
         Self::Pins,
         Self::Ballast,
         Self::Index,
@@ -74,6 +77,7 @@ pub(crate) fn path(name: Name) -> &'static Path {
         Name::Packs => pack::FOLDER,
         Name::Slots => "slots",
         Name::Checkpoint => "checkpoint",
+        Name::Verified => "verified",
         Name::Pins => "pins",
         Name::Ballast => "ballast",
         Name::Index => "index",

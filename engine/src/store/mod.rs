@@ -17,6 +17,7 @@ use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
+use std::sync::TryLockError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -104,6 +105,8 @@ pub(crate) struct Store {
     lost: RwLock<lost::Losses>,
     recovery: Recovery,
     pins: Arc<session::Pins>,
+    /// Held by the one who patrols.
+    patrolling: Mutex<()>,
     writer: Option<Writer>,
     /// What a reader sees is pinned for as long as it has the repository open.
     _pin: Option<Box<dyn Lock>>,
@@ -176,6 +179,7 @@ impl Store {
             lost,
             recovery,
             pins,
+            patrolling: Mutex::new(()),
             writer,
             _pin: pin,
         };
@@ -216,13 +220,28 @@ impl Store {
         self.options.clock.now()
     }
 
+    /// Lets one at a time patrol. Nothing, if another one does.
+    pub(crate) fn patrolling(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.patrolling.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::WouldBlock) => None,
+            // One who patrolled has panicked. What it healed is healed.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        }
+    }
+
+    /// Whether it is open for reading alone.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.writer.is_none()
+    }
+
     /// What the writer says about itself.
     pub(crate) fn holder(&self) -> Result<&str, StoreError> {
         Ok(&self.writer()?.holder)
     }
 
     /// Takes in what a writer has added to the journal since.
-    fn catch_up(&self) -> Result<(), StoreError> {
+    pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
         let mut catalogue = self.catalogue.write().expect("nothing panics while it holds the catalogue");
         let heads = Heads::read(self.disk())?;
         let (from, repository) = (catalogue.at(), self.parameters.repository);

@@ -17,7 +17,8 @@ use crate::limits::RESERVE_BYTES;
 /// Whether a repository is opened to be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// To read. Never waits for a writer, never keeps one waiting, and changes no file.
+    /// To read. Never waits for a writer, never keeps one waiting, and changes no file but the one in which patrols note
+    /// what they have verified.
     Read,
     /// To read and write, alone.
     Write {

@@ -23,7 +23,7 @@ pub struct Settings {
     pub grace_seconds: u64,
     /// How long every new snapshot is held.
     pub hold_seconds: u64,
-    /// How old the last verification of a byte may become.
+    /// How old the last verification of a byte may become; 0 if nothing is verified by itself.
     pub scrub_days: u32,
     /// How far the clock may move on its own before nothing is deleted any more.
     pub clock_seconds: u32,
