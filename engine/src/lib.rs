@@ -41,6 +41,9 @@ pub use scrub::PatrolOptions;
 pub use scrub::PatrolOutcome;
 pub use scrub::Patrolled;
 pub use scrub::Progress;
+pub use scrub::RepairPlan;
+pub use scrub::RepairStep;
+pub use scrub::Repaired;
 pub use scrub::Report;
 pub use scrub::Share;
 pub use scrub::Turn;
@@ -509,6 +512,23 @@ impl Engine {
     /// When packs were verified, and how fast they must be from now on.
     pub fn verifications(&self) -> Verifications {
         scrub::verifications(&self.store)
+    }
+
+    /// What there is to repair. Reads everything, changes nothing, and needs no right to.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn plan_repair(&self, progress: &(dyn Fn(Progress) + Sync)) -> Result<RepairPlan, StoreError> {
+        scrub::plan_repair(&self.store, progress)
+    }
+
+    /// Does what a plan says about packs and index; leftovers and small files were put in order when the repository was
+    /// opened for writing. `by` says in the journal who found out. Doing it once more does what is left.
+    ///
+    /// # Errors
+    /// As [`heal`](Self::heal) and [`rebuild_index`](Self::rebuild_index).
+    pub fn repair(&self, plan: &RepairPlan, by: &str) -> Result<Repaired, StoreError> {
+        scrub::repair(&self.store, plan, by)
     }
 
     /// What the repository takes, as far as it is durable.

@@ -37,6 +37,15 @@ pub(crate) struct Healed {
     pub(crate) failure: Option<DiskError>,
 }
 
+/// What is wrong with a pack, and what can be done about it.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnosis {
+    /// Blocks that are not as they were written, as they should be.
+    pub(crate) patches: Patches,
+    /// What is wrong all the same.
+    pub(crate) flaws: Vec<Flaw>,
+}
+
 /// Heals a pack, whose extents are given in order. `buffer` is as in [`check`].
 ///
 /// # Errors
@@ -47,7 +56,28 @@ pub(crate) fn heal(
     extents: &[Extent],
     buffer: &mut [u8],
 ) -> Result<Healed, PackError> {
-    let mut healed = Healed::default();
+    let Diagnosis { patches, flaws } = diagnose(disk, header, extents, buffer)?;
+    let mut healed = Healed { flaws, ..Healed::default() };
+    if !patches.is_empty() {
+        match write(disk, &header.pack, &patches) {
+            Ok(()) => healed.blocks = patches.len() as u64,
+            Err(error) => healed.failure = Some(error),
+        }
+    }
+    Ok(healed)
+}
+
+/// Finds out what a healing would do. Changes nothing.
+///
+/// # Errors
+/// If the pack does not open.
+pub(crate) fn diagnose(
+    disk: &dyn Disk,
+    header: &PackHeader,
+    extents: &[Extent],
+    buffer: &mut [u8],
+) -> Result<Diagnosis, PackError> {
+    let mut remaining = Vec::new();
     let mut reader = PackReader::open(disk, &header.pack, Advice::Sequential)?;
     for (number, extent) in extents.iter().enumerate() {
         let mut flaws = |reader: &PackReader| {
@@ -66,21 +96,14 @@ pub(crate) fn heal(
             reader.patched(earlier.iter().map(|(at, block)| (*at, block.clone())).chain(mended).collect());
         let after = flaws(&reader);
         if is_better(&before, &after) {
-            healed.flaws.extend(after);
+            remaining.extend(after);
         } else {
             // A table that never was right would make it worse.
             reader = reader.patched(earlier);
-            healed.flaws.extend(before);
+            remaining.extend(before);
         }
     }
-    let patches = reader.patches();
-    if !patches.is_empty() {
-        match write(disk, &header.pack, patches) {
-            Ok(()) => healed.blocks = patches.len() as u64,
-            Err(error) => healed.failure = Some(error),
-        }
-    }
-    Ok(healed)
+    Ok(Diagnosis { patches: reader.patches().clone(), flaws: remaining })
 }
 
 /// Writes blocks into a pack, durably, and reads them again from the medium.

@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::checkpoint;
 use crate::store::layout;
 
-const LEFTOVER: &str = "left by a run that did not end";
+pub(super) const LEFTOVER: &str = "left by a run that did not end";
 const FOREIGN: &str = "not a file of Farkeep";
 
 /// Checks parameters and key slots, and looks for files that should not be there.

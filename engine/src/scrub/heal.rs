@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::PackId;
 
+use super::evacuate::evacuate;
 use crate::disk::Advice;
 use crate::index::Spot;
 use crate::limits::REPORT_LINES_MAX;
@@ -39,6 +40,8 @@ pub struct Healing {
     pub objects: Vec<ObjectId>,
     /// How many records were quarantined in all.
     pub object_count: u64,
+    /// Packs into which nothing could be written, so that what was in them was copied into others.
+    pub evacuated: Vec<PackId>,
     /// Packs of which something is damaged still: what is not an object, and what could not be written.
     pub unhealed: Vec<PackId>,
 }
@@ -51,6 +54,7 @@ impl Healing {
         let room = REPORT_LINES_MAX.saturating_sub(self.objects.len());
         self.objects.extend(other.objects.into_iter().take(room));
         self.object_count += other.object_count;
+        self.evacuated.extend(other.evacuated);
         self.unhealed.extend(other.unhealed);
     }
 }
@@ -71,15 +75,24 @@ pub(crate) fn heal(store: &Store, patients: &Patients, by: &str) -> Result<Heali
         healed.flaws.retain(|flaw| flaw.record().is_none_or(|offset| !pack.has_lost(offset)));
         healing.packs += 1;
         healing.blocks += healed.blocks;
-        if let Some(error) = &healed.failure {
-            tracing::warn!(%error, pack = %pack.id, "a pack could not be healed where it lies");
-        }
-        if healed.failure.is_some() || !healed.flaws.is_empty() {
+        let is_evacuated = match &healed.failure {
+            None => false,
+            Some(error) => {
+                tracing::warn!(%error, pack = %pack.id, "a pack could not be healed where it lies");
+                leave(store, number)
+            }
+        };
+        if is_evacuated {
+            healing.evacuated.push(pack.id);
+        } else if healed.failure.is_some() || !healed.flaws.is_empty() {
             healing.unhealed.push(pack.id);
         }
         let mut records = BTreeSet::new();
         for flaw in &healed.flaws {
-            records.extend(lost_records(store, number, flaw, &mut healing)?);
+            for (offset, id) in lost_of(store, number, flaw)? {
+                records.insert(offset);
+                healing.objects.extend(id.filter(|_| healing.objects.len() < REPORT_LINES_MAX));
+            }
         }
         if !records.is_empty() {
             healing.object_count += store.quarantine(&BTreeMap::from([(pack.id, records)]), by)?;
@@ -99,30 +112,43 @@ fn numbers(store: &Store, patients: &Patients) -> BTreeSet<u32> {
     }
 }
 
+/// Copies what is in a pack into others. False if that cannot be done, or not now: then it is read through parity.
+fn leave(store: &Store, number: u32) -> bool {
+    match evacuate(store, number) {
+        Ok(copied) => copied.is_some(),
+        Err(error) => {
+            tracing::warn!(%error, "what is in a damaged pack could not be copied into another one");
+            false
+        }
+    }
+}
+
 /// The records that are lost by a flaw, and not known to be.
-fn lost_records(
+pub(super) fn lost_of(
     store: &Store,
     number: u32,
     flaw: &Flaw,
-    healing: &mut Healing,
-) -> Result<BTreeSet<u32>, StoreError> {
-    let mut records = BTreeSet::new();
+) -> Result<BTreeMap<u32, Option<ObjectId>>, StoreError> {
+    let mut records = BTreeMap::new();
     let known = store.catalogue().pack(number).cloned();
     let mut lose = |id: Option<ObjectId>, offset: u32| {
-        let spot = Spot { ordinal: number, offset, bytes: 0 };
-        if store.is_lost(&spot) || known.as_ref().is_none_or(|pack| pack.has_lost(offset)) {
-            return;
+        let here = Spot { ordinal: number, offset, bytes: 0 };
+        let is_known = store.is_lost(&here) || known.as_ref().is_none_or(|pack| pack.has_lost(offset));
+        // What was stored elsewhere since is found there.
+        let is_elsewhere = |id| {
+            let found = store.find_durable(&id)?;
+            Ok::<_, StoreError>(found.is_some_and(|spot| (spot.ordinal, spot.offset) != (number, offset)))
+        };
+        if !is_known && !id.map_or(Ok(false), is_elsewhere)? {
+            records.insert(offset, id);
         }
-        records.insert(offset);
-        healing.objects.extend(id.filter(|_| healing.objects.len() < REPORT_LINES_MAX));
+        Ok::<_, StoreError>(())
     };
     if let (Some(id), Ok(offset)) = (flaw.objects.first(), u32::try_from(flaw.offset)) {
-        lose(Some(*id), offset);
+        lose(Some(*id), offset)?;
     }
     if let Some(extent) = &flaw.unnamed {
-        for (id, offset) in unreadable(store, number, extent)? {
-            lose(id, offset);
-        }
+        unreadable(store, number, extent)?.into_iter().try_for_each(|(id, offset)| lose(id, offset))?;
     }
     Ok(records)
 }

@@ -42,17 +42,24 @@ pub use patrol::Turn;
 pub use patrol::Verifications;
 pub(crate) use patrol::patrol;
 pub(crate) use patrol::verifications;
+pub use repair::RepairPlan;
+pub use repair::RepairStep;
+pub use repair::Repaired;
+pub(crate) use repair::plan as plan_repair;
+pub(crate) use repair::repair;
 pub use report::Damage;
 pub use report::Notice;
 pub use report::Report;
 
 mod digest;
 mod due;
+mod evacuate;
 mod files;
 mod heal;
 mod pack;
 mod index;
 mod patrol;
+mod repair;
 mod report;
 mod verified;
 

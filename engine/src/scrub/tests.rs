@@ -31,14 +31,20 @@ use crate::Put;
 use crate::Share;
 use crate::StoreError;
 use crate::collect::pace::Limits;
+use crate::disk::Disk;
 use crate::disk::SimulatedDisk;
+use crate::journal::Event;
 use crate::limits::BLOCK_BYTES;
 use crate::pack;
+use crate::store::tests::append;
 use crate::store::tests::create_with;
 use crate::store::tests::data;
 use crate::store::tests::expect_readable;
 use crate::store::tests::open_with;
 use crate::store::tests::options;
+
+mod crash;
+mod repair;
 
 const VERIFIED: &str = "verified";
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -82,6 +88,14 @@ impl Yard {
 
     fn read(&self) -> Engine {
         Engine::open(Arc::new(self.disk.clone()), Access::Read, self.options(0)).expect("opened")
+    }
+
+    fn open_on(&self, disk: &SimulatedDisk, seed: u8) -> Option<Engine> {
+        open_with(Arc::new(disk.clone()), self.options(seed)).ok()
+    }
+
+    fn read_on(&self, disk: &SimulatedDisk) -> Engine {
+        Engine::open(Arc::new(disk.clone()), Access::Read, self.options(0)).expect("opened")
     }
 
     /// The ids of all packs, by their numbers.
@@ -330,4 +344,51 @@ fn every_byte_of_what_was_noted_may_change() {
         yard.disk.mutate(Path::new(VERIFIED), |bytes| bytes[at] ^= 0x10).expect("there");
     }
     assert_eq!(engine.verifications().packs_unverified, 0);
+}
+
+/// A clock that was wrong when something was noted does not keep a pack from being verified.
+#[test]
+fn a_time_that_is_far_ahead_counts_as_never() {
+    let yard = Yard::new();
+    let engine = yard.open();
+    yard.clock.set(at(DAY * 40));
+    engine.patrol(&everything(Care::Heal), &go_on).expect("patrolled");
+    yard.clock.set(at(DAY * 39));
+    assert_eq!(engine.verifications().packs_unverified, 0, "a day is nothing");
+    yard.clock.set(at(DAY * 38));
+    let sum = engine.verifications();
+    assert_eq!((sum.packs_unverified, sum.oldest, sum.is_late), (sum.packs, None, false));
+}
+
+/// What a pack got since it was verified was not.
+#[test]
+fn a_pack_that_grew_is_not_verified() {
+    let mut yard = Yard::new();
+    let engine = yard.open();
+    yard.put(&engine, 200..202);
+    engine.patrol(&everything(Care::Heal), &go_on).expect("patrolled");
+    assert_eq!(engine.verifications().packs_unverified, 0);
+    yard.put(&engine, 202..204);
+    let sum = engine.verifications();
+    assert_eq!(sum.packs_unverified, 1, "the pack that is open");
+    assert_eq!(sum.packs as usize, yard.packs().len());
+    engine.patrol(&everything(Care::Heal), &go_on).expect("patrolled");
+    assert_eq!(engine.verifications().packs_unverified, 0);
+}
+
+/// A pack that another program has removed since this reader read the journal is not damaged.
+#[test]
+fn what_was_removed_meanwhile_is_no_damage() {
+    let yard = Yard::new();
+    let packs = yard.packs();
+    let reader = yard.read();
+    let removed = [
+        Event::CollectionBegun { number: 1, young: 0, purged: Vec::new() },
+        Event::Condemned { number: 1, packs: 1, objects: 0, bytes: 0 },
+        Event::Removed { number: 1, packs: vec![packs[2]], dead: Vec::new() },
+    ];
+    append(Arc::new(yard.disk.clone()), &removed, at(DAY * 2)).expect("it is sound");
+    yard.disk.remove(&pack::path(&packs[2])).expect("there");
+    let patrolled = reader.patrol(&everything(Care::Report), &go_on).expect("patrolled");
+    assert_eq!((patrolled.damaged, patrolled.damaged_count), (Vec::new(), 0));
 }

@@ -15,13 +15,16 @@ use super::Catalogue;
 use super::Store;
 use super::error::StoreError;
 use crate::disk::Advice;
+use crate::disk::DiskError;
 use crate::index::Spot;
 use crate::journal::Event;
 use crate::journal::Struck;
 use crate::limits::QUARANTINED_PER_EVENT_MAX;
 use crate::pack;
+use crate::pack::Diagnosis;
 use crate::pack::Extent;
 use crate::pack::Healed;
+use crate::pack::PackError;
 use crate::pack::PackHeader;
 use crate::pack::PackReader;
 use crate::pack::RECORD_HEADER_BYTES;
@@ -106,6 +109,21 @@ impl Store {
             // The pack is gone: what lay in it is known as lost.
             Err(StoreError::Damaged { .. }) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out what healing a pack would do. `None` if it was removed, or is gone. Changes nothing.
+    pub(crate) fn diagnose_pack(
+        &self,
+        number: u32,
+        buffer: &mut [u8],
+    ) -> Result<Option<Diagnosis>, StoreError> {
+        let Some(known) = self.catalogue().pack(number).cloned() else { return Ok(None) };
+        let header = PackHeader { repository: self.parameters.repository, pack: known.id, kind: known.kind };
+        match pack::diagnose(self.disk(), &header, &self.extents_in(number), buffer) {
+            Ok(diagnosis) => Ok(Some(diagnosis)),
+            Err(PackError::Disk(DiskError::NotFound { .. }) | PackError::Damaged { .. }) => Ok(None),
+            Err(PackError::Disk(error)) => Err(error.into()),
         }
     }
 
