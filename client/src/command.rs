@@ -25,9 +25,11 @@ mod policy;
 mod rebuild_index;
 mod recover;
 mod repack;
+mod repair;
 mod restore;
 mod rewriting;
 mod rules;
+mod scrub;
 mod session;
 mod snapshots;
 mod stats;
@@ -58,7 +60,7 @@ use crate::output::line;
 /// Deduplicating, encrypted backups.
 ///
 /// A repository is a folder, or lies behind a server (farkeep://HOST/NAME, after `enroll`). Make one with `init`, put folders into it with `backup`, look at it with `snapshots`, `ls`,
-/// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check`. What is kept and for
+/// `find` and `diff`, get files back with `restore` and `dump`, and prove that they are all there with `check` and `scrub`. What is kept and for
 /// how long is decided by `policy`, `forget`, `recover` and `hold`.
 ///
 /// SNAPSHOT is the beginning of an id, `latest`, `latest~N` (N before the newest), or `@TIME` (the newest complete one
@@ -99,6 +101,8 @@ enum Command {
     Erase(erase::Erase),
     Repack(repack::Repack),
     Copy(copy::Copy),
+    Scrub(scrub::Scrub),
+    Repair(repair::Repair),
     RebuildIndex(rebuild_index::RebuildIndex),
     Key(key::Key),
     Enroll(enroll::Enroll),
@@ -228,6 +232,8 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Erase(command) => command.run(session),
         Command::Repack(command) => command.run(session),
         Command::Copy(command) => command.run(session),
+        Command::Scrub(command) => command.run(session),
+        Command::Repair(command) => command.run(session),
         Command::RebuildIndex(command) => command.run(session),
         Command::Key(command) => command.run(session),
         Command::Enroll(command) => command.run(session),

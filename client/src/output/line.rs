@@ -5,6 +5,7 @@
 
 mod agent;
 mod backup;
+mod care;
 mod check;
 mod collection;
 mod enrolment;
@@ -23,6 +24,10 @@ pub use self::backup::Backup;
 pub use self::backup::Inconsistent;
 pub use self::backup::LostPacks;
 pub use self::backup::Unreadable;
+pub use self::care::Repair;
+pub use self::care::RepairStep;
+pub use self::care::Scrub;
+pub use self::care::ScrubStatus;
 pub use self::check::Check;
 pub use self::check::Damage;
 pub use self::check::DamagedPath;

@@ -2,13 +2,21 @@
 
 use std::ops::ControlFlow;
 
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Freed;
+use farkeep_engine::Healing;
 use farkeep_engine::Known;
+use farkeep_engine::PatrolOptions;
+use farkeep_engine::Patrolled;
+use farkeep_engine::Progress;
+use farkeep_engine::RepairPlan;
+use farkeep_engine::Repaired;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::CollectProgress;
 use farkeep_engine::collect::Collected;
@@ -107,6 +115,25 @@ pub(crate) trait Keeper {
 
     /// Builds the index anew. Returns how many objects it knows.
     fn rebuild_index(&self) -> Result<u64, RepositoryError>;
+
+    /// Verifies packs, those first that were verified longest ago.
+    fn patrol(
+        &self,
+        options: &PatrolOptions,
+        watch: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<Patrolled, RepositoryError>;
+
+    /// When packs were verified.
+    fn verifications(&self) -> Result<Verifications, RepositoryError>;
+
+    /// Heals packs, and quarantines what cannot be healed.
+    fn heal(&self, packs: &[PackId]) -> Result<Healing, RepositoryError>;
+
+    /// What there is to repair.
+    fn plan_repair(&self, show: &(dyn Fn(Progress) + Sync)) -> Result<RepairPlan, RepositoryError>;
+
+    /// Does that.
+    fn repair(&self, plan: &RepairPlan) -> Result<Repaired, RepositoryError>;
 
     /// Believes the clock again that decides what is deleted.
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError>;

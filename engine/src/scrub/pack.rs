@@ -18,6 +18,7 @@ use crate::pack::PackError;
 use crate::pack::PackHeader;
 use crate::pack::PackReader;
 use crate::pack::Summary;
+use crate::store::Pack;
 use crate::store::Store;
 
 /// How much of a pack is read.
@@ -84,22 +85,7 @@ pub(super) fn check_pack(
                 (entry.id, Spot { ordinal: job.number, offset: entry.offset, bytes: entry.bytes })
             }));
         };
-    match job.read {
-        Read::Everything => {
-            let header =
-                PackHeader { repository: store.parameters().repository, pack: known.id, kind: known.kind };
-            let found = &mut |flaw| flaws.push(flaw);
-            pack::check(&reader, &header, &job.extents, buffer, passed, &mut list, found);
-        }
-        Read::Summaries => {
-            for extent in &job.extents {
-                match reader.summary(extent) {
-                    Ok(summary) => list(&summary),
-                    Err(error) => flaws.push(Flaw::unnamed(extent, what(&error))),
-                }
-            }
-        }
-    }
+    read(store, job, &known, &reader, (buffer, passed), &mut list, &mut |flaw| flaws.push(flaw));
     let (known_of, new): (Vec<Flaw>, Vec<Flaw>) =
         flaws.into_iter().partition(|flaw| flaw.record().is_some_and(|offset| known.has_lost(offset)));
     if known_of.iter().filter_map(Flaw::record).any(|offset| known.damaged.contains(&offset)) {
@@ -114,6 +100,33 @@ pub(super) fn check_pack(
     }
     checked.listed = listed;
     checked
+}
+
+/// Reads as much of a pack as is to be read.
+fn read(
+    store: &Store,
+    job: &Job,
+    known: &Pack,
+    reader: &PackReader,
+    (buffer, passed): (&mut [u8], &mut dyn FnMut(u64)),
+    list: &mut dyn FnMut(&Summary),
+    report: &mut dyn FnMut(Flaw),
+) {
+    match job.read {
+        Read::Everything => {
+            let header =
+                PackHeader { repository: store.parameters().repository, pack: known.id, kind: known.kind };
+            pack::check(reader, &header, &job.extents, buffer, passed, list, report);
+        }
+        Read::Summaries => {
+            for extent in &job.extents {
+                match reader.summary(extent) {
+                    Ok(summary) => list(&summary),
+                    Err(error) => report(Flaw::unnamed(extent, what(&error))),
+                }
+            }
+        }
+    }
 }
 
 /// Compares the length of the file with where the journal says that the pack ends.

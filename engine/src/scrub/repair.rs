@@ -161,7 +161,7 @@ fn plan_pack(
     for flaw in &diagnosis.flaws {
         let lost = lost_of(store, number, flaw)?;
         records += lost.len() as u64;
-        objects.extend(lost.iter().filter_map(|(_, id)| *id));
+        objects.extend(lost.values().filter_map(|id| *id));
         if lost.is_empty() {
             steps.push(RepairStep::Leave { path: path.clone(), what: flaw.what.to_owned() });
         }

@@ -371,7 +371,7 @@ fn a_pack_that_grew_is_not_verified() {
     yard.put(&engine, 202..204);
     let sum = engine.verifications();
     assert_eq!(sum.packs_unverified, 1, "the pack that is open");
-    assert_eq!(sum.packs as usize, yard.packs().len());
+    assert_eq!(sum.packs, yard.packs().len() as u64);
     engine.patrol(&everything(Care::Heal), &go_on).expect("patrolled");
     assert_eq!(engine.verifications().packs_unverified, 0);
 }

@@ -2,13 +2,22 @@
 
 use std::ops::ControlFlow;
 
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Freed;
+use farkeep_engine::Healing;
 use farkeep_engine::Known;
+use farkeep_engine::Patients;
+use farkeep_engine::PatrolOptions;
+use farkeep_engine::Patrolled;
+use farkeep_engine::Progress;
+use farkeep_engine::RepairPlan;
+use farkeep_engine::Repaired;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::CollectProgress;
 use farkeep_engine::collect::Collected;
@@ -95,6 +104,30 @@ impl Keeper for LocalStore {
     fn rebuild_index(&self) -> Result<u64, RepositoryError> {
         self.engine.rebuild_index()?;
         Ok(self.engine.usage()?.objects)
+    }
+
+    fn patrol(
+        &self,
+        options: &PatrolOptions,
+        watch: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<Patrolled, RepositoryError> {
+        Ok(self.engine.patrol(options, watch)?)
+    }
+
+    fn verifications(&self) -> Result<Verifications, RepositoryError> {
+        Ok(self.engine.verifications())
+    }
+
+    fn heal(&self, packs: &[PackId]) -> Result<Healing, RepositoryError> {
+        Ok(self.engine.heal(&Patients::Packs(packs.to_vec()), "")?)
+    }
+
+    fn plan_repair(&self, show: &(dyn Fn(Progress) + Sync)) -> Result<RepairPlan, RepositoryError> {
+        Ok(self.engine.plan_repair(show)?)
+    }
+
+    fn repair(&self, plan: &RepairPlan) -> Result<Repaired, RepositoryError> {
+        Ok(self.engine.repair(plan, "")?)
     }
 
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {

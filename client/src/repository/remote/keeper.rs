@@ -6,16 +6,24 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::sync_channel;
 
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::snapshot::Series;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Freed;
+use farkeep_engine::Healing;
 use farkeep_engine::Known;
 use farkeep_engine::Listed;
 use farkeep_engine::Newest;
+use farkeep_engine::PatrolOptions;
+use farkeep_engine::Patrolled;
+use farkeep_engine::Progress;
+use farkeep_engine::RepairPlan;
+use farkeep_engine::Repaired;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::CollectProgress;
 use farkeep_engine::collect::Collected;
@@ -307,6 +315,30 @@ impl Keeper for RemoteStore {
     }
 
     fn rebuild_index(&self) -> Result<u64, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn patrol(
+        &self,
+        _: &PatrolOptions,
+        _: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<Patrolled, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn verifications(&self) -> Result<Verifications, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn heal(&self, _: &[PackId]) -> Result<Healing, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn plan_repair(&self, _: &(dyn Fn(Progress) + Sync)) -> Result<RepairPlan, RepositoryError> {
+        Err(RepositoryError::NotThroughServer)
+    }
+
+    fn repair(&self, _: &RepairPlan) -> Result<Repaired, RepositoryError> {
         Err(RepositoryError::NotThroughServer)
     }
 
