@@ -6,6 +6,8 @@
 pub(crate) use accounts::Account;
 pub(crate) use accounts::Accounts;
 pub(crate) use accounts::Seat;
+pub(crate) use collections::Collections;
+pub(crate) use collections::GivenUp;
 pub(crate) use committer::Commit;
 pub(crate) use committer::CommittedAt;
 pub(crate) use committer::Order;
@@ -23,6 +25,7 @@ pub(crate) use repository::Taken;
 pub(crate) use survey::survey;
 
 mod accounts;
+mod collections;
 mod committer;
 mod failure;
 mod groups;

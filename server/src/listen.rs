@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::bridge::Accounts;
+use crate::bridge::Collections;
 use crate::bridge::Groups;
 use crate::bridge::Pool;
 use crate::bridge::Repositories;
@@ -123,6 +124,7 @@ impl Server {
             ),
             groups: Groups::start(),
             verifications: Pool::new(config.limits.verifications, queue(Queue::Verifications)),
+            collections: Collections::new(queue(Queue::Collections)),
             sessions: Sessions::new(config.limits.clone()),
             phase: watch::Sender::new(Phase::Running),
             observer: Arc::clone(observer),
@@ -180,6 +182,7 @@ impl Server {
         tracing::info!("the server is being stopped");
         self.house.observer.stopping();
         self.accepting.abort();
+        self.house.collections.stop();
         self.house.phase.send_replace(Phase::Draining);
         let ended = timeout(self.house.config.deadlines.stop, self.house.sessions.ended()).await;
         self.house.phase.send_replace(Phase::Over);

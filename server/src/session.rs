@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::bridge::Accounts;
+use crate::bridge::Collections;
 use crate::bridge::Groups;
 use crate::bridge::Pool;
 use crate::bridge::Repositories;
@@ -29,8 +30,10 @@ mod line;
 mod event;
 mod sessions;
 mod puts;
+mod stops;
 mod restore;
 mod keeper;
+mod collect;
 mod actor;
 mod backup;
 mod admin;
@@ -59,6 +62,7 @@ pub(crate) struct House {
     pub(crate) pool: Pool,
     /// Verifications, which take hours and shall not keep others waiting.
     pub(crate) verifications: Pool,
+    pub(crate) collections: Collections,
     pub(crate) sessions: Sessions,
     pub(crate) observer: Arc<Observer>,
     pub(crate) phase: watch::Sender<Phase>,

@@ -337,6 +337,8 @@ impl Answered {
             FromServer::Used(used) => used.sequence == sequence,
             FromServer::Places(places) => places.sequence == sequence,
             FromServer::Presence(presence) => presence.sequence == sequence,
+            FromServer::Collected(collected) => collected.sequence == sequence,
+            FromServer::CollectionIs(plan) => plan.sequence == sequence,
             FromServer::Verified(verified) => verified.sequence == sequence && verified.finished,
             _ => false,
         };

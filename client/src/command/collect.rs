@@ -1,7 +1,7 @@
 //! `farkeep collect`
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use clap::Args;
 use farkeep_engine::collect::CollectOptions;
-use farkeep_engine::collect::CollectProgress;
 use farkeep_engine::collect::CollectStep;
 use farkeep_engine::collect::Outcome;
 use farkeep_engine::collect::Purge;
 use farkeep_engine::collect::Young;
 use farkeep_engine::collect::pace::Limits;
-use farkeep_engine::collect::plan::Act;
 
 use super::failure::Failure;
 use super::interrupt;
@@ -30,6 +28,8 @@ use crate::output::line;
 use crate::progress::Phase;
 use crate::progress::Progress;
 use crate::repository::Access;
+use crate::repository::CollectAt;
+use crate::repository::Packs;
 
 /// Remove what no snapshot needs any more, and lay together what is left
 ///
@@ -69,19 +69,26 @@ pub(super) struct Collect {
 
 impl Collect {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
-        let access = if self.dry_run { Access::Read } else { Access::Write };
+        // A server plans for those alone who may carry it out.
+        let is_plan_here = self.dry_run && session.location()?.folder().is_some();
+        let access = if is_plan_here { Access::Read } else { Access::Write };
         let locked = session.keep(access)?;
         let options = self.options();
         if self.dry_run {
             let plan = locked.keeper().plan_collection(&options)?;
-            let mut by_act: BTreeMap<Act, line::PacksPlanned> = BTreeMap::new();
-            for planned in &plan.packs {
-                let act = by_act.entry(planned.act).or_insert_with(|| line::PacksPlanned::of(planned.act));
-                act.add(&planned.pack);
+            let acts = [("remove", plan.removed), ("strike", plan.struck), ("empty", plan.emptied)];
+            for (act, packs) in acts.iter().filter(|(_, packs)| packs.packs > 0) {
+                let Packs { packs, file_bytes, live_bytes, dead_bytes } = *packs;
+                session.output.line(&line::PacksPlanned {
+                    act,
+                    packs,
+                    file_bytes,
+                    live_bytes,
+                    dead_bytes,
+                })?;
             }
-            by_act.into_values().try_for_each(|planned| session.output.line(&planned))?;
             session.output.summary(&line::CollectionPlan {
-                packs: plan.packs.len() as u64,
+                packs: acts.iter().map(|(_, packs)| packs.packs).sum(),
                 moved_bytes: plan.moved_bytes,
                 freed_bytes: plan.freed_bytes,
                 left_bytes: plan.left_bytes,
@@ -92,13 +99,23 @@ impl Collect {
         let watch = session.output.watch(&progress);
         let cancel = interrupt::cancel_flag();
         let step = Cell::new(None);
-        let collected = locked.keeper().collect(&options, &|at: CollectProgress| {
-            if step.replace(Some(at.step)) != Some(at.step) {
-                progress.begin(phase(at.step), 0, 0);
-            }
-            progress.show_entries(at.done, at.total);
-            if cancel.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        let named = RefCell::new(Vec::new());
+        let collected =
+            locked.keeper().collect(&options, &|CollectAt { progress: at, is_queued, waits_for }| {
+                let now = if *is_queued { Phase::Waiting } else { phase(at.step) };
+                if step.replace(Some(now)) != Some(now) {
+                    progress.begin(now, 0, 0);
+                }
+                progress.show_entries(at.done, at.total);
+                if !waits_for.is_empty() && named.replace(waits_for.clone()) != *waits_for {
+                    session.output.note(&format!("waiting for {}", waits_for.join(", ")));
+                }
+                if cancel.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
         drop(watch);
         let collected = collected?;
         let is_done = match collected.outcome {

@@ -19,8 +19,8 @@ use farkeep_engine::Settings;
 use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::CollectProgress;
+use farkeep_engine::collect::CollectStep;
 use farkeep_engine::collect::Collected;
-use farkeep_engine::collect::plan::Plan as CollectPlan;
 
 use super::RepositoryError;
 
@@ -74,6 +74,56 @@ pub struct Cost {
     pub is_estimated: bool,
 }
 
+/// How far a collection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectAt {
+    /// By its own account.
+    pub progress: CollectProgress,
+    /// Another one is under way, which it waits for.
+    pub is_queued: bool,
+    /// Clients whose sessions it waits for.
+    pub waits_for: Vec<String>,
+}
+
+/// Packs with which a collection would do the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Packs {
+    /// Their number.
+    pub packs: u64,
+    /// Bytes of their files.
+    pub file_bytes: u64,
+    /// Bytes of objects in them that are needed.
+    pub live_bytes: u64,
+    /// Bytes of objects in them that are not.
+    pub dead_bytes: u64,
+}
+
+/// What a collection would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CollectPlan {
+    /// Packs that would go.
+    pub removed: Packs,
+    /// Packs that would stay without their dead nodes.
+    pub struck: Packs,
+    /// Packs that would go once what is needed of them was copied.
+    pub emptied: Packs,
+    /// Bytes that would be copied.
+    pub moved_bytes: u64,
+    /// Bytes by which the repository would become smaller.
+    pub freed_bytes: u64,
+    /// Dead bytes that would be left.
+    pub left_bytes: u64,
+}
+
+impl CollectAt {
+    /// One that has not begun.
+    pub fn queued() -> Self {
+        let step = CollectStep::Begun;
+        let progress = CollectProgress { step, done: 0, total: 0, moved_bytes: 0, removed_bytes: 0 };
+        Self { progress, is_queued: true, waits_for: Vec::new() }
+    }
+}
+
 /// Deciding what is kept.
 pub(crate) trait Keeper {
     /// What the keepers decided until now.
@@ -107,7 +157,7 @@ pub(crate) trait Keeper {
     fn collect(
         &self,
         options: &CollectOptions,
-        watch: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+        watch: &dyn Fn(&CollectAt) -> ControlFlow<()>,
     ) -> Result<Collected, RepositoryError>;
 
     /// What a collection would do now.

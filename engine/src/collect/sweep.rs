@@ -92,6 +92,7 @@ fn take_in(copied: Copied, since: &mut Since<'_>, collected: &mut Collected) -> 
     since.passes_over(&copied.own);
     collected.objects_moved += copied.objects;
     collected.bytes_moved += copied.bytes;
+    work.count(collected.bytes_moved, collected.bytes_removed);
     collected.quarantined += copied.quarantined;
     collected.unread += copied.unread;
     copied.emptied
@@ -183,5 +184,6 @@ fn remove(
         collected.bytes_removed += removed.bytes;
         collected.nodes_struck += removed.nodes;
     }
+    work.count(collected.bytes_moved, collected.bytes_removed);
     work.tell(CollectStep::Removed, collected.packs_removed, total)
 }

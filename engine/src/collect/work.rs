@@ -1,5 +1,6 @@
 //! How a collection goes on ([`Work`]): at its pace, telling how far it is, until somebody stops it.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use std::time::Instant;
@@ -8,6 +9,9 @@ use super::pace::Limits;
 use super::pace::Pace;
 use super::run::CollectError;
 use crate::store::StoreError;
+
+/// A collection that rests looks so often whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What a collection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +44,10 @@ pub struct CollectProgress {
     pub done: u64,
     /// Of how much.
     pub total: u64,
+    /// Bytes that were copied so far.
+    pub moved_bytes: u64,
+    /// Bytes of packs that are gone so far.
+    pub removed_bytes: u64,
 }
 
 /// Why a collection does not go on.
@@ -66,6 +74,8 @@ pub(super) struct Work<'a> {
     /// When it last began to work.
     resumed: Duration,
     time_max: Option<Duration>,
+    /// What was told last.
+    last: Cell<CollectProgress>,
 }
 
 impl<'a> Work<'a> {
@@ -75,12 +85,25 @@ impl<'a> Work<'a> {
         watch: &'a dyn Fn(CollectProgress) -> ControlFlow<()>,
     ) -> Self {
         let zero = Duration::ZERO;
-        Self { watch, began: Instant::now(), pace: Pace::new(limits, zero), resumed: zero, time_max }
+        let step = CollectStep::Begun;
+        let last = Cell::new(CollectProgress { step, done: 0, total: 0, moved_bytes: 0, removed_bytes: 0 });
+        Self { watch, began: Instant::now(), pace: Pace::new(limits, zero), resumed: zero, time_max, last }
     }
 
     /// Says how far it is.
     pub(super) fn tell(&self, step: CollectStep, done: u64, total: u64) -> Result<(), Halt> {
-        match (self.watch)(CollectProgress { step, done, total }) {
+        self.last.set(CollectProgress { step, done, total, ..self.last.get() });
+        self.look()
+    }
+
+    /// Takes in what was copied and removed so far.
+    pub(super) fn count(&self, moved_bytes: u64, removed_bytes: u64) {
+        self.last.set(CollectProgress { moved_bytes, removed_bytes, ..self.last.get() });
+    }
+
+    /// Whether it is still wanted.
+    fn look(&self) -> Result<(), Halt> {
+        match (self.watch)(self.last.get()) {
             ControlFlow::Continue(()) if !self.is_late() => Ok(()),
             _ => Err(Halt::Stopped),
         }
@@ -90,8 +113,12 @@ impl<'a> Work<'a> {
     pub(super) fn moved(&mut self, bytes: u64) -> Result<(), Halt> {
         let now = self.began.elapsed();
         let rest = self.pace.rest(now, now.saturating_sub(self.resumed), bytes);
-        if !rest.is_zero() {
-            std::thread::sleep(rest.min(self.left()));
+        let mut rest = rest.min(self.left());
+        while !rest.is_zero() {
+            let nap = rest.min(LOOK);
+            std::thread::sleep(nap);
+            rest -= nap;
+            self.look()?;
         }
         self.resumed = self.began.elapsed();
         if self.is_late() { Err(Halt::Stopped) } else { Ok(()) }

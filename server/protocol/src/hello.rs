@@ -252,6 +252,8 @@ impl Rights {
             | Kind::SetSettings
             | Kind::Retain
             | Kind::Thaw
+            | Kind::Collect
+            | Kind::Stop
             | Kind::AddSlot
             | Kind::RemoveSlot => Self::KEEP,
             Kind::Follow | Kind::Adopted => Self::FOLLOW,

@@ -161,6 +161,16 @@ kinds! {
     Freed = 0x0227,
     /// That much.
     FreedIs = 0x0228,
+    /// Remove what nobody needs any more.
+    Collect = 0x0229,
+    /// How far the collection is.
+    Collecting = 0x022a,
+    /// Give up the collections that were asked for.
+    Stop = 0x022b,
+    /// What the collection did.
+    Collected = 0x022c,
+    /// What a collection would do.
+    CollectionIs = 0x022e,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -196,7 +206,12 @@ impl Kind {
             | Self::Sizes
             | Self::Sized
             | Self::Freed
-            | Self::FreedIs => 2,
+            | Self::FreedIs
+            | Self::Collect
+            | Self::Collecting
+            | Self::Stop
+            | Self::Collected
+            | Self::CollectionIs => 2,
             _ => 1,
         }
     }

@@ -40,6 +40,10 @@ pub const POLICY_BYTES_MAX: usize = 2048;
 pub const SETTINGS_BYTES_MAX: usize = POLICIES_MAX * (POLICY_BYTES_MAX + 2) + (8 << 10);
 /// Most snapshots of which is asked what would be free without them.
 pub const FREED_SNAPSHOTS_MAX: usize = 64 << 10;
+/// Most clients that are named for whom a collection waits. Of more, their number is told.
+pub const WAITED_FOR_MAX: usize = 16;
+/// A whole, where a part is given in thousandths.
+pub const THOUSANDTHS: u32 = 1000;
 /// Most reasons for which a snapshot is kept: one for each rule that there is, and those that are none.
 pub const REASONS_MAX: usize = 32;
 /// Most bytes of the name of a host (RFC 1035).

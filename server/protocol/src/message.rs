@@ -46,6 +46,10 @@ pub use agent::Probe;
 pub use agent::Put;
 pub use agent::Stage;
 pub use keep::Act;
+pub use keep::Collect;
+pub use keep::Collected;
+pub use keep::Collecting;
+pub use keep::CollectionIs;
 pub use keep::CommitMarked;
 pub use keep::Fate;
 pub use keep::Forgotten;
@@ -56,7 +60,10 @@ pub use keep::ListedToo;
 pub use keep::Newest;
 pub use keep::NewestIs;
 pub use keep::NewestRecord;
+pub use keep::Outcome;
+pub use keep::Packs;
 pub use keep::Planned;
+pub use keep::Purge;
 pub use keep::Recover;
 pub use keep::Retain;
 pub use keep::SetSettings;
@@ -64,6 +71,8 @@ pub use keep::Settings;
 pub use keep::SettingsAre;
 pub use keep::Sized;
 pub use keep::Sizes;
+pub use keep::Step;
+pub use keep::Stop;
 pub use keep::Thaw;
 pub use peer::Adopted;
 pub use peer::Events;
@@ -170,6 +179,8 @@ side! {
         Thaw<'a>,
         Sizes,
         Freed,
+        Collect,
+        Stop,
         Follow,
         Adopted,
     }
@@ -204,6 +215,9 @@ side! {
         NewestIs,
         Sized,
         FreedIs,
+        Collecting<'a>,
+        Collected,
+        CollectionIs,
         Events<'a>,
         Position,
     }
@@ -224,6 +238,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
         Forget Hold CommitMarked Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
         Newest NewestIs Thaw Sizes Sized Freed FreedIs
+        Collect Collecting Stop Collected CollectionIs
         Follow Events Adopted Position
     }
 }

@@ -11,6 +11,7 @@ use farkeep_engine::PutError;
 use farkeep_engine::RetainError;
 use farkeep_engine::SettingsError;
 use farkeep_engine::StoreError;
+use farkeep_engine::collect::CollectError;
 use farkeep_engine::disk::DiskError;
 use farkeep_protocol::fault::Code;
 use thiserror::Error;
@@ -57,6 +58,7 @@ impl From<StoreError> for Failure {
             StoreError::UnknownSlot { .. } => Code::NOT_FOUND,
             StoreError::LastSlot { .. } => Code::LAST_SLOT,
             StoreError::TooLarge { .. } => Code::TOO_LARGE,
+            StoreError::Frozen { .. } => Code::TIME,
             _ => Code::INTERNAL,
         };
         Self::of(code, &error)
@@ -148,6 +150,18 @@ impl From<RetainError> for Failure {
             RetainError::Frozen(_) => Self::of(Code::TIME, &error),
             RetainError::Settings(source) => source.into(),
             RetainError::Store(source) => source.into(),
+            error => Self::of(Code::INTERNAL, &error),
+        }
+    }
+}
+
+impl From<CollectError> for Failure {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::Running => Self::of(Code::IN_USE, &error),
+            CollectError::Damaged { .. } => Self::of(Code::DAMAGED_OBJECT, &error),
+            CollectError::TooMany => Self::of(Code::TOO_LARGE, &error),
+            CollectError::Store(source) => source.into(),
             error => Self::of(Code::INTERNAL, &error),
         }
     }

@@ -1,14 +1,21 @@
 //! An open repository, and the leases by which sessions use it.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::Weak;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use farkeep_codec::id::SnapshotId;
+use farkeep_engine::CollectProgress;
 use farkeep_engine::Engine;
 use farkeep_engine::Put;
 use farkeep_engine::Session;
+use farkeep_engine::collect::CollectOptions;
+use farkeep_engine::collect::Collected;
 use farkeep_protocol::fault::Code;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -28,6 +35,8 @@ pub(super) struct Repository {
     pub(super) meter: Meter,
     /// A sync failed: it must be opened anew.
     is_poisoned: AtomicBool,
+    /// Who may count on what was said of it.
+    leased: Mutex<Vec<Weak<Leased>>>,
     observer: Arc<Observer>,
     figures: Arc<Figures>,
 }
@@ -47,6 +56,7 @@ impl Repository {
             meter: Meter::new(format!("repository {name}"), quota, used_bytes, observer.recorder.clone()),
             engine,
             is_poisoned: AtomicBool::new(false),
+            leased: Mutex::default(),
             observer,
             figures,
         };
@@ -83,8 +93,10 @@ impl Repository {
 pub(crate) struct Lease(Arc<Leased>);
 
 struct Leased {
-    /// What the session was told stays true for as long as it has the lease.
-    session: Arc<Session>,
+    /// What the session was told stays true for as long as it has the lease, unless it gives that up.
+    session: Mutex<Option<Arc<Session>>>,
+    /// The client.
+    holder: OnceLock<String>,
     /// Given back before the owner is told.
     repository: Option<Arc<Repository>>,
     orders: UnboundedSender<Order>,
@@ -93,6 +105,9 @@ struct Leased {
 
 impl Drop for Leased {
     fn drop(&mut self) {
+        if let Ok(session) = self.session.get_mut() {
+            drop(session.take());
+        }
         drop(self.repository.take());
         if let Some(release) = self.on_release.take() {
             release();
@@ -121,12 +136,24 @@ impl Lease {
         orders: UnboundedSender<Order>,
         on_release: impl FnOnce() + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(Leased {
-            session: Arc::new(repository.engine.begin()),
-            repository: Some(repository),
+        let leased = Arc::new(Leased {
+            session: Mutex::new(Some(Arc::new(repository.engine.begin()))),
+            holder: OnceLock::new(),
+            repository: Some(Arc::clone(&repository)),
             orders,
             on_release: Some(Box::new(on_release)),
-        }))
+        });
+        let mut all = repository.leased.lock().expect(UNBROKEN);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&leased));
+        drop(all);
+        Self(leased)
+    }
+
+    /// Says who has it.
+    pub(crate) fn held_by(&self, client: &str) {
+        // Only the first one who says so is believed.
+        let _told = self.0.holder.set(client.to_owned());
     }
 
     /// Name of the repository.
@@ -145,8 +172,48 @@ impl Lease {
     }
 
     /// Who counts on what the engine says: whoever has this lease.
-    pub(crate) fn session(&self) -> &Arc<Session> {
-        &self.0.session
+    pub(crate) fn session(&self) -> Arc<Session> {
+        let mut session = self.0.session.lock().expect(UNBROKEN);
+        Arc::clone(session.get_or_insert_with(|| Arc::new(self.engine().begin())))
+    }
+
+    /// Counts on nothing any more that the engine said until now.
+    pub(crate) fn lift(&self) {
+        drop(self.0.session.lock().expect(UNBROKEN).take());
+    }
+
+    /// Whose sessions a collection waits for that has condemned something: those that began before. Each is named once.
+    pub(crate) fn waited_for(&self) -> Vec<String> {
+        let epoch = self.engine().begin().epoch();
+        let leased: Vec<Weak<Leased>> = self.repository().leased.lock().expect(UNBROKEN).clone();
+        let is_older = |leased: &Arc<Leased>| {
+            let session = leased.session.lock().expect(UNBROKEN);
+            session.as_ref().is_some_and(|session| session.epoch() < epoch)
+        };
+        let older = leased.iter().filter_map(Weak::upgrade).filter(is_older);
+        let mut names: Vec<String> = older.filter_map(|leased| leased.holder.get().cloned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Collects the repository. Blocks for as long as that takes.
+    pub(super) fn collect(
+        &self,
+        options: &CollectOptions,
+        watch: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+    ) -> Result<Collected, Failure> {
+        let repository = self.repository();
+        let collected = self.engine().collect(options, watch).map_err(Failure::from);
+        match &collected {
+            Ok(collected) => {
+                let freed_bytes = collected.bytes_removed.saturating_sub(collected.bytes_moved);
+                repository.meter.release(freed_bytes);
+            }
+            Err(failure) => repository.learn(failure),
+        }
+        repository.report();
+        collected
     }
 
     /// Tells the committer.
@@ -158,9 +225,9 @@ impl Lease {
     /// Takes objects in, in their order. Blocks.
     pub(crate) fn take(&self, objects: &[(farkeep_codec::id::ObjectId, Vec<u8>)]) -> Result<Taken, Failure> {
         let repository = self.repository();
-        let losses = repository.engine.losses()?;
+        let (losses, session) = (repository.engine.losses()?, self.session());
         let put = |(id, object): &(_, Vec<u8>)| {
-            let put = repository.engine.put(self.session(), id, object).map_err(Failure::from);
+            let put = repository.engine.put(&session, id, object).map_err(Failure::from);
             put.inspect_err(|failure| repository.learn(failure))
         };
         Ok(Taken { puts: objects.iter().map(put).collect(), losses })
@@ -183,3 +250,5 @@ impl Lease {
         self.0.repository.as_ref().expect("it is given back when the lease ends, and not before")
     }
 }
+
+const UNBROKEN: &str = "nothing panics while it holds who counts on a repository";

@@ -53,6 +53,7 @@ pub(crate) enum Outcome {
 pub(crate) enum Queue {
     Repositories,
     Verifications,
+    Collections,
 }
 
 /// What is counted, for all sessions together.
@@ -60,7 +61,7 @@ pub(crate) enum Queue {
 pub(crate) struct Counters {
     pub(crate) connections: Gauge,
     roles: [Gauge; Role::ALL.len()],
-    queues: [Gauge; 2],
+    queues: [Gauge; 3],
     received_bytes: [AtomicU64; 3],
     objects: [AtomicU64; 3],
     commits: AtomicU64,
@@ -100,6 +101,7 @@ impl Counters {
         match queue {
             Queue::Repositories => &self.queues[0],
             Queue::Verifications => &self.queues[1],
+            Queue::Collections => &self.queues[2],
         }
     }
 
@@ -180,7 +182,7 @@ impl Counters {
         let looks = self.looks.load(Ordering::Relaxed);
         text.alone("farkeep_schedule_looks_total", Form::Counter, help, looks);
         text.family("farkeep_queue_depth", Form::Gauge, "Work that waits for a thread.");
-        for (queue, gauge) in ["repositories", "verifications"].iter().zip(&self.queues) {
+        for (queue, gauge) in ["repositories", "verifications", "collections"].iter().zip(&self.queues) {
             text.sample("farkeep_queue_depth", &[("queue", queue)], gauge.value());
         }
         let name = "farkeep_faults_total";

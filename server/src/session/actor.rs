@@ -41,6 +41,7 @@ use super::puts::Puts;
 use super::request::Ask;
 use super::request::Request;
 use super::sessions::Place;
+use super::stops::Stops;
 use crate::bridge::Account;
 use crate::bridge::Failure;
 use crate::bridge::Lease;
@@ -91,6 +92,7 @@ pub(super) struct Session {
     pub(super) open: BTreeMap<u64, LineId>,
     pub(super) workers: Arc<Semaphore>,
     pub(super) verifying: Arc<Semaphore>,
+    pub(super) stops: Stops,
     /// A connection that waits to resume the session.
     rejoining: Option<(Outbox, Reply<Attached>)>,
     /// When the session ends if no connection comes.
@@ -140,6 +142,7 @@ impl Session {
             open: BTreeMap::new(),
             workers: Arc::new(Semaphore::new(WORKERS)),
             verifying: Arc::new(Semaphore::new(1)),
+            stops: Stops::default(),
             rejoining: None,
             ends: None,
             is_over: false,
@@ -286,6 +289,8 @@ impl Session {
             drop(line.outbox.tell(Answer::Close));
         }
         self.incarnation += 1;
+        // Numbers are given out again.
+        self.stops = Stops::default();
         self.open.clear();
         let missing = self.numbers.missing();
         self.queue.retain(|number, ordered| *number < missing && matches!(ordered, Ordered::Put { .. }));

@@ -4,6 +4,7 @@ use farkeep_codec::key::Slot;
 use farkeep_engine::SlotId;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::Sequence;
+use farkeep_protocol::message::Act;
 use farkeep_protocol::message::Done;
 use farkeep_protocol::message::FromServer;
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,6 +37,11 @@ impl Session {
             }
             Ask::Barrier { group, members, deadline_ms, stage } => {
                 self.barrier(number, group, members, deadline_ms, stage);
+            }
+            Ask::Stop => {
+                self.stops.up_to(number);
+                let done = FromServer::Done(Done { sequence });
+                self.answered(self.incarnation, number, Ok(Some(done)));
             }
             Ask::TooMany => {
                 let failure = Failure::new(Code::RATE, "too many objects were asked for at a time");
@@ -72,10 +78,13 @@ impl Session {
             sequence,
             rights: self.owner.rights,
             key: self.owner.key,
+            collections: self.house.collections.clone(),
+            stops: self.stops.clone(),
         };
         let (news, incarnation, number) = (self.news_sender.clone(), self.incarnation, sequence.number());
         // What takes hours waits for its like alone.
-        let is_long = matches!(ask, Ask::Verify { .. } | Ask::Sizes | Ask::Freed { .. });
+        let is_long =
+            matches!(ask, Ask::Verify { .. } | Ask::Sizes | Ask::Freed { .. } | Ask::Collect { .. });
         let turn = if is_long { self.verifying.clone() } else { self.workers.clone() };
         tokio::spawn(async move {
             let turn = turn.acquire_owned().await;
@@ -127,6 +136,8 @@ impl Worker {
             Ask::Thaw { reason } => self.thaw(reason).await,
             Ask::Sizes => self.sizes().await,
             Ask::Freed { snapshots } => self.freed(snapshots).await,
+            Ask::Collect { act: Act::Plan, options } => self.plan_collection(options).await,
+            Ask::Collect { act: Act::Execute, options } => self.collect(options).await,
             _ => Err(Failure::new(Code::INTERNAL, "a request came to the wrong place")),
         };
         if let Err(failure) = answered {

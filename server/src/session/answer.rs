@@ -3,6 +3,7 @@
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
+use farkeep_engine::CollectProgress;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Fault;
 use farkeep_protocol::fault::Refused;
@@ -14,6 +15,8 @@ use farkeep_protocol::field::Text;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::kind::Message;
 use farkeep_protocol::limits::REASONS_MAX;
+use farkeep_protocol::limits::WAITED_FOR_MAX;
+use farkeep_protocol::message::Collecting;
 use farkeep_protocol::message::Committed;
 use farkeep_protocol::message::Damaged;
 use farkeep_protocol::message::Durability;
@@ -29,6 +32,7 @@ use farkeep_protocol::message::Object;
 use farkeep_protocol::message::Planned;
 use farkeep_protocol::message::SettingsAre;
 use farkeep_protocol::message::Slot;
+use farkeep_protocol::message::Step;
 use farkeep_protocol::message::Verified;
 use farkeep_protocol::stream::FrameWriter;
 use farkeep_protocol::stream::StreamError;
@@ -92,6 +96,12 @@ pub(super) enum Answer {
         record: Vec<u8>,
         room: OwnedSemaphorePermit,
     },
+    Collecting {
+        sequence: Sequence,
+        step: Step,
+        at: CollectProgress,
+        waits_for: Vec<String>,
+    },
     Verified {
         sequence: Sequence,
         read: Read,
@@ -133,6 +143,7 @@ impl Answer {
             Self::SettingsAre { .. } => Some(SettingsAre::KIND),
             Self::Planned { .. } => Some(Planned::KIND),
             Self::ListedToo { .. } => Some(ListedToo::KIND),
+            Self::Collecting { .. } => Some(Collecting::KIND),
             Self::Verified { .. } => Some(Verified::KIND),
             Self::Close => None,
         }
@@ -201,6 +212,15 @@ impl Answer {
                 let fed = writer.feed(&message).await;
                 drop(room);
                 fed
+            }
+            Self::Collecting { sequence, step, at, waits_for } => {
+                let waits_for =
+                    waits_for.iter().take(WAITED_FOR_MAX).map(|name| Text::beginning(name)).collect();
+                let waits_for = List::new(waits_for).expect("no more were taken");
+                let CollectProgress { done, total, moved_bytes, removed_bytes, .. } = at;
+                let message =
+                    Collecting { sequence, step, done, total, moved_bytes, removed_bytes, waits_for };
+                writer.feed(&message).await
             }
             Self::Verified { sequence, read, is_finished, damaged } => {
                 let named = damaged.iter().map(|(object, what)| named(*object, what));

@@ -222,7 +222,7 @@ impl Session {
         let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
         let may_all = self.owner.rights.include(Rights::ALL_SERIES);
         let agent = (!may_all).then(|| *self.owner.key.as_bytes());
-        let commit = Commit { record, tags, agent, session: Arc::clone(self.lease.session()) };
+        let commit = Commit { record, tags, agent, session: self.lease.session() };
         let tell = move |outcome| drop(news.send(News::Committed { incarnation, number, outcome }));
         match group {
             None => {

@@ -266,7 +266,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Door<S> {
         }
         let lease = self.house.repositories.open(&name, how).await;
         // It is open to this client, which may know that there is none.
-        Ok((lease.map_err(|f| if f.code == Code::REPOSITORY_UNKNOWN { not_made(&name) } else { f })?, access))
+        let lease =
+            lease.map_err(|f| if f.code == Code::REPOSITORY_UNKNOWN { not_made(&name) } else { f })?;
+        lease.held_by(&client.name);
+        Ok((lease, access))
     }
 
     async fn opened(&mut self, lease: &Lease, rights: Rights) -> Result<(), Turned> {

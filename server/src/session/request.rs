@@ -1,9 +1,16 @@
 //! What a client asks for, taken out of the frame that it came in.
 
+use std::num::NonZeroU64;
+use std::time::Duration;
+
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::time::Time;
+use farkeep_engine::collect::CollectOptions;
+use farkeep_engine::collect::Purge;
+use farkeep_engine::collect::Young;
+use farkeep_engine::collect::pace::Limits;
 use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Retry;
 use farkeep_protocol::field::GroupId;
@@ -11,6 +18,7 @@ use farkeep_protocol::field::Sequence;
 use farkeep_protocol::field::SlotId;
 use farkeep_protocol::frame::Frame;
 use farkeep_protocol::kind::Kind;
+use farkeep_protocol::message;
 use farkeep_protocol::message::Act;
 use farkeep_protocol::message::FromClient;
 use farkeep_protocol::message::Stage;
@@ -103,6 +111,11 @@ pub(super) enum Ask {
     Freed {
         snapshots: Vec<SnapshotId>,
     },
+    Collect {
+        act: Act,
+        options: CollectOptions,
+    },
+    Stop,
     /// Part of the protocol, and not of this server.
     Unsupported,
     /// To send objects, beside too many others.
@@ -195,11 +208,33 @@ impl Came {
             FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
             FromClient::Sizes(m) => (m.sequence, Ask::Sizes),
             FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
+            FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
+            FromClient::Stop(m) => (m.sequence, Ask::Stop),
             FromClient::Follow(m) => (m.sequence, Ask::Unsupported),
             FromClient::Hello(_) | FromClient::Enroll(_) | FromClient::Open(_) | FromClient::Create(_) => {
                 return Err(Malformed { what: "kind: it does not belong into a session", offset: 0 });
             }
         };
         Ok(Self::Request(Request { sequence, kind: frame.kind, body_bytes: frame.body.len(), ask }))
+    }
+}
+
+/// How a client wants a repository to be collected.
+fn options(asked: &message::Collect) -> CollectOptions {
+    let thousandths = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+    let (purge, young) = match asked.purge {
+        message::Purge::WhenOver => (Purge::WhenOver, Young::Stays),
+        message::Purge::AtOnce => (Purge::AtOnce, Young::Goes),
+    };
+    CollectOptions {
+        purge,
+        young,
+        garbage_thousandths: asked.garbage_thousandths.map(|part| thousandths(part.number())),
+        time_max: (asked.seconds_max > 0).then(|| Duration::from_secs(asked.seconds_max)),
+        limits: Limits {
+            bytes_per_second: NonZeroU64::new(asked.bytes_per_second),
+            work_thousandths: thousandths(asked.work_thousandths.number()),
+        },
+        ..CollectOptions::default()
     }
 }

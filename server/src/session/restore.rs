@@ -34,6 +34,8 @@ use super::answer::Read;
 use super::credit::Outflow;
 use super::line::Gone;
 use super::line::Outbox;
+use super::stops::Stops;
+use crate::bridge::Collections;
 use crate::bridge::Failure;
 use crate::bridge::Lease;
 use crate::bridge::Pool;
@@ -52,6 +54,8 @@ pub(super) struct Worker {
     pub(super) outflow: Arc<Outflow>,
     pub(super) sequence: Sequence,
     pub(super) rights: Rights,
+    pub(super) collections: Collections,
+    pub(super) stops: Stops,
     pub(super) key: PublicKey,
 }
 
@@ -69,7 +73,7 @@ impl Worker {
 
     pub(super) async fn probe(&self, ids: Vec<ObjectId>) -> Result<(), Failure> {
         let lease = self.lease.clone();
-        let presence = self.pool.run(move || lease.engine().probe(lease.session(), &ids)).await??;
+        let presence = self.pool.run(move || lease.engine().probe(&lease.session(), &ids)).await??;
         let known: Vec<bool> = presence.iter().map(|presence| *presence == Presence::Known).collect();
         let known = Bitmap::new(&known).map_err(unfit)?;
         let sequence = self.sequence;

@@ -5,8 +5,6 @@ use std::io::Write;
 
 use farkeep_engine::collect::Collected;
 use farkeep_engine::collect::Outcome;
-use farkeep_engine::collect::plan::Act;
-use farkeep_engine::collect::plan::PackFigures;
 use serde::Serialize;
 
 use super::super::Line;
@@ -61,26 +59,6 @@ pub struct Collection {
     pub moved_bytes: u64,
     /// Dead bytes that were left.
     pub left_bytes: u64,
-}
-
-impl PacksPlanned {
-    /// None yet.
-    pub fn of(act: Act) -> Self {
-        let act = match act {
-            Act::Remove => "remove",
-            Act::Strike => "strike",
-            Act::Empty => "empty",
-        };
-        Self { act, packs: 0, file_bytes: 0, live_bytes: 0, dead_bytes: 0 }
-    }
-
-    /// One more.
-    pub fn add(&mut self, pack: &PackFigures) {
-        self.packs += 1;
-        self.file_bytes += pack.file_bytes;
-        self.live_bytes += pack.live_bytes;
-        self.dead_bytes += pack.dead_bytes;
-    }
 }
 
 impl Collection {

@@ -19,16 +19,18 @@ use farkeep_engine::Rules;
 use farkeep_engine::Settings;
 use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
-use farkeep_engine::collect::CollectProgress;
 use farkeep_engine::collect::Collected;
-use farkeep_engine::collect::plan::Plan as CollectPlan;
+use farkeep_engine::collect::plan::Act as Does;
 
 use super::LocalStore;
 use crate::repository::RepositoryError;
+use crate::repository::keeper::CollectAt;
+use crate::repository::keeper::CollectPlan;
 use crate::repository::keeper::Cost;
 use crate::repository::keeper::Fate;
 use crate::repository::keeper::Judged;
 use crate::repository::keeper::Keeper;
+use crate::repository::keeper::Packs;
 use crate::repository::keeper::Retained;
 
 impl Keeper for LocalStore {
@@ -92,13 +94,32 @@ impl Keeper for LocalStore {
     fn collect(
         &self,
         options: &CollectOptions,
-        watch: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+        watch: &dyn Fn(&CollectAt) -> ControlFlow<()>,
     ) -> Result<Collected, RepositoryError> {
-        Ok(self.engine.collect(options, watch)?)
+        let watch = |progress| watch(&CollectAt { progress, is_queued: false, waits_for: Vec::new() });
+        Ok(self.engine.collect(options, &watch)?)
     }
 
     fn plan_collection(&self, options: &CollectOptions) -> Result<CollectPlan, RepositoryError> {
-        Ok(self.engine.plan_collection(options)?)
+        let plan = self.engine.plan_collection(options)?;
+        let packs = |act: Does| {
+            let mut packs = Packs::default();
+            for planned in plan.packs.iter().filter(|planned| planned.act == act) {
+                packs.packs += 1;
+                packs.file_bytes += planned.pack.file_bytes;
+                packs.live_bytes += planned.pack.live_bytes;
+                packs.dead_bytes += planned.pack.dead_bytes;
+            }
+            packs
+        };
+        Ok(CollectPlan {
+            removed: packs(Does::Remove),
+            struck: packs(Does::Strike),
+            emptied: packs(Does::Empty),
+            moved_bytes: plan.moved_bytes,
+            freed_bytes: plan.freed_bytes,
+            left_bytes: plan.left_bytes,
+        })
     }
 
     fn rebuild_index(&self) -> Result<u64, RepositoryError> {

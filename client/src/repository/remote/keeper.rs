@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::Receiver;
+use std::sync::mpsc::Sender;
 use std::sync::mpsc::sync_channel;
 
 use farkeep_codec::id::PackId;
@@ -25,9 +26,7 @@ use farkeep_engine::Rules;
 use farkeep_engine::Settings;
 use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
-use farkeep_engine::collect::CollectProgress;
 use farkeep_engine::collect::Collected;
-use farkeep_engine::collect::plan::Plan as CollectPlan;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::Counted;
 use farkeep_protocol::field::List;
@@ -40,12 +39,15 @@ use farkeep_protocol::message::NewestRecord;
 
 use super::RemoteError;
 use super::RemoteStore;
+use super::collect;
 use super::listed;
 use super::request::ListedRecord;
 use super::request::Outgoing;
 use super::request::Request;
 use super::wire::Command;
 use crate::repository::RepositoryError;
+use crate::repository::keeper::CollectAt;
+use crate::repository::keeper::CollectPlan;
 use crate::repository::keeper::Cost;
 use crate::repository::keeper::Fate;
 use crate::repository::keeper::Judged;
@@ -70,6 +72,8 @@ pub(super) enum Asked {
     Thaw { reason: String },
     Sizes,
     Freed(Vec<SnapshotId>),
+    Collect { collect: message::Collect, progress: Option<Sender<CollectAt>> },
+    Stop,
 }
 
 /// What came until now.
@@ -81,6 +85,8 @@ pub(super) struct Came {
     newest: Option<Option<NewestRecord>>,
     costs: Vec<Cost>,
     freed: Option<Freed>,
+    pub(super) collected: Option<Collected>,
+    pub(super) plan: Option<CollectPlan>,
     bytes: usize,
 }
 
@@ -114,13 +120,15 @@ impl Asked {
             Self::Freed(ids) => {
                 Outgoing::new(&message::Freed { sequence, snapshots: List::new(ids.clone())? })
             }
+            Self::Collect { collect, .. } => Outgoing::new(&message::Collect { sequence, ..collect.clone() }),
+            Self::Stop => Outgoing::new(&message::Stop { sequence }),
             Self::Thaw { reason } => Outgoing::new(&message::Thaw { sequence, reason: Text::new(reason)? }),
         })
     }
 
     /// Whether it is answered by one message, without a Done.
     pub(super) fn is_answered_at_once(&self) -> bool {
-        matches!(self, Self::Settings | Self::Newest { .. } | Self::Freed(_))
+        matches!(self, Self::Settings | Self::Newest { .. } | Self::Freed(_) | Self::Collect { .. })
     }
 }
 
@@ -133,6 +141,9 @@ pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
         FromServer::NewestIs(m) => Some(m.sequence),
         FromServer::Sized(m) => Some(m.sequence),
         FromServer::FreedIs(m) => Some(m.sequence),
+        FromServer::Collecting(m) => Some(m.sequence),
+        FromServer::Collected(m) => Some(m.sequence),
+        FromServer::CollectionIs(m) => Some(m.sequence),
         _ => None,
     }
 }
@@ -174,6 +185,17 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
         (Asked::Freed(_), FromServer::FreedIs(m)) => {
             came.freed = Some(Freed { bytes: m.bytes, is_estimated: m.estimated });
         }
+        (Asked::Collect { progress: Some(progress), .. }, FromServer::Collecting(m)) => {
+            // Whoever does not listen any more does not want to know.
+            let _ = progress.send(collect::at(&m));
+            return Ok(false);
+        }
+        (Asked::Collect { progress: Some(_), .. }, FromServer::Collected(m)) => {
+            came.collected = Some(collect::collected(&m));
+        }
+        (Asked::Collect { progress: None, .. }, FromServer::CollectionIs(m)) => {
+            came.plan = Some(collect::plan(&m));
+        }
         _ => return Err(RemoteError::broken("it answers what was not asked")),
     }
     Ok(asked.is_answered_at_once())
@@ -190,7 +212,7 @@ impl Came {
 }
 
 impl RemoteStore {
-    fn keep(&self, asked: Asked) -> Result<Came, RemoteError> {
+    pub(super) fn keep(&self, asked: Asked) -> Result<Came, RemoteError> {
         self.ask(|reply| Command::Ask(Request::Keep { asked, came: Box::default(), reply }))
     }
 
@@ -304,14 +326,14 @@ impl Keeper for RemoteStore {
 
     fn collect(
         &self,
-        _: &CollectOptions,
-        _: &dyn Fn(CollectProgress) -> ControlFlow<()>,
+        options: &CollectOptions,
+        watch: &dyn Fn(&CollectAt) -> ControlFlow<()>,
     ) -> Result<Collected, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+        self.collect_there(options, watch)
     }
 
-    fn plan_collection(&self, _: &CollectOptions) -> Result<CollectPlan, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+    fn plan_collection(&self, options: &CollectOptions) -> Result<CollectPlan, RepositoryError> {
+        self.plan_there(options)
     }
 
     fn rebuild_index(&self) -> Result<u64, RepositoryError> {

@@ -12,11 +12,13 @@ use crate::field::PublicKeyBytes;
 use crate::field::Sequence;
 use crate::field::TagToken;
 use crate::field::Text;
+use crate::field::Within;
 use crate::field::choice;
 use crate::field::optional;
 use crate::field::table;
 use crate::kind::message;
 use crate::limits::FREED_SNAPSHOTS_MAX;
+use crate::limits::NAME_BYTES_MAX;
 use crate::limits::POLICIES_MAX;
 use crate::limits::POLICY_BYTES_MAX;
 use crate::limits::REASON_BYTES_MAX;
@@ -24,7 +26,9 @@ use crate::limits::REASONS_MAX;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::limits::SETTINGS_BYTES_MAX;
 use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::THOUSANDTHS;
 use crate::limits::TOKENS_MAX;
+use crate::limits::WAITED_FOR_MAX;
 
 message! {
     /// A Commit that also says which tags the snapshot has, as far as the server may know.
@@ -271,5 +275,171 @@ message! {
         bytes: u64,
         /// Whether only a part of the objects was counted.
         estimated: bool,
+    }
+}
+
+choice! {
+    /// What becomes of what was forgotten.
+    Purge {
+        /// Snapshots are purged whose grace is over, and that nobody holds.
+        WhenOver = 1,
+        /// Snapshots are purged that nobody holds, and objects go that belong to no snapshot yet.
+        AtOnce = 2,
+    }
+}
+
+optional! {
+    Within<0, THOUSANDTHS>;
+}
+
+message! {
+    /// Remove what nobody needs any more, or say what would be removed.
+    Collect {
+        /// Number of the request.
+        sequence: Sequence,
+        /// Whether to carry it out.
+        act: Act,
+        /// What becomes of what was forgotten.
+        purge: Purge,
+        /// Seconds after which it stops by itself; 0 for as long as it takes.
+        seconds_max: u64,
+        /// Bytes that it may read and write each second; 0 for no limit.
+        bytes_per_second: u64,
+        /// Part of the time in which it may work.
+        work_thousandths: Within<1, THOUSANDTHS>,
+        /// Dead bytes of data that may stay, measured by the live ones; otherwise as the settings say.
+        garbage_thousandths: Option<Within<0, THOUSANDTHS>>,
+    }
+}
+
+choice! {
+    /// What a collection is doing.
+    Step {
+        /// Another one is under way on this server. Counts nothing.
+        Queued = 1,
+        /// The journal says what is purged. Counts snapshots.
+        Begun = 2,
+        /// Nodes are read. Counts nodes.
+        Marking = 3,
+        /// The objects of packs are compared with what is needed. Counts objects.
+        Sorting = 4,
+        /// It is decided what goes. Counts packs.
+        Condemned = 5,
+        /// What survives is copied. Counts bytes.
+        Copying = 6,
+        /// Sessions are waited for that began before. Counts them.
+        Waiting = 7,
+        /// Everything is ready to be removed. Counts packs.
+        Settled = 8,
+        /// Something was removed. Counts packs.
+        Removed = 9,
+    }
+}
+
+message! {
+    /// How far a collection is.
+    Collecting<'a> {
+        /// The request.
+        sequence: Sequence,
+        /// What it is doing.
+        step: Step,
+        /// How much of it is done.
+        done: u64,
+        /// Of how much.
+        total: u64,
+        /// Bytes that were copied so far.
+        moved_bytes: u64,
+        /// Bytes of packs that are gone so far.
+        removed_bytes: u64,
+        /// Clients whose sessions are waited for.
+        waits_for: List<Text<'a, NAME_BYTES_MAX>, 0, WAITED_FOR_MAX>,
+    }
+}
+
+message! {
+    /// Give up the collections that this session asked for before.
+    Stop {
+        /// Number of the request.
+        sequence: Sequence,
+    }
+}
+
+choice! {
+    /// How a collection ended.
+    Outcome {
+        /// Everything was done that was planned.
+        Complete = 1,
+        /// Somebody stopped it, or its time was over.
+        Stopped = 2,
+        /// It was stopped while it waited for sessions.
+        Waited = 3,
+        /// Readers of other processes are in the way.
+        Readers = 4,
+        /// The disk had no room for what survives.
+        Full = 5,
+    }
+}
+
+message! {
+    /// What a collection did.
+    Collected {
+        /// The request.
+        sequence: Sequence,
+        /// How it ended.
+        outcome: Outcome,
+        /// Sessions that count on what was to be removed.
+        sessions: u32,
+        /// Snapshots that can be restored no more.
+        purged: u64,
+        /// Nodes that were read.
+        nodes_read: u64,
+        /// Packs that are gone.
+        packs_removed: u64,
+        /// Bytes of them.
+        bytes_removed: u64,
+        /// Nodes that are gone from packs that stay.
+        nodes_struck: u64,
+        /// Objects that were copied.
+        objects_moved: u64,
+        /// Bytes of them.
+        bytes_moved: u64,
+        /// Records that somebody turned out to need, and that stay.
+        reprieved: u64,
+        /// Dead bytes that were left.
+        bytes_left: u64,
+    }
+}
+
+table! {
+    /// Packs with which the same would be done.
+    Packs {
+        /// Their number.
+        packs: u64,
+        /// Bytes of their files.
+        file_bytes: u64,
+        /// Bytes of objects in them that are needed.
+        live_bytes: u64,
+        /// Bytes of objects in them that are not.
+        dead_bytes: u64,
+    }
+}
+
+message! {
+    /// What a collection would do.
+    CollectionIs {
+        /// The request.
+        sequence: Sequence,
+        /// Packs that would go.
+        removed: Packs,
+        /// Packs that would stay without their dead nodes.
+        struck: Packs,
+        /// Packs that would go once what is needed of them was copied.
+        emptied: Packs,
+        /// Bytes that would be copied.
+        moved_bytes: u64,
+        /// Bytes by which the repository would become smaller.
+        freed_bytes: u64,
+        /// Dead bytes that would be left.
+        left_bytes: u64,
     }
 }

@@ -10,9 +10,11 @@ use proptest::strategy::Strategy;
 
 use super::*;
 use crate::field::Sequence;
+use crate::field::Within;
 use crate::field::sample::Sample;
 use crate::frame::Frame;
 use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::THOUSANDTHS;
 
 mod golden;
 
@@ -25,6 +27,12 @@ impl Sample for Option<Forgotten> {
 impl Sample for Option<NewestRecord> {
     fn sample() -> BoxedStrategy<Self> {
         proptest::option::of(NewestRecord::sample()).boxed()
+    }
+}
+
+impl Sample for Option<Within<0, THOUSANDTHS>> {
+    fn sample() -> BoxedStrategy<Self> {
+        proptest::option::of(Within::sample()).boxed()
     }
 }
 
@@ -160,6 +168,11 @@ laws! {
     sized: Sized;
     freed: Freed;
     freed_is: FreedIs;
+    collect: Collect;
+    collecting: Collecting;
+    stop: Stop;
+    collected: Collected;
+    collection_is: CollectionIs;
     follow: Follow;
     events: Events;
     adopted: Adopted;

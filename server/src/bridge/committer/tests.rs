@@ -139,7 +139,7 @@ fn a_lease_is_pinned_until_the_last_of_it_is_gone() {
     let worker = lease.clone();
     drop(lease);
     assert_eq!(repository.engine.pins(), [(0, 2)]);
-    let session = Arc::clone(worker.session());
+    let session = worker.session();
     drop(worker);
     assert_eq!(repository.engine.pins(), [(0, 2)]);
     drop(session);

@@ -35,6 +35,8 @@ use crate::hello::Role;
 use crate::hello::Token;
 use crate::hello::Versions;
 
+mod keep;
+
 const SEQUENCE: Sequence = Sequence::FIRST.next();
 const ID: ObjectId = ObjectId::from_bytes([0xaa; 32]);
 const SNAPSHOT: SnapshotId = SnapshotId::from_bytes([0xcc; 32]);
@@ -422,130 +424,4 @@ fn golden_position() {
 #[test]
 fn golden_adopted() {
     golden(&Adopted { head: HEAD }, "0900000000000000 99*32");
-}
-
-#[test]
-fn golden_commit_marked() {
-    let tokens = list(vec![TagToken::from_bytes([1; 8]), TagToken::from_bytes([2; 8])]);
-    let commit = CommitMarked { sequence: SEQUENCE, group: None, tokens, record: b"record" };
-    golden(&commit, r#"SEQ 00 02 01*8 02*8 "record""#);
-    golden(
-        &CommitMarked { group: Some(GROUP), tokens: list(vec![]), ..commit },
-        r#"SEQ 01 66*16 00 "record""#,
-    );
-}
-
-#[test]
-fn golden_settings() {
-    golden(&Settings { sequence: SEQUENCE }, "SEQ");
-}
-
-#[test]
-fn golden_settings_are() {
-    let settings = Counted::new(b"set").expect("short");
-    golden(&SettingsAre { sequence: SEQUENCE, settings }, r#"SEQ 03 "set""#);
-}
-
-#[test]
-fn golden_set_settings() {
-    let settings = Counted::new(b"set").expect("short");
-    golden(&SetSettings { sequence: SEQUENCE, settings }, r#"SEQ 03 "set""#);
-}
-
-#[test]
-fn golden_retain() {
-    golden(&Retain { sequence: SEQUENCE, act: Act::Plan, policies: list(vec![]) }, "SEQ 01 00");
-    let policies = list(vec![Counted::new(b"policy").expect("short")]);
-    golden(&Retain { sequence: SEQUENCE, act: Act::Execute, policies }, r#"SEQ 02 01 06 "policy""#);
-}
-
-#[test]
-fn golden_planned() {
-    let planned = Planned {
-        sequence: SEQUENCE,
-        snapshot: SNAPSHOT,
-        received: TIME,
-        series: text("web"),
-        fate: Fate::Keep,
-        why: list(vec![text("last 3"), text("daily")]),
-    };
-    golden(&planned, r#"SEQ cc*32 TIME 03 "web" 01 02 06 6c6173742033 05 "daily""#);
-    let why = list(vec![text("*")]);
-    golden(
-        &Planned { fate: Fate::Forget, why: why.clone(), ..planned.clone() },
-        r#"SEQ cc*32 TIME 03 "web" 02 01 01 2a"#,
-    );
-    golden(&Planned { fate: Fate::Frozen, why, ..planned }, r#"SEQ cc*32 TIME 03 "web" 03 01 01 2a"#);
-}
-
-#[test]
-fn golden_recover() {
-    golden(&Recover { sequence: SEQUENCE, snapshot: SNAPSHOT, reason: text("new") }, r#"SEQ cc*32 03 "new""#);
-}
-
-#[test]
-fn golden_list_all() {
-    golden(&ListAll { sequence: SEQUENCE, prefix: text("web-1:") }, r#"SEQ 06 "web-1:""#);
-}
-
-#[test]
-fn golden_listed_too() {
-    let listed = ListedToo {
-        sequence: SEQUENCE,
-        journal: 9,
-        received: TIME,
-        forgotten: None,
-        held_until: TIME,
-        record: b"record",
-    };
-    golden(&listed, r#"SEQ 0900000000000000 TIME 00 TIME "record""#);
-    let forgotten = Some(Forgotten { at: TIME, until: Time::from_nanoseconds(1) });
-    let table = r#"SEQ 0900000000000000 TIME 01 TIME 01 00*7 TIME "record""#;
-    golden(&ListedToo { forgotten, ..listed }, table);
-}
-
-#[test]
-fn golden_newest() {
-    golden(&Newest { sequence: SEQUENCE, series: text("web-1:") }, r#"SEQ 06 "web-1:""#);
-}
-
-#[test]
-fn golden_newest_is() {
-    golden(&NewestIs { sequence: SEQUENCE, newest: None }, "SEQ 00");
-    let newest = Some(NewestRecord {
-        snapshot: SNAPSHOT,
-        number: 7,
-        captured: TIME,
-        received: TIME,
-        root: ID,
-        agent: PublicKeyBytes::from_bytes([0xbb; 32]),
-    });
-    golden(&NewestIs { sequence: SEQUENCE, newest }, "SEQ 01 cc*32 07 00*7 TIME TIME aa*32 bb*32");
-}
-
-#[test]
-fn golden_thaw() {
-    golden(&Thaw { sequence: SEQUENCE, reason: text("ntp") }, r#"SEQ 03 "ntp""#);
-}
-
-#[test]
-fn golden_sizes() {
-    golden(&Sizes { sequence: SEQUENCE }, "SEQ");
-}
-
-#[test]
-fn golden_sized() {
-    let sized =
-        Sized { sequence: SEQUENCE, snapshot: SNAPSHOT, added_bytes: 3, unique_bytes: 2, estimated: true };
-    golden(&sized, "SEQ cc*32 03 00*7 02 00*7 01");
-}
-
-#[test]
-fn golden_freed() {
-    golden(&Freed { sequence: SEQUENCE, snapshots: list(vec![SNAPSHOT]) }, "SEQ 01 cc*32");
-}
-
-#[test]
-fn golden_freed_is() {
-    golden(&FreedIs { sequence: SEQUENCE, bytes: 3, estimated: false }, "SEQ 03 00*7 00");
 }
