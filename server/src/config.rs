@@ -56,6 +56,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Policies on their schedules.
     pub retention: Retention,
+    /// Collections on their schedules.
+    pub collect: Collect,
 }
 
 /// Policies on their schedules.
@@ -67,6 +69,18 @@ pub struct Retention {
     /// How often it looks what is due.
     #[serde(with = "seconds")]
     pub every: Duration,
+}
+
+/// Collections on their schedules. Those that a keeper asks for go as fast as the keeper says.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Collect {
+    /// Whether this server collects its repositories when they are due.
+    pub enabled: bool,
+    /// Bytes per second that a collection may read and write; 0 for no limit.
+    pub io_bytes: u64,
+    /// Part of the time in which it may work: above 0, and 1 for all of it.
+    pub cpu_share: f64,
 }
 
 /// When somebody is told.
@@ -225,6 +239,7 @@ impl Default for Config {
             quotas: Quotas::default(),
             alerts: Alerts::default(),
             retention: Retention::default(),
+            collect: Collect::default(),
         }
     }
 }
@@ -232,6 +247,12 @@ impl Default for Config {
 impl Default for Retention {
     fn default() -> Self {
         Self { enabled: true, every: Duration::from_secs(30) }
+    }
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self { enabled: true, io_bytes: 100 << 20, cpu_share: 0.5 }
     }
 }
 
@@ -338,6 +359,9 @@ impl Config {
         }
         if self.retention.every.is_zero() {
             return unfit("retention.every must be above 0".to_owned());
+        }
+        if !(self.collect.cpu_share > 0.0 && self.collect.cpu_share <= 1.0) {
+            return unfit("collect.cpu_share must be above 0, and at most 1".to_owned());
         }
         if self.notify.first().is_some_and(String::is_empty) {
             return unfit("notify must begin with the name of a program".to_owned());

@@ -139,11 +139,12 @@ impl Server {
         let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&house)));
         let ticking = tokio::spawn(tick(Arc::clone(&house)));
         let keeping = Keeping {
-            folder: folder.repositories(),
+            folder: folder.clone(),
             config: Arc::clone(&house.config),
             machine: machine.clone(),
             repositories: house.repositories.clone(),
             pool: house.pool.clone(),
+            collections: house.collections.clone(),
             observer: Arc::clone(&house.observer),
         };
         let keeping = tokio::spawn(keeping.run());

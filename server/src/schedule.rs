@@ -1,4 +1,5 @@
-//! What is due in repositories without anybody asking: policies are applied on their schedules, by a clock that is watched.
+//! What is due in repositories without anybody asking: policies are applied and repositories collected on their schedules, by
+//! a clock that is watched. What was missed while the server was down is caught up when it starts, each once.
 //!
 //! A repository that nobody uses stays closed: what is set for it is read from its files when these have changed, as a
 //! reader does. It is opened to be written only when something is due, or when the clock is found out to be wrong.
@@ -7,7 +8,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -35,6 +35,12 @@ use jiff::tz::TimeZone;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 
+use self::collecting::Collecting;
+use self::collecting::Ended;
+use self::collecting::UnderWay;
+use self::done::Done;
+use self::done::UpTo;
+use crate::bridge::Collections;
 use crate::bridge::Failure;
 use crate::bridge::How;
 use crate::bridge::Lease;
@@ -44,7 +50,10 @@ use crate::config::Config;
 use crate::machine::Machine;
 use crate::observe::Event;
 use crate::observe::Observer;
+use crate::registry::Folder;
 
+mod collecting;
+mod done;
 #[cfg(test)]
 mod tests;
 
@@ -85,12 +94,13 @@ pub(crate) fn expect_fit(settings: &Settings) -> Result<(), String> {
 
 /// Keeps the schedules of all repositories.
 pub(crate) struct Keeping {
-    /// Of all repositories.
-    pub(crate) folder: PathBuf,
+    /// The data folder.
+    pub(crate) folder: Folder,
     pub(crate) config: Arc<Config>,
     pub(crate) machine: Machine,
     pub(crate) repositories: Repositories,
     pub(crate) pool: Pool,
+    pub(crate) collections: Collections,
     pub(crate) observer: Arc<Observer>,
 }
 
@@ -106,7 +116,14 @@ struct Entry {
     is_frozen: bool,
     /// It says so because of what this process saw.
     is_frozen_by_us: bool,
-    next: Option<Timestamp>,
+    next: Next,
+}
+
+/// When something is due.
+#[derive(Debug, Clone, Copy, Default)]
+struct Next {
+    retention: Option<Timestamp>,
+    collection: Option<Timestamp>,
 }
 
 /// What the files of a repository say.
@@ -122,11 +139,13 @@ impl Keeping {
     pub(crate) async fn run(self) {
         let began = Instant::now();
         let mut entries: HashMap<String, Entry> = HashMap::new();
+        let mut done = Done::read(self.folder.clone());
+        let mut under_way: Option<UnderWay> = None;
         let mut ticks = interval(self.config.retention.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let folder = self.folder.clone();
+            let folder = self.folder.repositories();
             let names = match self.pool.run(move || names(&folder)).await {
                 Ok(Ok(names)) => names,
                 Ok(Err(error)) => {
@@ -136,12 +155,17 @@ impl Keeping {
                 Err(_) => continue,
             };
             entries.retain(|name, _| names.contains(name));
+            done.retain(&names);
             for name in names {
                 let (now, steady) = (self.observer.now(), began.elapsed());
                 let entry = entries.entry(name.clone()).or_insert_with(|| Entry::new(now, steady));
-                if let Err(failure) = self.look_after(&name, entry, now, steady).await {
+                if let Err(failure) = self.look_after(&name, (entry, &mut done), now, steady).await {
                     tracing::warn!(repository = %name, %failure, "what was due was not done");
                 }
+            }
+            under_way = self.collect(under_way, &mut entries, &mut done).await;
+            if let Err(failure) = done.save(&self.pool).await {
+                tracing::warn!(%failure, "what was done is not written down");
             }
             let frozen = entries.values().filter(|entry| entry.is_frozen).count();
             self.observer.counters.frozen(frozen as u64);
@@ -151,13 +175,13 @@ impl Keeping {
     async fn look_after(
         &self,
         name: &str,
-        entry: &mut Entry,
+        (entry, done): (&mut Entry, &mut Done),
         now: Time,
         steady: Duration,
     ) -> Result<(), Failure> {
         let is_first = entry.changed.is_none();
         if let Some(look) = self.look(name, entry.changed).await? {
-            entry.learn(look, now);
+            entry.learn(look, now, (name, done));
         }
         let limit = Duration::from_secs(entry.settings.clock_seconds.into());
         let idle = if is_first { ahead(now, entry.last) } else { None };
@@ -171,19 +195,65 @@ impl Keeping {
             // What this process has not seen to go wrong it does not see to come right either.
             entry.is_frozen_by_us = false;
         }
-        let is_due = entry.next.is_some_and(|next| next <= timestamp(now));
+        let is_due = entry.next.retention.is_some_and(|next| next <= timestamp(now));
         if is_due && self.config.retention.enabled {
             if !entry.is_frozen {
                 self.retain(name).await?;
             }
-            entry.plan_next(now);
+            done.note(name, |up_to| up_to.retention = Some(timestamp(now)));
+            entry.plan_next(done.of(name));
         }
         Ok(())
     }
 
+    /// Begins the collection that has been due for longest, if none is under way. One that is frozen is not caught up later.
+    async fn collect(
+        &self,
+        under_way: Option<UnderWay>,
+        entries: &mut HashMap<String, Entry>,
+        done: &mut Done,
+    ) -> Option<UnderWay> {
+        let now = timestamp(self.observer.now());
+        let mut is_over = |name: &str, entries: &mut HashMap<String, Entry>| {
+            done.note(name, |up_to| up_to.collection = Some(now));
+            if let Some(entry) = entries.get_mut(name) {
+                entry.plan_next(done.of(name));
+            }
+        };
+        if let Some(mut under_way) = under_way {
+            match under_way.ended().await {
+                None | Some(Ended::GivenUp) => return Some(under_way),
+                Some(Ended::Done) => is_over(&under_way.name, entries),
+            }
+        }
+        if !self.config.collect.enabled {
+            return None;
+        }
+        let due = |(name, entry): (&String, &Entry)| {
+            Some((entry.next.collection.filter(|at| *at <= now)?, name.clone()))
+        };
+        let mut due: Vec<(Timestamp, String)> = entries.iter().filter_map(due).collect();
+        due.sort_unstable();
+        for (_, name) in due {
+            if entries.get(&name).is_none_or(|entry| entry.is_frozen) {
+                is_over(&name, entries);
+                continue;
+            }
+            let collecting = Collecting {
+                name,
+                config: self.config.collect.clone(),
+                repositories: self.repositories.clone(),
+                collections: self.collections.clone(),
+                observer: Arc::clone(&self.observer),
+            };
+            return Some(collecting.begin());
+        }
+        None
+    }
+
     /// What the files of a repository say, if they have changed since.
     async fn look(&self, name: &str, changed: Option<SystemTime>) -> Result<Option<Look>, Failure> {
-        let (machine, folder) = (self.machine.clone(), self.folder.join(name));
+        let (machine, folder) = (self.machine.clone(), self.folder.repositories().join(name));
         self.pool.run(move || look(&machine, &folder, changed)).await?
     }
 
@@ -246,26 +316,43 @@ impl Entry {
             last: now,
             is_frozen: false,
             is_frozen_by_us: false,
-            next: None,
+            next: Next::default(),
         }
     }
 
     /// Takes in what the files say. What was due before stays due.
-    fn learn(&mut self, look: Look, now: Time) {
+    fn learn(&mut self, look: Look, now: Time, (name, done): (&str, &mut Done)) {
+        let is_first = self.changed.is_none();
         let is_planned = self.changed.is_some() && self.settings == look.settings;
         // A keeper who thaws it by hand has looked at the clock.
         self.is_frozen_by_us &= look.is_frozen;
         (self.changed, self.last) = (Some(look.changed), look.last);
         (self.settings, self.is_frozen) = (look.settings, look.is_frozen);
-        if !is_planned {
-            self.plan_next(now);
+        if is_planned {
+            return;
         }
+        let now = Some(timestamp(now));
+        done.note(name, |up_to| match is_first {
+            // What was missed while the server was down is due.
+            true => {
+                *up_to = UpTo { retention: up_to.retention.or(now), collection: up_to.collection.or(now) }
+            }
+            false => *up_to = UpTo { retention: now, collection: now },
+        });
+        self.plan_next(done.of(name));
     }
 
-    fn plan_next(&mut self, now: Time) {
+    /// Finds out what is due when, given up to when it was done.
+    fn plan_next(&mut self, done: UpTo) {
         let zone = policies(&self.settings).map_or(TimeZone::UTC, |set| set.zone);
-        let schedule = Schedule::parse(&self.settings.retention_schedule, &zone).unwrap_or_default();
-        self.next = schedule.and_then(|schedule| schedule.next(timestamp(now)));
+        let next = |schedule: &str, up_to: Option<Timestamp>| {
+            let schedule = Schedule::parse(schedule, &zone).unwrap_or_default()?;
+            schedule.next(up_to?)
+        };
+        self.next = Next {
+            retention: next(&self.settings.retention_schedule, done.retention),
+            collection: next(&self.settings.collection_schedule, done.collection),
+        };
     }
 }
 

@@ -68,7 +68,12 @@ impl Host {
 
     /// A server over the data folder of another one that was stopped.
     pub(crate) async fn over(root: TempDir, config: Config) -> Self {
-        let server = Server::start(root.path(), config).await.expect("it starts");
+        Self::over_on(Machine::default(), root, config).await
+    }
+
+    /// The same with the time and the disks of that machine.
+    pub(crate) async fn over_on(machine: Machine, root: TempDir, config: Config) -> Self {
+        let server = Server::start_on(machine, root.path(), config).await.expect("it starts");
         Self { server, root }
     }
 

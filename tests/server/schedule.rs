@@ -149,3 +149,87 @@ async fn a_clock_that_jumped_freezes() {
     keeper.leave().await;
     host.stop().await;
 }
+
+/// A server whose repository is collected every five minutes, and the time at which that is due.
+async fn collected_site() -> (Host, Arc<ManualClock>, i64) {
+    let start = SystemClock.now().nanoseconds() / (5 * MINUTE) * (5 * MINUTE);
+    let clock = Arc::new(ManualClock::new(Time::from_nanoseconds(start + MINUTE)));
+    let host = Host::on(Machine { clock: clock.clone(), ..Machine::default() }, config()).await;
+    let mut keeper = host.session(KEEPER).await;
+    let collection_schedule = "*/5 * * * *".to_owned();
+    let settings = Settings { collection_schedule, grace_seconds: 0, ..Settings::default() }.encode();
+    let settings = Counted::new(&settings).expect("short");
+    ask(&mut keeper, |sequence| message::SetSettings { sequence, settings }).await.expect("they are good");
+    keeper.leave().await;
+    let ids = commit(&host, 2).await;
+    let mut keeper = host.session(KEEPER).await;
+    let (snapshot, reason) = (ids[1], Text::new("a test").expect("short"));
+    ask(&mut keeper, |sequence| message::Forget { sequence, snapshot, reason }).await.expect("it may");
+    keeper.leave().await;
+    looked(&host).await;
+    (host, clock, start)
+}
+
+/// The server at the same place, after a time in which it was down.
+async fn again(host: Host, minutes: i64, start: i64) -> Host {
+    let folder = host.stop().await;
+    let clock = Arc::new(ManualClock::new(Time::from_nanoseconds(start + minutes * MINUTE)));
+    Host::over_on(Machine { clock, ..Machine::default() }, folder, config()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_collected_when_it_is_due() {
+    let (host, clock, start) = collected_site().await;
+    assert_eq!(sample(&host, "farkeep_collections_total").await, Some(0.0), "it is not due yet");
+    clock.set(Time::from_nanoseconds(start + 5 * MINUTE));
+    written(&host, "collected", 1).await;
+    assert_eq!(sample(&host, "farkeep_collections_total").await, Some(1.0));
+    let folder = host.stop().await;
+    let events = events(folder.path());
+    let [event] = of(&events, "collected")[..] else { panic!("not one in {events:?}") };
+    assert_eq!((&event["repository"], &event["purged"]), (&"main".into(), &1.into()));
+    assert_eq!(of(&events, "collection-failed").len(), 0, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_while_the_server_was_down_is_caught_up_once() {
+    let (host, _, start) = collected_site().await;
+    let host = again(host, 17, start).await;
+    written(&host, "collected", 1).await;
+    while sample(&host, "farkeep_collections_total").await != Some(1.0) {}
+    // Three times were missed, and it is written down that it was done.
+    looked(&host).await;
+    looked(&host).await;
+    assert_eq!(sample(&host, "farkeep_collections_total").await, Some(1.0));
+    let host = again(host, 18, start).await;
+    looked(&host).await;
+    looked(&host).await;
+    assert_eq!(sample(&host, "farkeep_collections_total").await, Some(0.0));
+    host.stop().await;
+}
+
+/// What a server that is being stopped gives up is due when it runs again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_was_given_up_is_caught_up() {
+    let (host, clock, start) = collected_site().await;
+    // Whoever counts on what was there keeps it from going.
+    let agent = host.session(AGENT).await;
+    clock.set(Time::from_nanoseconds(start + 5 * MINUTE));
+    looked(&host).await;
+    let stopping = tokio::spawn(again(host, 6, start));
+    agent.leave_quietly().await;
+    let host = stopping.await.expect("it starts");
+    written(&host, "collected", 1).await;
+    let folder = host.stop().await;
+    assert_eq!(of(&events(folder.path()), "collection-failed").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_were_due_while_the_server_was_down_are_applied() {
+    let (host, _, start) = site().await;
+    commit(&host, 3).await;
+    looked(&host).await;
+    let host = again(host, 7, start).await;
+    written(&host, "retained", 1).await;
+    host.stop().await;
+}

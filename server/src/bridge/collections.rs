@@ -57,6 +57,11 @@ impl Collections {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it does.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
     /// Collects a repository once it is its turn. Whoever has the lease counts on nothing that it was told
     /// before, and on nothing that it is told meanwhile.
     /// `at` is told how far it is, and `pause` is called before it goes on.

@@ -209,6 +209,7 @@ impl Lease {
             Ok(collected) => {
                 let freed_bytes = collected.bytes_removed.saturating_sub(collected.bytes_moved);
                 repository.meter.release(freed_bytes);
+                repository.observer.counters.collected(collected.bytes_removed);
             }
             Err(failure) => repository.learn(failure),
         }

@@ -68,6 +68,8 @@ pub(crate) struct Counters {
     committed_bytes: AtomicU64,
     commit_seconds: Histogram,
     forgotten: AtomicU64,
+    collections: AtomicU64,
+    collected_bytes: AtomicU64,
     frozen: AtomicU64,
     looks: AtomicU64,
     faults: Faults,
@@ -137,6 +139,12 @@ impl Counters {
         self.forgotten.fetch_add(snapshots, Ordering::Relaxed);
     }
 
+    /// A repository was collected, and packs with so many bytes went.
+    pub(crate) fn collected(&self, bytes: u64) {
+        self.collections.fetch_add(1, Ordering::Relaxed);
+        self.collected_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// It was looked what is due; from so many repositories nothing is deleted, since the clock moved.
     pub(crate) fn frozen(&self, repositories: u64) {
         self.frozen.store(repositories, Ordering::Relaxed);
@@ -176,6 +184,12 @@ impl Counters {
         let help = "Snapshots that policies forgot on their schedules.";
         let forgotten = self.forgotten.load(Ordering::Relaxed);
         text.alone("farkeep_forgotten_total", Form::Counter, help, forgotten);
+        let collections = self.collections.load(Ordering::Relaxed);
+        let help = "Collections that have ended, however they did.";
+        text.alone("farkeep_collections_total", Form::Counter, help, collections);
+        let help = "Bytes of packs that collections removed. What of them was needed was copied before.";
+        let collected_bytes = self.collected_bytes.load(Ordering::Relaxed);
+        text.alone("farkeep_collected_bytes_total", Form::Counter, help, collected_bytes);
         let help = "Repositories from which nothing is deleted, since the clock moved.";
         text.alone("farkeep_repositories_frozen", Form::Gauge, help, self.frozen.load(Ordering::Relaxed));
         let help = "How often it was looked what is due in repositories.";

@@ -72,6 +72,17 @@ pub(crate) enum Event {
     DeletionsThawed { repository: String },
     /// Policies were applied on their schedule, and forgot something.
     Retained { repository: String, kept: u64, forgotten: u64 },
+    /// A repository was collected on its schedule, and something went.
+    Collected {
+        repository: String,
+        purged: u64,
+        packs_removed: u64,
+        removed_bytes: u64,
+        moved_bytes: u64,
+        seconds: f64,
+    },
+    /// A repository was not collected on its schedule, or not to the end.
+    CollectionFailed { repository: String, text: String },
     /// The storage of a repository failed; it is opened anew when its sessions have ended.
     StorageFailed { repository: String, text: String },
     /// The newest point of a series has become too old.
