@@ -259,10 +259,11 @@ impl Repository {
         self.store.commit(record, &self.tokens(tags))
     }
 
-    /// Makes durable what was put, and puts records of rewritten trees into the places of snapshots, all of them or none.
+    /// Makes durable what was put, and puts records of rewritten trees into the places of snapshots: all of them or none in a
+    /// folder, each by itself behind a server.
     ///
     /// # Errors
-    /// When none is replaced.
+    /// When one is not replaced.
     pub(crate) fn replace(
         &self,
         records: &[(SnapshotId, Vec<u8>)],

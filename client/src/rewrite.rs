@@ -92,6 +92,8 @@ pub struct Plan {
     pub snapshots: Vec<Planned>,
     /// Snapshots that would have to be rewritten, and are held.
     pub held: Vec<SnapshotId>,
+    /// Paths that were to be erased, and that none of the snapshots has.
+    pub missing: Vec<PathKey>,
     moves: Vec<Move>,
     /// Bytes of plaintext in bundles that are made anew, which no snapshot uses then.
     pub dead_bytes: u64,
@@ -205,6 +207,7 @@ pub fn plan(
             held.push(point.id);
         }
     }
+    let missing = survey.missing.iter().map(|path| PathKey::clone(path)).collect();
     let moved_bytes = moves.iter().map(Move::used_bytes).sum();
     let whole_bytes: u64 = moves.iter().map(|of| u64::from(of.bundle.plain_bytes)).sum();
     Ok(Plan {
@@ -212,6 +215,7 @@ pub fn plan(
         cancel: Arc::clone(&request.cancel),
         snapshots,
         held,
+        missing,
         dead_bytes: whole_bytes.saturating_sub(moved_bytes),
         moved_bytes,
         moves,

@@ -58,6 +58,8 @@ pub struct Config {
     pub retention: Retention,
     /// Collections on their schedules.
     pub collect: Collect,
+    /// How packs are verified again.
+    pub scrub: Scrub,
 }
 
 /// Policies on their schedules.
@@ -78,6 +80,21 @@ pub struct Collect {
     /// Whether this server collects its repositories when they are due.
     pub enabled: bool,
     /// Bytes per second that a collection may read and write; 0 for no limit.
+    pub io_bytes: u64,
+    /// Part of the time in which it may work: above 0, and 1 for all of it.
+    pub cpu_share: f64,
+}
+
+/// How packs are verified again, before the last time is longer ago than the settings of the repository allow.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scrub {
+    /// Whether this server verifies the packs of its repositories when they are due.
+    pub enabled: bool,
+    /// How often it verifies some of them.
+    #[serde(with = "seconds")]
+    pub every: Duration,
+    /// Bytes per second that it may read; 0 for no limit. With too low a limit verifications come late, which is told.
     pub io_bytes: u64,
     /// Part of the time in which it may work: above 0, and 1 for all of it.
     pub cpu_share: f64,
@@ -240,6 +257,7 @@ impl Default for Config {
             alerts: Alerts::default(),
             retention: Retention::default(),
             collect: Collect::default(),
+            scrub: Scrub::default(),
         }
     }
 }
@@ -253,6 +271,12 @@ impl Default for Retention {
 impl Default for Collect {
     fn default() -> Self {
         Self { enabled: true, io_bytes: 100 << 20, cpu_share: 0.5 }
+    }
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self { enabled: true, every: Duration::from_secs(3_600), io_bytes: 100 << 20, cpu_share: 0.5 }
     }
 }
 
@@ -360,8 +384,13 @@ impl Config {
         if self.retention.every.is_zero() {
             return unfit("retention.every must be above 0".to_owned());
         }
-        if !(self.collect.cpu_share > 0.0 && self.collect.cpu_share <= 1.0) {
-            return unfit("collect.cpu_share must be above 0, and at most 1".to_owned());
+        for (name, share) in [("collect", self.collect.cpu_share), ("scrub", self.scrub.cpu_share)] {
+            if !(share > 0.0 && share <= 1.0) {
+                return unfit(format!("{name}.cpu_share must be above 0, and at most 1"));
+            }
+        }
+        if self.scrub.every.is_zero() {
+            return unfit("scrub.every must be above 0".to_owned());
         }
         if self.notify.first().is_some_and(String::is_empty) {
             return unfit("notify must begin with the name of a program".to_owned());

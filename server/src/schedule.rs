@@ -40,6 +40,7 @@ use self::collecting::Ended;
 use self::collecting::UnderWay;
 use self::done::Done;
 use self::done::UpTo;
+use self::patrolling::Patrolling;
 use crate::bridge::Collections;
 use crate::bridge::Failure;
 use crate::bridge::How;
@@ -54,6 +55,7 @@ use crate::registry::Folder;
 
 mod collecting;
 mod done;
+mod patrolling;
 #[cfg(test)]
 mod tests;
 
@@ -117,6 +119,8 @@ struct Entry {
     /// It says so because of what this process saw.
     is_frozen_by_us: bool,
     next: Next,
+    /// When its packs were last patrolled.
+    patrolled: Option<Time>,
 }
 
 /// When something is due.
@@ -141,6 +145,7 @@ impl Keeping {
         let mut entries: HashMap<String, Entry> = HashMap::new();
         let mut done = Done::read(self.folder.clone());
         let mut under_way: Option<UnderWay> = None;
+        let mut patrol: Option<UnderWay> = None;
         let mut ticks = interval(self.config.retention.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -164,6 +169,7 @@ impl Keeping {
                 }
             }
             under_way = self.collect(under_way, &mut entries, &mut done).await;
+            patrol = self.patrol(patrol, &mut entries).await;
             if let Err(failure) = done.save(&self.pool).await {
                 tracing::warn!(%failure, "what was done is not written down");
             }
@@ -251,6 +257,45 @@ impl Keeping {
         None
     }
 
+    /// Begins the patrol of the repository whose last one is longest ago, if that is long enough and none is under way.
+    async fn patrol(
+        &self,
+        under_way: Option<UnderWay>,
+        entries: &mut HashMap<String, Entry>,
+    ) -> Option<UnderWay> {
+        let config = &self.config.scrub;
+        let now = self.observer.now();
+        if let Some(mut under_way) = under_way {
+            match under_way.ended().await {
+                None | Some(Ended::GivenUp) => return Some(under_way),
+                Some(Ended::Done) => {}
+            }
+        }
+        let is_due = |at: Time| {
+            let passed = now.nanoseconds().abs_diff(at.nanoseconds());
+            u128::from(passed) >= config.every.as_nanos()
+        };
+        let due = |(_, entry): &(&String, &mut Entry)| {
+            // Whoever does not care how old verifications are has set no bound.
+            entry.settings.scrub_days > 0 && entry.patrolled.is_none_or(is_due)
+        };
+        let due = entries.iter_mut().filter(due);
+        let (name, entry) = due.min_by_key(|(name, entry)| (entry.patrolled, (*name).clone()))?;
+        if !config.enabled {
+            return None;
+        }
+        entry.patrolled = Some(now);
+        let patrolling = Patrolling {
+            name: name.clone(),
+            config: config.clone(),
+            repositories: self.repositories.clone(),
+            collections: self.collections.clone(),
+            observer: Arc::clone(&self.observer),
+            figures: self.observer.repository(name, self.config.quotas.repository(name)),
+        };
+        Some(patrolling.begin())
+    }
+
     /// What the files of a repository say, if they have changed since.
     async fn look(&self, name: &str, changed: Option<SystemTime>) -> Result<Option<Look>, Failure> {
         let (machine, folder) = (self.machine.clone(), self.folder.repositories().join(name));
@@ -317,6 +362,7 @@ impl Entry {
             is_frozen: false,
             is_frozen_by_us: false,
             next: Next::default(),
+            patrolled: None,
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod site;
 
 mod keeping;
 mod lost;
+mod removing;
 mod story;
 mod together;
 mod trips;

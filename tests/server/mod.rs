@@ -9,6 +9,7 @@ mod groups;
 mod keeping;
 mod limits;
 mod machine;
+mod replace;
 mod resume;
 mod schedule;
 mod story;

@@ -219,7 +219,7 @@ async fn a_collection_that_was_given_up_is_caught_up() {
     let stopping = tokio::spawn(again(host, 6, start));
     agent.leave_quietly().await;
     let host = stopping.await.expect("it starts");
-    written(&host, "collected", 1).await;
+    while sample(&host, "farkeep_collections_total").await != Some(1.0) {}
     let folder = host.stop().await;
     assert_eq!(of(&events(folder.path()), "collection-failed").len(), 0);
 }
@@ -232,4 +232,26 @@ async fn policies_that_were_due_while_the_server_was_down_are_applied() {
     let host = again(host, 7, start).await;
     written(&host, "retained", 1).await;
     host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_are_verified_by_themselves_and_what_is_late_is_told() {
+    let start = SystemClock.now().nanoseconds();
+    let clock = Arc::new(ManualClock::new(Time::from_nanoseconds(start)));
+    let mut config = config();
+    // It is asked for whenever the clock moves.
+    config.scrub.every = std::time::Duration::from_secs(60);
+    let host = Host::on(Machine { clock: clock.clone(), ..Machine::default() }, config).await;
+    commit(&host, 1).await;
+    const OLDEST: &str = "farkeep_verification_oldest_seconds{repository=\"main\"}";
+    // One small pack has its turn when little is left of the time in which it must.
+    let mut days = 0;
+    while sample(&host, OLDEST).await.is_none() {
+        days += 1;
+        clock.set(Time::from_nanoseconds(start + days * 1_440 * MINUTE));
+        looked(&host).await;
+    }
+    assert_eq!(sample(&host, "farkeep_unverified_bytes{repository=\"main\"}").await, Some(0.0));
+    let folder = host.stop().await;
+    assert_eq!(of(&events(folder.path()), "verification-late").len(), 0);
 }

@@ -32,8 +32,8 @@ use crate::rewrite::Purpose;
 ///
 /// The bytes stay in the repository until a collection comes that is allowed to remove them (`farkeep collect --now`), and in every
 /// copy of the repository. Snapshots that are held keep the paths, and are named. A host that still has the files brings them
-/// back with its next backup: exclude them there first. This is done on the folder of a repository, not through a server, and
-/// needs the passphrase.
+/// back with its next backup: exclude them there first. It needs the passphrase. A path that no snapshot has is an error. Through
+/// a server snapshots are replaced one by one: after an interruption the same command does the rest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -69,6 +69,11 @@ impl Erase {
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
         let plan = rewrite::plan(&repository, &points, &request, &progress)?;
+        if let Some(path) = plan.missing.first() {
+            // A path that is not there is misspelt, and what was meant would stay.
+            drop(watch);
+            return Err(Failure::NothingToErase { path: path.clone() });
+        }
         let mut summary = figures(&plan, self.dry_run);
         let lines: Vec<line::Erased> = plan.snapshots.iter().map(erased).collect();
         let is_held = !plan.held.is_empty();

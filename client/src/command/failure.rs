@@ -121,6 +121,8 @@ pub(super) enum Failure {
     RepositoryThere { location: Location },
     #[error("either snapshots are named, or rules say which ones are kept")]
     SnapshotsAndRules,
+    #[error("none of the snapshots has {path}")]
+    NothingToErase { path: PathKey },
     #[error("the repository has no policy")]
     NoPolicy,
     #[error("the repository has no policy for {pattern}")]
@@ -158,6 +160,7 @@ impl Failure {
             | Self::AgentCode { .. }
             | Self::LimitOfFolder { .. }
             | Self::SnapshotsAndRules
+            | Self::NothingToErase { .. }
             | Self::NoPolicy
             | Self::NoSuchPolicy { .. }
             | Self::TooManyTags { .. }
@@ -181,6 +184,9 @@ impl Failure {
             return advice_of_repository(error);
         }
         Some(match self {
+            Self::NothingToErase { .. } => {
+                "Give paths as `farkeep ls` shows them, from the root on. `farkeep find` says which snapshots have a name."
+            }
             Self::Location(_) => {
                 "Name the repository by --repo or FARKEEP_REPOSITORY: a folder, or farkeep://HOST[:PORT]/NAME."
             }

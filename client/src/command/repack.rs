@@ -25,8 +25,8 @@ use crate::rewrite::Purpose;
 /// snapshots that use them by equal ones: same time, same place, same content id, which is computed anew from what was stored
 /// before anything is replaced. The old bundles go with the next collection (`farkeep collect --now`).
 ///
-/// What a held snapshot uses stays where it is. This is done on the folder of a repository, not through a server, and needs the
-/// passphrase.
+/// What a held snapshot uses stays where it is. It needs the passphrase. Through a server snapshots are replaced one by one:
+/// after an interruption the same command does the rest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -89,6 +89,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How much later than it should a server may say what became of a group: as long as a cut connection may be away.
 const SLACK: Duration = Duration::from_secs(660);
+/// Records that are under way into the places of others.
+const REPLACED_AT_ONCE: usize = 64;
 
 /// How a server is spoken with.
 #[derive(Debug, Clone)]
@@ -339,7 +341,8 @@ impl Store for RemoteStore {
 
     fn commit(&self, record: &[u8], tags: &[TagToken]) -> Result<Committed, RepositoryError> {
         let (record, tags) = (Arc::new(record.to_vec()), tags.to_vec());
-        Ok(self.ask(|reply| Command::Lane(Item::Commit { record, tags, group: None, reply }))?)
+        Ok(self
+            .ask(|reply| Command::Lane(Item::Commit { record, tags, group: None, replaces: None, reply }))?)
     }
 
     fn commit_with(
@@ -350,12 +353,29 @@ impl Store for RemoteStore {
     ) -> Result<Committed, RepositoryError> {
         let (record, tags, group) = (Arc::new(record.to_vec()), tags.to_vec(), Some(group.id));
         Ok(self.ask_others(GROUP_STORING + SLACK, |reply| {
-            Command::Lane(Item::Commit { record, tags, group, reply })
+            Command::Lane(Item::Commit { record, tags, group, replaces: None, reply })
         })?)
     }
 
-    fn replace(&self, _: &[(SnapshotId, Vec<u8>)]) -> Result<Vec<Committed>, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+    /// Each by itself: what was replaced until one is refused stays so, and is found when it is asked for once more.
+    fn replace(&self, records: &[(SnapshotId, Vec<u8>)]) -> Result<Vec<Committed>, RepositoryError> {
+        let mut committed = Vec::with_capacity(records.len());
+        for some in records.chunks(REPLACED_AT_ONCE) {
+            let asked = some.iter().map(|(old, record)| {
+                let (reply, answer) = sync_channel(1);
+                let (record, replaces) = (Arc::new(record.clone()), Some(*old));
+                let tags = Vec::new();
+                self.send(Command::Lane(Item::Commit { record, tags, group: None, replaces, reply }));
+                answer
+            });
+            // All are sent before the first answer is waited for.
+            let asked: Vec<_> = asked.collect();
+            for answer in asked {
+                let gone = |_| Err(self.shared.failure().unwrap_or(RemoteError::Ended));
+                committed.push(answer.recv().unwrap_or_else(gone)?);
+            }
+        }
+        Ok(committed)
     }
 
     fn gather(&self, group: &Group, stage: Stage) -> Result<(), RepositoryError> {

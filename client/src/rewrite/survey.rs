@@ -56,6 +56,8 @@ pub(super) struct Survey<'a> {
     repository: &'a Repository,
     fetcher: Fetcher<'a>,
     erased: &'a [PathKey],
+    /// Those of them that no snapshot had so far.
+    pub(super) missing: BTreeSet<&'a PathKey>,
     cancel: &'a AtomicBool,
     bundles: Vec<Bundle>,
     numbers: HashMap<ObjectId, usize>,
@@ -75,6 +77,7 @@ impl<'a> Survey<'a> {
             repository,
             fetcher: repository.fetcher(),
             erased,
+            missing: erased.iter().collect(),
             cancel,
             bundles: Vec::new(),
             numbers: HashMap::new(),
@@ -94,6 +97,7 @@ impl<'a> Survey<'a> {
             walk.seek(path)?;
             while let Some(entry) = walk.next_entry()?.filter(|entry| entry.path.starts_with(path)) {
                 check_cancelled(self.cancel)?;
+                self.missing.remove(path);
                 erased.entries += 1;
                 erased.bytes = erased.bytes.saturating_add(entry.content_bytes());
                 if let Some(Content::Slice { bundle, .. }) = entry.content() {

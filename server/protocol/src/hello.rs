@@ -252,6 +252,7 @@ impl Rights {
             | Kind::SetSettings
             | Kind::Retain
             | Kind::Thaw
+            | Kind::Replace
             | Kind::Collect
             | Kind::Stop
             | Kind::AddSlot

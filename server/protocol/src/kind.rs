@@ -96,6 +96,8 @@ kinds! {
     Gathered = 0x010a,
     /// Here is the record of a snapshot, and what may be known of its tags.
     CommitMarked = 0x010b,
+    /// Here is the record of a snapshot that takes the place of another one.
+    Replace = 0x010d,
 
     /// Send these objects.
     Get = 0x0201,
@@ -192,6 +194,7 @@ impl Kind {
     pub const fn since(self) -> u16 {
         match self {
             Self::CommitMarked
+            | Self::Replace
             | Self::Settings
             | Self::SettingsAre
             | Self::SetSettings
@@ -245,7 +248,8 @@ impl Kind {
     /// Whether the length of its body counts against the credit of whoever sends it: all that carries a payload
     /// once the session is open.
     pub const fn is_charged(self) -> bool {
-        let from_client = matches!(self, Self::Put | Self::Commit | Self::CommitMarked | Self::AddSlot);
+        let from_client =
+            matches!(self, Self::Put | Self::Commit | Self::CommitMarked | Self::Replace | Self::AddSlot);
         let from_server =
             matches!(self, Self::Object | Self::Listed | Self::ListedToo | Self::Slot | Self::Events);
         from_client || from_server

@@ -65,6 +65,7 @@ pub use keep::Packs;
 pub use keep::Planned;
 pub use keep::Purge;
 pub use keep::Recover;
+pub use keep::Replace;
 pub use keep::Retain;
 pub use keep::SetSettings;
 pub use keep::Settings;
@@ -160,6 +161,7 @@ side! {
         Commit<'a>,
         Barrier,
         CommitMarked<'a>,
+        Replace<'a>,
         Get,
         Locate,
         List<'a>,
@@ -236,7 +238,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Hello Welcome Enroll Enrolled Open Opened Create Grant Credit Done Refused Heartbeat Goodbye Fault
         Probe Presence Put Durable Flush Commit Committed Barrier Gathered
         Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
-        Forget Hold CommitMarked Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
+        Forget Hold CommitMarked Replace Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
         Newest NewestIs Thaw Sizes Sized Freed FreedIs
         Collect Collecting Stop Collected CollectionIs
         Follow Events Adopted Position

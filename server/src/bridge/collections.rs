@@ -1,4 +1,5 @@
-//! Collections of repositories, beside all sessions: one at a time on a server, and given up when nobody wants it any more.
+//! Collections and patrols of repositories, beside all sessions: one of each at a time on a server, and given up when nobody
+//! wants it any more.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -6,6 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 use farkeep_engine::CollectProgress;
+use farkeep_engine::PatrolOptions;
+use farkeep_engine::Patrolled;
+use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::Collected;
 use tokio::sync::watch;
@@ -15,10 +19,11 @@ use super::Lease;
 use super::Pool;
 use crate::observe::Gauge;
 
-/// Where collections wait for their turn.
+/// Where collections and patrols wait for their turn.
 #[derive(Debug, Clone)]
 pub(crate) struct Collections {
     turns: Pool,
+    patrols: Pool,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -49,7 +54,11 @@ impl Drop for Guard {
 
 impl Collections {
     pub(crate) fn new(waiting: Gauge) -> Self {
-        Self { turns: Pool::new(1, waiting), is_stopping: Arc::default() }
+        Self {
+            turns: Pool::new(1, waiting),
+            patrols: Pool::new(1, Gauge::default()),
+            is_stopping: Arc::default(),
+        }
     }
 
     /// Gives up the one that is under way, and lets no other one do anything.
@@ -60,6 +69,29 @@ impl Collections {
     /// Whether it does.
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Patrols a repository once it is its turn, until the server is being stopped. Says too when packs were verified then.
+    pub(crate) async fn patrol(
+        &self,
+        lease: &Lease,
+        options: PatrolOptions,
+        pause: impl Fn() + Send + 'static,
+    ) -> Result<(Patrolled, Verifications), Failure> {
+        let (lease, is_stopping) = (lease.clone(), Arc::clone(&self.is_stopping));
+        let patrolled = self.patrols.run(move || {
+            // It reads packs and no objects that somebody must keep for it.
+            lease.lift();
+            let patrolled = lease.engine().patrol(&options, &|_| {
+                pause();
+                match is_stopping.load(Ordering::Relaxed) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })?;
+            Ok((patrolled, lease.engine().verifications()))
+        });
+        patrolled.await?
     }
 
     /// Collects a repository once it is its turn. Whoever has the lease counts on nothing that it was told

@@ -15,6 +15,7 @@ use farkeep_engine::CommitError;
 use farkeep_engine::Committed;
 use farkeep_engine::Engine;
 use farkeep_engine::Marked;
+use farkeep_engine::Replacement;
 use farkeep_engine::Session;
 use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Code;
@@ -62,6 +63,8 @@ pub(crate) struct Commit {
     pub(crate) record: Vec<u8>,
     /// What may be known of its tags, if anybody tells it.
     pub(crate) tags: Option<Vec<TagToken>>,
+    /// The snapshot whose place it takes.
+    pub(crate) replaces: Option<SnapshotId>,
     /// The key that must have signed it and the series so far; `None` for whoever may commit to all series.
     pub(crate) agent: Option<[u8; 32]>,
     /// The one that stored what the snapshot needs.
@@ -197,6 +200,7 @@ impl Batch {
 fn commit_all(engine: &Engine, orders: &[Vec<Commit>]) -> Vec<Result<Vec<CommittedAt>, Failure>> {
     let all: Vec<&Commit> = orders.iter().flatten().collect();
     if orders.len() > 1
+        && all.iter().all(|commit| commit.replaces.is_none())
         && are_of_different_series(&all)
         && let Ok(committed) = commit(engine, &all)
     {
@@ -215,12 +219,19 @@ fn are_of_different_series(commits: &[&Commit]) -> bool {
 fn commit(engine: &Engine, commits: &[&Commit]) -> Result<Vec<CommittedAt>, Failure> {
     commits.iter().try_for_each(|commit| expect_own(engine, commit))?;
     let before = engine.head().sequence;
-    let records = commits.iter().map(|commit| Marked {
-        session: &commit.session,
-        record: &commit.record,
-        tags: commit.tags.as_deref(),
-    });
-    let committed = engine.commit_marked(&records.collect::<Vec<_>>())?;
+    let committed = match commits {
+        [Commit { replaces: Some(old), session, record, .. }] => {
+            engine.replace(session, &[Replacement { old: *old, record }])?
+        }
+        _ => {
+            let records = commits.iter().map(|commit| Marked {
+                session: &commit.session,
+                record: &commit.record,
+                tags: commit.tags.as_deref(),
+            });
+            engine.commit_marked(&records.collect::<Vec<_>>())?
+        }
+    };
     let at = |committed: &Committed| CommittedAt {
         id: committed.id,
         sequence: committed.sequence,

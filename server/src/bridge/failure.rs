@@ -8,6 +8,7 @@ use farkeep_engine::ForgetError;
 use farkeep_engine::HoldError;
 use farkeep_engine::ObjectError;
 use farkeep_engine::PutError;
+use farkeep_engine::ReplaceError;
 use farkeep_engine::RetainError;
 use farkeep_engine::SettingsError;
 use farkeep_engine::StoreError;
@@ -108,6 +109,20 @@ impl From<CommitError> for Failure {
             }
             CommitError::OutOfOrder { .. } => Self::of(Code::SERIES_MOVED, &error),
             CommitError::Store(source) => source.into(),
+            error => Self::of(Code::INTERNAL, &error),
+        }
+    }
+}
+
+impl From<ReplaceError> for Failure {
+    fn from(error: ReplaceError) -> Self {
+        match error {
+            ReplaceError::Unknown { .. } | ReplaceError::Forgotten { .. } => {
+                Self::of(Code::NOT_FOUND, &error)
+            }
+            ReplaceError::Held { .. } => Self::of(Code::HELD, &error),
+            ReplaceError::Another { .. } => Self::of(Code::RECORD_REFUSED, &error),
+            ReplaceError::Commit(source) => source.into(),
             error => Self::of(Code::INTERNAL, &error),
         }
     }

@@ -111,7 +111,7 @@ impl Counters {
     pub(crate) fn received(&self, kind: Kind, body_bytes: usize) {
         let counter = match kind {
             Kind::Put => &self.received_bytes[0],
-            Kind::Commit | Kind::CommitMarked => &self.received_bytes[1],
+            Kind::Commit | Kind::CommitMarked | Kind::Replace => &self.received_bytes[1],
             _ => &self.received_bytes[2],
         };
         counter.fetch_add((FRAME_HEADER_BYTES + body_bytes) as u64, Ordering::Relaxed);

@@ -83,6 +83,17 @@ pub(crate) enum Event {
     },
     /// A repository was not collected on its schedule, or not to the end.
     CollectionFailed { repository: String, text: String },
+    /// A patrol found what was not as it was written, and wrote it anew.
+    Healed { repository: String, blocks: u64 },
+    /// A patrol found objects that cannot be healed, and are unknown from then on, or packs of which something is damaged still.
+    Quarantined { repository: String, objects: u64, packs: u64, healed_blocks: u64 },
+    /// Packs were not verified for longer than the settings allow.
+    VerificationLate {
+        repository: String,
+        oldest_seconds: Option<u64>,
+        unverified_bytes: u64,
+        limit_seconds: u64,
+    },
     /// The storage of a repository failed; it is opened anew when its sessions have ended.
     StorageFailed { repository: String, text: String },
     /// The newest point of a series has become too old.

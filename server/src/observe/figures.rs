@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -29,6 +30,10 @@ pub(crate) struct Figures {
     bytes: AtomicU64,
     objects: AtomicU64,
     is_failed: AtomicBool,
+    /// When that pack was verified that was so longest ago, in nanoseconds; the least number before that is known.
+    verified: AtomicI64,
+    unverified_bytes: AtomicU64,
+    is_late: AtomicBool,
     series: Mutex<SeriesTable>,
 }
 
@@ -55,6 +60,9 @@ impl Figures {
             bytes: AtomicU64::new(0),
             objects: AtomicU64::new(0),
             is_failed: AtomicBool::new(false),
+            verified: AtomicI64::new(i64::MIN),
+            unverified_bytes: AtomicU64::new(0),
+            is_late: AtomicBool::new(false),
             series: Mutex::default(),
         }
     }
@@ -88,6 +96,24 @@ impl Figures {
     /// The repository was opened anew.
     pub(crate) fn opened(&self) {
         self.is_failed.store(false, Ordering::Relaxed);
+    }
+
+    /// When that pack was verified that was so longest ago, and bytes of those that never were.
+    pub(crate) fn verified(&self, oldest: Option<Time>, unverified_bytes: u64) {
+        let oldest = oldest.map_or(i64::MIN, Time::nanoseconds);
+        self.verified.store(oldest, Ordering::Relaxed);
+        self.unverified_bytes.store(unverified_bytes, Ordering::Relaxed);
+    }
+
+    /// Whether verifications have become late since this was asked before.
+    pub(crate) fn turned_late(&self, is_late: bool) -> bool {
+        let was_late = self.is_late.swap(is_late, Ordering::Relaxed);
+        is_late && !was_late
+    }
+
+    fn oldest_verified(&self) -> Option<Time> {
+        let oldest = self.verified.load(Ordering::Relaxed);
+        (oldest != i64::MIN).then(|| Time::from_nanoseconds(oldest))
     }
 
     pub(super) fn is_failed(&self) -> bool {
@@ -134,6 +160,19 @@ pub(super) fn write(all: &[(String, Arc<Figures>)], now: Time, text: &mut Text) 
         for (repository, figures) in all {
             text.sample(name, &[("repository", repository)], value(figures));
         }
+    }
+    let name = "farkeep_verification_oldest_seconds";
+    text.family(name, Form::Gauge, "How long ago that pack was verified that was so longest ago.");
+    for (repository, figures) in all {
+        if let Some(oldest) = figures.oldest_verified() {
+            text.sample(name, &[("repository", repository)], age_seconds(oldest, now));
+        }
+    }
+    let name = "farkeep_unverified_bytes";
+    text.family(name, Form::Gauge, "Bytes of packs that were not verified since they were written.");
+    for (repository, figures) in all {
+        let bytes = figures.unverified_bytes.load(Ordering::Relaxed);
+        text.sample(name, &[("repository", repository)], bytes);
     }
     let name = "farkeep_quota_limit_bytes";
     text.family(name, Form::Gauge, "Bytes beyond which the server warns (soft) or refuses (hard).");

@@ -29,7 +29,7 @@ const GIVES_WAY_MAX: Duration = Duration::from_secs(1);
 /// How often it looks whether it can go on.
 const NAP: Duration = Duration::from_millis(10);
 /// As what those who wait for one another know it.
-const HOLDER: &str = "the schedule";
+pub(super) const HOLDER: &str = "the schedule";
 
 /// The collection of a repository that is due.
 pub(super) struct Collecting {
@@ -40,13 +40,13 @@ pub(super) struct Collecting {
     pub(super) observer: Arc<Observer>,
 }
 
-/// One that is under way.
+/// Something that is due, and under way.
 pub(super) struct UnderWay {
     pub(super) name: String,
     task: JoinHandle<Ended>,
 }
 
-/// Whether a collection is done with until it is due again.
+/// Whether it is done with until it is due again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     /// It is.
@@ -56,6 +56,11 @@ pub(super) enum Ended {
 }
 
 impl UnderWay {
+    /// Begins it.
+    pub(super) fn of(name: String, work: impl Future<Output = Ended> + Send + 'static) -> Self {
+        Self { name, task: tokio::spawn(work) }
+    }
+
     /// How it ended, if it has.
     pub(super) async fn ended(&mut self) -> Option<Ended> {
         if !self.task.is_finished() {
@@ -68,7 +73,7 @@ impl UnderWay {
 
 impl Collecting {
     pub(super) fn begin(self) -> UnderWay {
-        UnderWay { name: self.name.clone(), task: tokio::spawn(self.run()) }
+        UnderWay::of(self.name.clone(), self.run())
     }
 
     async fn run(self) -> Ended {
@@ -95,7 +100,10 @@ impl Collecting {
     async fn collect(&self) -> Result<Collected, Failure> {
         let lease = self.repositories.open(&self.name, How::Open).await?;
         lease.held_by(HOLDER);
-        let options = CollectOptions { limits: limits(&self.config), ..CollectOptions::default() };
+        let options = CollectOptions {
+            limits: limits(self.config.io_bytes, self.config.cpu_share),
+            ..CollectOptions::default()
+        };
         let (progress, _at) = watch::channel(None);
         let waiting = self.observer.counters.queue(Queue::Repositories).clone();
         let pause = move || give_way(&waiting);
@@ -119,14 +127,15 @@ impl Collecting {
     }
 }
 
-fn limits(config: &config::Collect) -> Limits {
+/// So many bytes per second, 0 for no limit, in such a part of the time.
+pub(super) fn limits(io_bytes: u64, cpu_share: f64) -> Limits {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of 1000")]
-    let work_thousandths = (config.cpu_share * 1000.0).round().clamp(1.0, 1000.0) as u16;
-    Limits { bytes_per_second: NonZeroU64::new(config.io_bytes), work_thousandths }
+    let work_thousandths = (cpu_share * 1000.0).round().clamp(1.0, 1000.0) as u16;
+    Limits { bytes_per_second: NonZeroU64::new(io_bytes), work_thousandths }
 }
 
 /// Lets those pass who wait for a thread. They are not let pass for ever: a server that is always busy is collected, too.
-fn give_way(waiting: &Gauge) {
+pub(super) fn give_way(waiting: &Gauge) {
     let began = Instant::now();
     while waiting.value() > 0 && began.elapsed() < GIVES_WAY_MAX {
         thread::sleep(NAP);

@@ -32,8 +32,9 @@ impl Session {
         let number = sequence.number();
         match ask {
             Ask::Put { .. } | Ask::Flush => drop(self.queue.insert(number, Ordered::Flush)),
-            Ask::Commit { group, record, tags } => {
-                drop(self.queue.insert(number, Ordered::Commit { group, record, tags, body_bytes }));
+            Ask::Commit { group, record, tags, replaces } => {
+                let commit = Ordered::Commit { group, record, tags, replaces, body_bytes };
+                drop(self.queue.insert(number, commit));
             }
             Ask::Barrier { group, members, deadline_ms, stage } => {
                 self.barrier(number, group, members, deadline_ms, stage);

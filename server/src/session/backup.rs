@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use farkeep_engine::Put;
-use farkeep_engine::policy::TagToken;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::hello::Rights;
@@ -59,9 +58,11 @@ impl Session {
                     self.begin_batch();
                 }
                 Some(Ordered::Flush) => self.flush(number),
-                Some(Ordered::Commit { group, record, tags, body_bytes }) => {
+                Some(Ordered::Commit { group, record, tags, replaces, body_bytes }) => {
                     self.intake.free_bytes(body_bytes);
-                    self.commit(number, group, record, tags);
+                    let agent = self.may_commit_for();
+                    let session = self.lease.session();
+                    self.commit(number, group, Commit { record, tags, replaces, agent, session });
                 }
                 None => return,
             }
@@ -218,11 +219,14 @@ impl Session {
         self.lease.order(Order::Sync { bytes: 0, losses: 0, urgency: Urgency::Now, done });
     }
 
-    fn commit(&mut self, number: u64, group: Option<GroupId>, record: Vec<u8>, tags: Option<Vec<TagToken>>) {
-        let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
+    /// The agent whose series alone the session may commit to.
+    fn may_commit_for(&self) -> Option<[u8; 32]> {
         let may_all = self.owner.rights.include(Rights::ALL_SERIES);
-        let agent = (!may_all).then(|| *self.owner.key.as_bytes());
-        let commit = Commit { record, tags, agent, session: self.lease.session() };
+        (!may_all).then(|| *self.owner.key.as_bytes())
+    }
+
+    fn commit(&mut self, number: u64, group: Option<GroupId>, commit: Commit) {
+        let (news, incarnation) = (self.news_sender.clone(), self.incarnation);
         let tell = move |outcome| drop(news.send(News::Committed { incarnation, number, outcome }));
         match group {
             None => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_engine::policy::TagToken;
 use farkeep_protocol::field::GroupId;
 use farkeep_protocol::field::Range;
@@ -19,9 +20,20 @@ mod tests;
 /// A request that is carried out after those of lower numbers.
 #[derive(Debug)]
 pub(super) enum Ordered {
-    Put { line: LineId, id: ObjectId, object: Vec<u8>, body_bytes: usize },
+    Put {
+        line: LineId,
+        id: ObjectId,
+        object: Vec<u8>,
+        body_bytes: usize,
+    },
     Flush,
-    Commit { group: Option<GroupId>, record: Vec<u8>, tags: Option<Vec<TagToken>>, body_bytes: usize },
+    Commit {
+        group: Option<GroupId>,
+        record: Vec<u8>,
+        tags: Option<Vec<TagToken>>,
+        replaces: Option<SnapshotId>,
+        body_bytes: usize,
+    },
 }
 
 /// A put that is on its way to the disk.

@@ -49,6 +49,8 @@ pub(super) enum Ask {
         record: Vec<u8>,
         /// What may be known of the snapshot's tags, if the client tells it.
         tags: Option<Vec<TagToken>>,
+        /// The snapshot whose place it takes.
+        replaces: Option<SnapshotId>,
     },
     Barrier {
         group: GroupId,
@@ -164,15 +166,28 @@ impl Came {
                 return Ok(Self::Put { sequence: m.sequence, id: m.id, body_bytes, object_bytes });
             }
             FromClient::Flush(m) => (m.sequence, Ask::Flush),
-            FromClient::Commit(m) => {
-                (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec(), tags: None })
-            }
+            FromClient::Commit(m) => (
+                m.sequence,
+                Ask::Commit { group: m.group, record: m.record.to_vec(), tags: None, replaces: None },
+            ),
             FromClient::CommitMarked(m) => {
                 let tags: Vec<TagToken> = m.tokens.iter().map(|token| TagToken(*token.as_bytes())).collect();
                 if !tags.is_sorted_by(|one, next| one < next) {
                     return Err(Malformed { what: "CommitMarked, tokens: their order", offset: 0 });
                 }
-                (m.sequence, Ask::Commit { group: m.group, record: m.record.to_vec(), tags: Some(tags) })
+                (
+                    m.sequence,
+                    Ask::Commit {
+                        group: m.group,
+                        record: m.record.to_vec(),
+                        tags: Some(tags),
+                        replaces: None,
+                    },
+                )
+            }
+            FromClient::Replace(m) => {
+                let (record, replaces) = (m.record.to_vec(), Some(m.old));
+                (m.sequence, Ask::Commit { group: None, record, tags: None, replaces })
             }
             FromClient::Barrier(m) => {
                 let (members, deadline_ms) = (m.members.number(), m.deadline_ms.number());
@@ -188,35 +203,43 @@ impl Came {
             FromClient::RemoveSlot(m) => (m.sequence, Ask::RemoveSlot { slot: m.slot }),
             FromClient::Usage(m) => (m.sequence, Ask::Usage),
             FromClient::Verify(m) => (m.sequence, Ask::Verify { share: m.share.number() }),
-            FromClient::Forget(m) => {
-                (m.sequence, Ask::Forget { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
-            }
-            FromClient::Hold(m) => (m.sequence, Ask::Hold { snapshot: m.snapshot, until: m.until }),
-            FromClient::Settings(m) => (m.sequence, Ask::Settings),
-            FromClient::SetSettings(m) => {
-                (m.sequence, Ask::SetSettings { bytes: m.settings.as_bytes().to_vec() })
-            }
-            FromClient::Retain(m) => {
-                let policies = m.policies.iter().map(|policy| policy.as_bytes().to_vec()).collect();
-                (m.sequence, Ask::Retain { act: m.act, policies })
-            }
-            FromClient::Recover(m) => {
-                (m.sequence, Ask::Recover { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
-            }
-            FromClient::ListAll(m) => (m.sequence, Ask::ListAll { prefix: m.prefix.as_str().to_owned() }),
-            FromClient::Newest(m) => (m.sequence, Ask::Newest { series: m.series.as_str().to_owned() }),
-            FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
-            FromClient::Sizes(m) => (m.sequence, Ask::Sizes),
-            FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
-            FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
-            FromClient::Stop(m) => (m.sequence, Ask::Stop),
             FromClient::Follow(m) => (m.sequence, Ask::Unsupported),
             FromClient::Hello(_) | FromClient::Enroll(_) | FromClient::Open(_) | FromClient::Create(_) => {
                 return Err(Malformed { what: "kind: it does not belong into a session", offset: 0 });
             }
+            keepers => kept(keepers)?,
         };
         Ok(Self::Request(Request { sequence, kind: frame.kind, body_bytes: frame.body.len(), ask }))
     }
+}
+
+/// What a keeper asks for.
+fn kept(asked: FromClient<'_>) -> Result<(Sequence, Ask), Malformed> {
+    Ok(match asked {
+        FromClient::Forget(m) => {
+            (m.sequence, Ask::Forget { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
+        }
+        FromClient::Hold(m) => (m.sequence, Ask::Hold { snapshot: m.snapshot, until: m.until }),
+        FromClient::Settings(m) => (m.sequence, Ask::Settings),
+        FromClient::SetSettings(m) => {
+            (m.sequence, Ask::SetSettings { bytes: m.settings.as_bytes().to_vec() })
+        }
+        FromClient::Retain(m) => {
+            let policies = m.policies.iter().map(|policy| policy.as_bytes().to_vec()).collect();
+            (m.sequence, Ask::Retain { act: m.act, policies })
+        }
+        FromClient::Recover(m) => {
+            (m.sequence, Ask::Recover { snapshot: m.snapshot, reason: m.reason.as_str().to_owned() })
+        }
+        FromClient::ListAll(m) => (m.sequence, Ask::ListAll { prefix: m.prefix.as_str().to_owned() }),
+        FromClient::Newest(m) => (m.sequence, Ask::Newest { series: m.series.as_str().to_owned() }),
+        FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
+        FromClient::Sizes(m) => (m.sequence, Ask::Sizes),
+        FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
+        FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
+        FromClient::Stop(m) => (m.sequence, Ask::Stop),
+        _ => return Err(Malformed { what: "kind: it is no request", offset: 0 }),
+    })
 }
 
 /// How a client wants a repository to be collected.

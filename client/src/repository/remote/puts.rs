@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::snapshot::Snapshot;
 use farkeep_engine::Committed;
 use farkeep_engine::policy::TagToken;
@@ -42,7 +43,13 @@ pub(super) enum Item {
     /// Make durable what stands before it.
     Flush { reply: Reply<()> },
     /// Commit once everything before it is stored.
-    Commit { record: Arc<Vec<u8>>, tags: Vec<TagToken>, group: Option<GroupId>, reply: Reply<Committed> },
+    Commit {
+        record: Arc<Vec<u8>>,
+        tags: Vec<TagToken>,
+        group: Option<GroupId>,
+        replaces: Option<SnapshotId>,
+        reply: Reply<Committed>,
+    },
     /// Answer once all before it is known to be there or not.
     Settle { reply: Reply<()> },
 }
@@ -307,10 +314,12 @@ impl Puts {
                 }
                 self.shared.release(cost);
             }
-            Item::Commit { record, tags, group, reply } => {
+            Item::Commit { record, tags, group, replaces, reply } => {
                 match self.shared.stale() {
                     Some(stale) => drop(reply.send(Err(stale))),
-                    None => self.ready.push_back(Request::Commit { record, tags, group, reply }),
+                    None => {
+                        self.ready.push_back(Request::Commit { record, tags, group, replaces, reply });
+                    }
                 }
                 self.shared.release(cost);
             }

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::mpsc::SyncSender;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Writer;
 use farkeep_engine::Committed;
 use farkeep_engine::Progress;
@@ -35,6 +36,7 @@ use farkeep_protocol::message::Locate;
 use farkeep_protocol::message::Probe;
 use farkeep_protocol::message::Put;
 use farkeep_protocol::message::RemoveSlot;
+use farkeep_protocol::message::Replace;
 use farkeep_protocol::message::Slots;
 use farkeep_protocol::message::Usage as AskUsage;
 use farkeep_protocol::message::Verify;
@@ -70,8 +72,14 @@ pub(super) enum Request {
     Put { id: ObjectId, object: Arc<Vec<u8>> },
     /// Make durable what was put.
     Flush { reply: Reply<()> },
-    /// Commit a snapshot.
-    Commit { record: Arc<Vec<u8>>, tags: Vec<TagToken>, group: Option<GroupId>, reply: Reply<Committed> },
+    /// Commit a snapshot, or put it into the place of another one.
+    Commit {
+        record: Arc<Vec<u8>>,
+        tags: Vec<TagToken>,
+        group: Option<GroupId>,
+        replaces: Option<SnapshotId>,
+        reply: Reply<Committed>,
+    },
     /// Wait until all members of a group are as far.
     Barrier { group: Group, stage: Stage, reply: Reply<()> },
     /// Which objects are there, for somebody who waits.
@@ -173,6 +181,9 @@ impl Request {
                 Outgoing::carrying(&Put { sequence, id: *id, object: object.as_slice() }, object)
             }
             Self::Flush { .. } => Outgoing::new(&Flush { sequence }),
+            Self::Commit { record, replaces: Some(old), .. } => {
+                Outgoing::carrying(&Replace { sequence, old: *old, record: record.as_slice() }, record)
+            }
             Self::Commit { record, tags, group, .. }
                 if version >= CommitMarked::KIND.since() && tags.len() <= TOKENS_MAX =>
             {

@@ -46,6 +46,19 @@ message! {
 }
 
 message! {
+    /// A record that takes the place of another one: the same point in time, with a tree that was laid anew.
+    Replace<'a> {
+        /// Number of the request.
+        sequence: Sequence,
+        /// The snapshot that goes.
+        old: SnapshotId,
+        ;
+        /// The snapshot record, in its envelope.
+        record: [RECORD_BYTES_MAX],
+    }
+}
+
+message! {
     /// What did the keepers decide about the repository?
     Settings {
         /// Number of the request.

@@ -44,12 +44,13 @@ impl Sample for Damaged<'static> {
 }
 
 /// Kinds whose messages end with a payload, so that a longer body is another message.
-const WITH_PAYLOAD: [Kind; 11] = [
+const WITH_PAYLOAD: [Kind; 12] = [
     Kind::Create,
     Kind::Opened,
     Kind::Put,
     Kind::Commit,
     Kind::CommitMarked,
+    Kind::Replace,
     Kind::Object,
     Kind::Listed,
     Kind::ListedToo,
@@ -153,6 +154,7 @@ laws! {
     forget: Forget;
     hold: Hold;
     commit_marked: CommitMarked;
+    replace: Replace;
     settings: Settings;
     settings_are: SettingsAre;
     set_settings: SetSettings;

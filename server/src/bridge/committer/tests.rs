@@ -87,6 +87,7 @@ pub(crate) fn order(engine: &Engine, agent: u8, series: &str, sequence: u64) -> 
     vec![Commit {
         record,
         tags: None,
+        replaces: None,
         agent: Some(*agent.public().as_bytes()),
         session: Arc::new(engine.begin()),
     }]

@@ -14,6 +14,11 @@ fn golden_commit_marked() {
 }
 
 #[test]
+fn golden_replace() {
+    golden(&Replace { sequence: SEQUENCE, old: SNAPSHOT, record: b"record" }, r#"SEQ cc*32 "record""#);
+}
+
+#[test]
 fn golden_settings() {
     golden(&Settings { sequence: SEQUENCE }, "SEQ");
 }
