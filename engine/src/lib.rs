@@ -55,6 +55,7 @@ pub use snapshot::Fate;
 pub use snapshot::ForgetError;
 pub use snapshot::Forgotten;
 pub use snapshot::Freed;
+pub use snapshot::Grown;
 pub use snapshot::HoldError;
 pub use snapshot::Judged;
 pub use snapshot::Known;
@@ -390,6 +391,14 @@ impl Engine {
     /// As [`sizes`](Self::sizes).
     pub fn freed(&self, going: &[SnapshotId]) -> Result<Freed, ObjectError> {
         snapshot::freed(&self.store, going)
+    }
+
+    /// How the repository grew, day by day in UTC. Reads the whole journal.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if a record is not as it was written.
+    pub fn history(&self) -> Result<Vec<Grown>, StoreError> {
+        snapshot::history(&self.store)
     }
 
     /// Why nothing is deleted at the moment: the journal says so, or the clock shows less than its last record.

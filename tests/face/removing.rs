@@ -53,6 +53,12 @@ pub(crate) fn what_no_snapshot_needs_is_collected(program: &Program) {
     let again = of_type(&keyless(program, "collect", &["--now"]).expect(0).lines(), "collection");
     assert_eq!((&again["packs_removed"], &again["purged"]), (&0.into(), &0.into()));
     program.run("recover", [&first]).expect(1);
+    // The journal says how it came to this.
+    let grown = keyless(program, "stats", &["--history", "--by", "month"]).expect(0).lines();
+    let sum = |what: &str| grown.iter().map(|line| line[what].as_u64().expect("a number")).sum::<u64>();
+    assert_eq!((sum("snapshots"), sum("forgotten"), sum("purged")), (2, 1, 1), "{grown:?}");
+    assert_eq!(sum("stored_bytes") - sum("removed_bytes"), stored_bytes(program));
+    program.run("stats", ["--by", "week"]).expect(2);
     program.run("check", ["--read-data"]).expect(0);
     program.run("restore", ["latest", "--target", "target"]).expect(0);
 }

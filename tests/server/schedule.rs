@@ -18,12 +18,14 @@ use farkeep_protocol::kind::Body;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::message;
 use farkeep_server::Machine;
+use tokio::time::timeout;
 
 use super::host::AGENT;
 use super::host::Host;
 use super::host::KEEPER;
 use super::host::config;
 use super::make;
+use super::peer::HUNG;
 use super::peer::Session;
 use super::watching::events;
 use super::watching::of;
@@ -177,6 +179,12 @@ async fn again(host: Host, minutes: i64, start: i64) -> Host {
     Host::over_on(Machine { clock, ..Machine::default() }, folder, config()).await
 }
 
+/// Waits until one collection has ended.
+async fn collected(host: &Host) {
+    let ended = async { while sample(host, "farkeep_collections_total").await != Some(1.0) {} };
+    timeout(HUNG, ended).await.expect("a collection ends");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_is_collected_when_it_is_due() {
     let (host, clock, start) = collected_site().await;
@@ -196,7 +204,7 @@ async fn what_was_missed_while_the_server_was_down_is_caught_up_once() {
     let (host, _, start) = collected_site().await;
     let host = again(host, 17, start).await;
     written(&host, "collected", 1).await;
-    while sample(&host, "farkeep_collections_total").await != Some(1.0) {}
+    collected(&host).await;
     // Three times were missed, and it is written down that it was done.
     looked(&host).await;
     looked(&host).await;
@@ -219,7 +227,7 @@ async fn a_collection_that_was_given_up_is_caught_up() {
     let stopping = tokio::spawn(again(host, 6, start));
     agent.leave_quietly().await;
     let host = stopping.await.expect("it starts");
-    while sample(&host, "farkeep_collections_total").await != Some(1.0) {}
+    collected(&host).await;
     let folder = host.stop().await;
     assert_eq!(of(&events(folder.path()), "collection-failed").len(), 0);
 }
@@ -247,6 +255,7 @@ async fn packs_are_verified_by_themselves_and_what_is_late_is_told() {
     // One small pack has its turn when little is left of the time in which it must.
     let mut days = 0;
     while sample(&host, OLDEST).await.is_none() {
+        assert!(days < 40, "nothing is verified");
         days += 1;
         clock.set(Time::from_nanoseconds(start + days * 1_440 * MINUTE));
         looked(&host).await;

@@ -3,6 +3,12 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
+use clap::ValueEnum;
+use farkeep_engine::Grown;
+use jiff::Timestamp;
+use jiff::ToSpan;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::failure::Failure;
 use super::session::Session;
@@ -13,10 +19,40 @@ use crate::repository::Access;
 
 /// Show what the repository holds, and how much room it takes
 #[derive(Debug, Args)]
-pub(super) struct Stats {}
+#[command(after_help = "\
+Examples:
+  farkeep stats
+  farkeep stats --history --by month")]
+pub(super) struct Stats {
+    /// Show how the repository grew instead: what was stored and removed, and how many snapshots came. Needs no passphrase
+    #[arg(long)]
+    history: bool,
+    /// Sum the history up by day, week or month, all in UTC
+    #[arg(
+        long,
+        value_name = "PERIOD",
+        requires = "history",
+        default_value = "day",
+        hide_default_value = true
+    )]
+    by: Period,
+}
+
+/// What a line of the history is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Period {
+    Day,
+    Week,
+    Month,
+}
 
 impl Stats {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
+        if self.history {
+            let days = session.keep(Access::Read)?.keeper().history()?;
+            sums(&days, self.by).iter().try_for_each(|growth| session.output.line(growth))?;
+            return Ok(Exit::Done);
+        }
         let repository = session.open(Access::Read)?;
         let points = points(session, &repository)?;
         let usage = repository.usage()?;
@@ -40,3 +76,38 @@ impl Stats {
         Ok(Exit::Done)
     }
 }
+
+/// The days summed up, each line with what the packs take at its end.
+fn sums(days: &[Grown], by: Period) -> Vec<line::Growth> {
+    let mut sums: Vec<line::Growth> = Vec::new();
+    let mut pack_bytes: u64 = 0;
+    for grown in days {
+        pack_bytes = pack_bytes.saturating_add(grown.stored_bytes).saturating_sub(grown.removed_bytes);
+        let from = first_day(grown, by).to_string();
+        if sums.last().is_none_or(|last| last.from != from) {
+            sums.push(line::Growth { from, ..line::Growth::default() });
+        }
+        let sum = sums.last_mut().expect("one was just made if there was none");
+        sum.stored_bytes += grown.stored_bytes;
+        sum.removed_bytes += grown.removed_bytes;
+        sum.snapshots += grown.snapshots;
+        sum.forgotten += grown.forgotten;
+        sum.purged += grown.purged;
+        sum.pack_bytes = pack_bytes;
+    }
+    sums
+}
+
+/// The first day of the period that it is in.
+fn first_day(grown: &Grown, by: Period) -> Date {
+    let time = Timestamp::from_nanosecond(i128::from(grown.day.nanoseconds()));
+    let day = time.unwrap_or_default().to_zoned(TimeZone::UTC).date();
+    match by {
+        Period::Day => day,
+        Period::Week => day.saturating_sub(i64::from(day.weekday().to_monday_zero_offset()).days()),
+        Period::Month => day.first_of_month(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,7 @@ pub use self::key::Key;
 pub use self::key::KeyChange;
 pub use self::key::Recovery;
 pub use self::repository::Failure;
+pub use self::repository::Growth;
 pub use self::repository::Repository;
 pub use self::repository::Stats;
 pub use self::restore::NoMatch;

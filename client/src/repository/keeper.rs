@@ -7,6 +7,7 @@ use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Freed;
+use farkeep_engine::Grown;
 use farkeep_engine::Healing;
 use farkeep_engine::Known;
 use farkeep_engine::PatrolOptions;
@@ -152,6 +153,9 @@ pub(crate) trait Keeper {
 
     /// What would be free without these snapshots.
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError>;
+
+    /// How the repository grew, day by day.
+    fn history(&self) -> Result<Vec<Grown>, RepositoryError>;
 
     /// Removes what nobody needs any more.
     fn collect(

@@ -92,7 +92,6 @@ fn take_in(copied: Copied, since: &mut Since<'_>, collected: &mut Collected) -> 
     since.passes_over(&copied.own);
     collected.objects_moved += copied.objects;
     collected.bytes_moved += copied.bytes;
-    work.count(collected.bytes_moved, collected.bytes_removed);
     collected.quarantined += copied.quarantined;
     collected.unread += copied.unread;
     copied.emptied

@@ -5,6 +5,7 @@
 
 pub mod clockguard;
 mod closure;
+mod history;
 mod keep;
 mod replace;
 pub mod policy;
@@ -40,6 +41,8 @@ use crate::store::layout;
 
 use policy::TagToken;
 
+pub use history::Grown;
+pub(crate) use history::history;
 pub use keep::ForgetError;
 pub use keep::Forgotten;
 pub use keep::HoldError;

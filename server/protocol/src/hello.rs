@@ -245,7 +245,7 @@ impl Rights {
             }
             Kind::List | Kind::ListAll | Kind::Newest => Self::LIST,
             Kind::Get | Kind::Locate | Kind::Slots | Kind::Verify => Self::READ,
-            Kind::Usage | Kind::Settings | Kind::Sizes | Kind::Freed => Self::WATCH,
+            Kind::Usage | Kind::Settings | Kind::Sizes | Kind::Freed | Kind::History => Self::WATCH,
             Kind::Forget
             | Kind::Hold
             | Kind::Recover

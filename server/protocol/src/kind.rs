@@ -171,8 +171,12 @@ kinds! {
     Stop = 0x022b,
     /// What the collection did.
     Collected = 0x022c,
+    /// How did the repository grow?
+    History = 0x022d,
     /// What a collection would do.
     CollectionIs = 0x022e,
+    /// What one day brought.
+    Grown = 0x0230,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -214,7 +218,9 @@ impl Kind {
             | Self::Collecting
             | Self::Stop
             | Self::Collected
-            | Self::CollectionIs => 2,
+            | Self::History
+            | Self::CollectionIs
+            | Self::Grown => 2,
             _ => 1,
         }
     }

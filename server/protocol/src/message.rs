@@ -55,6 +55,8 @@ pub use keep::Fate;
 pub use keep::Forgotten;
 pub use keep::Freed;
 pub use keep::FreedIs;
+pub use keep::Grown;
+pub use keep::History;
 pub use keep::ListAll;
 pub use keep::ListedToo;
 pub use keep::Newest;
@@ -183,6 +185,7 @@ side! {
         Freed,
         Collect,
         Stop,
+        History,
         Follow,
         Adopted,
     }
@@ -220,6 +223,7 @@ side! {
         Collecting<'a>,
         Collected,
         CollectionIs,
+        Grown,
         Events<'a>,
         Position,
     }
@@ -240,7 +244,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Get Object Missing Locate Places List Listed Slots Slot AddSlot RemoveSlot Usage Used Verify Verified
         Forget Hold CommitMarked Replace Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
         Newest NewestIs Thaw Sizes Sized Freed FreedIs
-        Collect Collecting Stop Collected CollectionIs
+        Collect Collecting Stop Collected History CollectionIs Grown
         Follow Events Adopted Position
     }
 }

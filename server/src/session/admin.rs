@@ -84,8 +84,10 @@ impl Session {
         };
         let (news, incarnation, number) = (self.news_sender.clone(), self.incarnation, sequence.number());
         // What takes hours waits for its like alone.
-        let is_long =
-            matches!(ask, Ask::Verify { .. } | Ask::Sizes | Ask::Freed { .. } | Ask::Collect { .. });
+        let is_long = matches!(
+            ask,
+            Ask::Verify { .. } | Ask::Sizes | Ask::Freed { .. } | Ask::History | Ask::Collect { .. }
+        );
         let turn = if is_long { self.verifying.clone() } else { self.workers.clone() };
         tokio::spawn(async move {
             let turn = turn.acquire_owned().await;
@@ -137,6 +139,7 @@ impl Worker {
             Ask::Thaw { reason } => self.thaw(reason).await,
             Ask::Sizes => self.sizes().await,
             Ask::Freed { snapshots } => self.freed(snapshots).await,
+            Ask::History => self.history().await,
             Ask::Collect { act: Act::Plan, options } => self.plan_collection(options).await,
             Ask::Collect { act: Act::Execute, options } => self.collect(options).await,
             _ => Err(Failure::new(Code::INTERNAL, "a request came to the wrong place")),

@@ -5,6 +5,7 @@ use farkeep_codec::snapshot::Series;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Fate;
+use farkeep_engine::Grown;
 use farkeep_engine::Judged;
 use farkeep_engine::Known;
 use farkeep_engine::Newest;
@@ -136,6 +137,19 @@ impl Worker {
         let freed = self.verifications.run(move || lease.engine().freed(&snapshots)).await??;
         let (sequence, bytes, estimated) = (self.sequence, freed.bytes, freed.is_estimated);
         self.say(FromServer::FreedIs(FreedIs { sequence, bytes, estimated })).await
+    }
+
+    /// How the repository grew.
+    pub(super) async fn history(&self) -> Result<(), Failure> {
+        let lease = self.lease.clone();
+        for grown in self.verifications.run(move || lease.engine().history()).await?? {
+            let Grown { day, stored_bytes, removed_bytes, snapshots, forgotten, purged } = grown;
+            let sequence = self.sequence;
+            let grown =
+                message::Grown { sequence, day, stored_bytes, removed_bytes, snapshots, forgotten, purged };
+            self.say(FromServer::Grown(grown)).await?;
+        }
+        self.done().await
     }
 
     pub(super) async fn newest(&self, series: String) -> Result<(), Failure> {

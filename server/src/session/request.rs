@@ -118,6 +118,7 @@ pub(super) enum Ask {
         options: CollectOptions,
     },
     Stop,
+    History,
     /// Part of the protocol, and not of this server.
     Unsupported,
     /// To send objects, beside too many others.
@@ -238,6 +239,7 @@ fn kept(asked: FromClient<'_>) -> Result<(Sequence, Ask), Malformed> {
         FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
         FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
         FromClient::Stop(m) => (m.sequence, Ask::Stop),
+        FromClient::History(m) => (m.sequence, Ask::History),
         _ => return Err(Malformed { what: "kind: it is no request", offset: 0 }),
     })
 }

@@ -52,6 +52,25 @@ pub struct Stats {
     pub free_bytes: u64,
 }
 
+/// How a repository grew in a day, a week or a month.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Growth {
+    /// Its first day, in UTC.
+    pub from: String,
+    /// Bytes that packs became longer by, copies of collections included.
+    pub stored_bytes: u64,
+    /// Bytes of packs that were removed.
+    pub removed_bytes: u64,
+    /// What the packs took at its end.
+    pub pack_bytes: u64,
+    /// Snapshots that came.
+    pub snapshots: u64,
+    /// Snapshots that were forgotten.
+    pub forgotten: u64,
+    /// Snapshots that were purged, and can be restored no more.
+    pub purged: u64,
+}
+
 /// Why a run failed. The last line of its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
@@ -107,6 +126,17 @@ impl Line for Stats {
         writeln!(out, "index       {}", text::bytes(self.index_bytes))?;
         writeln!(out, "journal     {}", text::bytes(self.journal_bytes))?;
         writeln!(out, "free        {} on the file system", text::bytes(self.free_bytes))
+    }
+}
+
+impl Line for Growth {
+    const TYPE: &'static str = "growth";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let snapshots = text::counted(self.snapshots, "snapshot", "snapshots");
+        let (stored, removed) = (text::bytes(self.stored_bytes), text::bytes(self.removed_bytes));
+        let there = text::bytes(self.pack_bytes);
+        writeln!(out, "{}  {there:>10}  {stored:>10} stored  {removed:>10} removed  {snapshots}", self.from)
     }
 }
 

@@ -397,6 +397,9 @@ fn the_other_lines_have_these_fields() {
          index_bytes journal_bytes free_bytes",
     );
     assert!(human(&stats).contains("2.00 to 1"), "{}", human(&stats));
+    let growth = Growth { from: "2026-01-05".to_owned(), pack_bytes: 5_000_000, ..Growth::default() };
+    assert_fields(&growth, "from stored_bytes removed_bytes pack_bytes snapshots forgotten purged");
+    assert!(human(&growth).starts_with("2026-01-05 "), "{}", human(&growth));
     let made = Repository { repository: RepositoryId::from_bytes(ID), location: "/r".to_owned() };
     assert_fields(&made, "repository location");
     let dump = Dump { snapshot: SnapshotId::from_bytes(ID), path: Named::of_bytes(b"/a"), bytes: 1 };

@@ -7,6 +7,7 @@ use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Freed;
+use farkeep_engine::Grown;
 use farkeep_engine::Healing;
 use farkeep_engine::Known;
 use farkeep_engine::Patients;
@@ -89,6 +90,10 @@ impl Keeper for LocalStore {
 
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError> {
         Ok(self.engine.freed(snapshots)?)
+    }
+
+    fn history(&self) -> Result<Vec<Grown>, RepositoryError> {
+        Ok(self.engine.history()?)
     }
 
     fn collect(

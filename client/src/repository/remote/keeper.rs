@@ -13,6 +13,7 @@ use farkeep_codec::snapshot::Series;
 use farkeep_codec::time::Time;
 use farkeep_engine::Act;
 use farkeep_engine::Freed;
+use farkeep_engine::Grown;
 use farkeep_engine::Healing;
 use farkeep_engine::Known;
 use farkeep_engine::Listed;
@@ -74,6 +75,7 @@ pub(super) enum Asked {
     Freed(Vec<SnapshotId>),
     Collect { collect: message::Collect, progress: Option<Sender<CollectAt>> },
     Stop,
+    History,
 }
 
 /// What came until now.
@@ -85,6 +87,7 @@ pub(super) struct Came {
     newest: Option<Option<NewestRecord>>,
     costs: Vec<Cost>,
     freed: Option<Freed>,
+    grown: Vec<Grown>,
     pub(super) collected: Option<Collected>,
     pub(super) plan: Option<CollectPlan>,
     bytes: usize,
@@ -121,6 +124,7 @@ impl Asked {
                 Outgoing::new(&message::Freed { sequence, snapshots: List::new(ids.clone())? })
             }
             Self::Collect { collect, .. } => Outgoing::new(&message::Collect { sequence, ..collect.clone() }),
+            Self::History => Outgoing::new(&message::History { sequence }),
             Self::Stop => Outgoing::new(&message::Stop { sequence }),
             Self::Thaw { reason } => Outgoing::new(&message::Thaw { sequence, reason: Text::new(reason)? }),
         })
@@ -141,6 +145,7 @@ pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
         FromServer::NewestIs(m) => Some(m.sequence),
         FromServer::Sized(m) => Some(m.sequence),
         FromServer::FreedIs(m) => Some(m.sequence),
+        FromServer::Grown(m) => Some(m.sequence),
         FromServer::Collecting(m) => Some(m.sequence),
         FromServer::Collected(m) => Some(m.sequence),
         FromServer::CollectionIs(m) => Some(m.sequence),
@@ -184,6 +189,17 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
         }
         (Asked::Freed(_), FromServer::FreedIs(m)) => {
             came.freed = Some(Freed { bytes: m.bytes, is_estimated: m.estimated });
+        }
+        (Asked::History, FromServer::Grown(m)) => {
+            came.count(64)?;
+            came.grown.push(Grown {
+                day: m.day,
+                stored_bytes: m.stored_bytes,
+                removed_bytes: m.removed_bytes,
+                snapshots: m.snapshots,
+                forgotten: m.forgotten,
+                purged: m.purged,
+            });
         }
         (Asked::Collect { progress: Some(progress), .. }, FromServer::Collecting(m)) => {
             // Whoever does not listen any more does not want to know.
@@ -322,6 +338,10 @@ impl Keeper for RemoteStore {
         }
         let came = self.keep(Asked::Freed(snapshots.to_vec()))?;
         Ok(came.freed.ok_or_else(|| RemoteError::broken("it does not say what would be free"))?)
+    }
+
+    fn history(&self) -> Result<Vec<Grown>, RepositoryError> {
+        Ok(self.keep(Asked::History)?.grown)
     }
 
     fn collect(

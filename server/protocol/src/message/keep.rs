@@ -456,3 +456,31 @@ message! {
         left_bytes: u64,
     }
 }
+
+message! {
+    /// How did the repository grow?
+    History {
+        /// Number of the request.
+        sequence: Sequence,
+    }
+}
+
+message! {
+    /// What one day brought.
+    Grown {
+        /// The request.
+        sequence: Sequence,
+        /// The beginning of the day, in UTC.
+        day: Time,
+        /// Bytes that packs became longer by.
+        stored_bytes: u64,
+        /// Bytes of packs that were removed.
+        removed_bytes: u64,
+        /// Snapshots that came.
+        snapshots: u64,
+        /// Snapshots that were forgotten.
+        forgotten: u64,
+        /// Snapshots that were purged.
+        purged: u64,
+    }
+}

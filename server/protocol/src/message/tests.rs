@@ -174,7 +174,9 @@ laws! {
     collecting: Collecting;
     stop: Stop;
     collected: Collected;
+    history: History;
     collection_is: CollectionIs;
+    grown: Grown;
     follow: Follow;
     events: Events;
     adopted: Adopted;

@@ -221,3 +221,22 @@ fn golden_collection_is() {
                  09 00*7 0a 00*7 0b 00*7 0c 00*7 0d 00*7 0e 00*7 0f 00*7";
     golden(&plan, table);
 }
+
+#[test]
+fn golden_history() {
+    golden(&History { sequence: SEQUENCE }, "SEQ");
+}
+
+#[test]
+fn golden_grown() {
+    let grown = Grown {
+        sequence: SEQUENCE,
+        day: TIME,
+        stored_bytes: 1,
+        removed_bytes: 2,
+        snapshots: 3,
+        forgotten: 4,
+        purged: 5,
+    };
+    golden(&grown, "SEQ TIME 01 00*7 02 00*7 03 00*7 04 00*7 05 00*7");
+}
