@@ -77,6 +77,7 @@ pub(super) fn sweep(
                 copied => copied?,
             };
             ready.extend(take_in(copied, &mut since, collected));
+            work.count(collected.bytes_moved, collected.bytes_removed);
         }
         let next = batches.get(at + 1);
         let may_go_on = next.map_or(Ok(false), |next| has_room(store, next))?;
