@@ -8,8 +8,11 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
+use farkeep_codec::id::ContentId;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
+use farkeep_codec::id::Seed;
+use farkeep_codec::key::AgentIdentity;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
@@ -20,6 +23,12 @@ use farkeep_codec::object::object_id;
 use farkeep_codec::parameters::Chunker;
 use farkeep_codec::parameters::Compression;
 use farkeep_codec::parameters::Parameters;
+use farkeep_codec::snapshot::Counts;
+use farkeep_codec::snapshot::Draft;
+use farkeep_codec::snapshot::Private;
+use farkeep_codec::snapshot::Series;
+use farkeep_codec::snapshot::Snapshot;
+use farkeep_codec::snapshot::Status;
 use farkeep_codec::time::Time;
 use farkeep_protocol::credit::Window;
 use farkeep_protocol::field::Counted;
@@ -27,6 +36,7 @@ use farkeep_protocol::field::Name;
 use farkeep_protocol::field::Sequence;
 use farkeep_protocol::field::SlotId;
 use farkeep_protocol::field::Text;
+use farkeep_protocol::field::Within;
 use farkeep_protocol::hello::Access;
 use farkeep_protocol::hello::Create;
 use farkeep_protocol::hello::Enroll;
@@ -38,9 +48,16 @@ use farkeep_protocol::hello::Versions;
 use farkeep_protocol::identity::EnrolmentString;
 use farkeep_protocol::identity::PublicKey;
 use farkeep_protocol::kind::Body;
+use farkeep_protocol::message::Act;
+use farkeep_protocol::message::Collect;
+use farkeep_protocol::message::Commit;
 use farkeep_protocol::message::Flush;
 use farkeep_protocol::message::FromServer;
+use farkeep_protocol::message::Goodbye;
 use farkeep_protocol::message::Heartbeat;
+use farkeep_protocol::message::Leave;
+use farkeep_protocol::message::Outcome;
+use farkeep_protocol::message::Purge;
 use farkeep_protocol::message::Put;
 use farkeep_protocol::stream::FrameReader;
 use farkeep_protocol::stream::FrameWriter;
@@ -172,13 +189,64 @@ impl Agent {
         Ok(())
     }
 
+    /// The same, and tells the ids.
+    pub(crate) async fn store(&mut self, objects: u64, object_bytes: usize) -> Result<Vec<ObjectId>> {
+        let mut object = template(object_bytes);
+        let first = self.made + 1;
+        self.upload(objects, object_bytes).await?;
+        (first..first + objects).map(|at| self.mark(&mut object, at)).collect()
+    }
+
+    /// Commits a snapshot that needs these objects.
+    pub(crate) async fn commit(&mut self, identity: &Identity, needed: &[ObjectId]) -> Result<()> {
+        let (root, node) = sealed(ObjectKind::Node, needed, 0);
+        let put = Put { sequence: self.number()?, id: root, object: &node };
+        self.window.charge_bytes(body_bytes(&put))?;
+        self.say(&put).await?;
+        let record = record(&identity.seed(), root)?;
+        let commit = Commit { sequence: self.number()?, group: None, record: &record };
+        self.say(&commit).await?;
+        self.hear(|heard| matches!(heard, FromServer::Committed(_)).then_some(())).await
+    }
+
+    /// Has the server collect at once, working that part of the time: how it ended, and what was copied, in bytes.
+    pub(crate) async fn collect(&mut self, work_thousandths: u16) -> Result<(Outcome, u64)> {
+        let collect = Collect {
+            sequence: self.number()?,
+            act: Act::Execute,
+            purge: Purge::AtOnce,
+            seconds_max: 0,
+            bytes_per_second: 0,
+            work_thousandths: Within::new(work_thousandths.into()).context("a part of a thousand")?,
+            garbage_thousandths: None,
+        };
+        self.say(&collect).await?;
+        let collected = |heard: &FromServer<'_>| match heard {
+            FromServer::Collected(collected) => Some((collected.outcome, collected.bytes_moved)),
+            _ => None,
+        };
+        self.hear(collected).await
+    }
+
+    /// Ends the session, so that nothing waits for it.
+    pub(crate) async fn leave(mut self) -> Result<()> {
+        self.say(&Goodbye { reason: Leave::Finished }).await?;
+        self.hear(|heard| matches!(heard, FromServer::Goodbye(_)).then_some(())).await
+    }
+
     async fn put(&mut self, object: &mut [u8]) -> Result<()> {
         self.made += 1;
-        let end = object.last_chunk_mut::<8>().context("a template is longer")?;
-        *end = self.number.wrapping_add(self.made).to_le_bytes();
-        let put = Put { sequence: self.number()?, id: object_id(object), object };
+        let id = self.mark(object, self.made)?;
+        let put = Put { sequence: self.number()?, id, object };
         self.window.charge_bytes(body_bytes(&put))?;
         Ok(self.writer.feed(&put).await?)
+    }
+
+    /// Makes an object out of a template, the one of that number.
+    fn mark(&self, object: &mut [u8], at: u64) -> Result<ObjectId> {
+        let end = object.last_chunk_mut::<8>().context("a template is longer")?;
+        *end = self.number.wrapping_add(at).to_le_bytes();
+        Ok(object_id(object))
     }
 
     /// The number of the next request, for which there is credit.
@@ -238,24 +306,68 @@ fn body_bytes(put: &Put<'_>) -> usize {
 
 /// An object of about so many bytes that looks as if it was sealed; each agent puts its own end to it. FORMAT.md, "Objects".
 fn template(object_bytes: usize) -> Vec<u8> {
+    sealed(ObjectKind::Data, &[], object_bytes).1
+}
+
+fn sealed(kind: ObjectKind, references: &[ObjectId], object_bytes: usize) -> (ObjectId, Vec<u8>) {
     const SEALED_BYTES_MIN: usize = 64;
     let mut sealed = vec![0; object_bytes.max(SEALED_BYTES_MIN)];
     blake3::Hasher::new().finalize_xof().fill(&mut sealed);
-    let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-    let kind = ObjectKind::Data.number().to_le_bytes();
-    [b"FKob\x01\x00".as_slice(), &kind, &0_u32.to_le_bytes(), &length.to_le_bytes(), &sealed].concat()
+    let length = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
+    let mut object = b"FKob\x01\x00".to_vec();
+    object.extend(kind.number().to_le_bytes());
+    object.extend(length(references.len()));
+    object.extend(length(sealed.len()));
+    references.iter().for_each(|id| object.extend(id.as_bytes()));
+    object.extend(&sealed);
+    (object_id(&object), object)
+}
+
+/// The record of a snapshot that nobody is going to open.
+fn record(seed: &[u8; 32], root: ObjectId) -> Result<Vec<u8>> {
+    let draft = Draft {
+        repository: REPOSITORY,
+        series: Series::new("bench")?,
+        sequence: 0,
+        previous: None,
+        captured: Time::from_nanoseconds(1),
+        status: Status::Complete,
+        root,
+        entries: 1,
+        bytes: 1,
+    };
+    let private = Private {
+        root_seed: Seed::from_bytes([5; 32]),
+        root_bytes: 1,
+        content: ContentId::from_bytes([6; 32]),
+        counts: Counts::default(),
+        host: String::new(),
+        user: String::new(),
+        program: String::new(),
+        paths: Vec::new(),
+        tags: Vec::new(),
+    };
+    let agent = AgentIdentity::from_bytes(seed);
+    let signed = Snapshot::sign(draft, &private, &reader().public(), &agent, |bytes| bytes.fill(7));
+    Ok(signed?.encode())
+}
+
+const REPOSITORY: RepositoryId = RepositoryId::from_bytes([1; 32]);
+
+fn reader() -> ReaderSecret {
+    ReaderSecret::from_bytes([2; 32])
 }
 
 /// Parameters and a key slot of a repository that nobody is going to open.
 fn repository() -> (Vec<u8>, Vec<u8>) {
     let parameters = Parameters {
-        repository: RepositoryId::from_bytes([1; 32]),
+        repository: REPOSITORY,
         created: Time::from_nanoseconds(1),
         chunker: Chunker::FastCdcKeyed { min: 1 << 18, average: 1 << 20, max: 4 << 20 },
         image_chunk_bytes: 1 << 20,
         bundle_bytes_target: 512 << 10,
         compression: Compression::at_level(3),
-        reader_public: ReaderSecret::from_bytes([2; 32]).public(),
+        reader_public: reader().public(),
     };
     let parameters = parameters.encode();
     let secrets = Secrets::generate(|bytes| bytes.fill(3));

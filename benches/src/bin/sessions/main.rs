@@ -11,6 +11,7 @@
 //! agent alone and many at once do the same work with the same code, so that their ratio says how the server shares.
 
 mod agent;
+mod beside;
 mod crowd;
 mod idle;
 mod server;
@@ -28,6 +29,7 @@ use rustix::process::Rlimit;
 use rustix::process::getrlimit;
 use rustix::process::setrlimit;
 
+use crate::beside::Beside;
 use crate::crowd::Crowd;
 use crate::idle::Idle;
 
@@ -58,6 +60,13 @@ struct Arguments {
     /// Bytes of each object that is uploaded.
     #[arg(long, default_value_t = 1 << 20, value_name = "BYTES")]
     object_bytes: usize,
+    /// MiB that are stored before one agent uploads as much beside a collection, which finds half of them dead; 0 leaves this
+    /// part out.
+    #[arg(long, default_value_t = 2_048, value_name = "MIB")]
+    beside: u64,
+    /// Part of the time in which that collection may work, in thousandths.
+    #[arg(long, default_value_t = 250, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    collection_work: u16,
     /// How many rounds of uploads; the table shows the round with the median ratio.
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -91,6 +100,19 @@ fn main() -> Result<()> {
             runs: arguments.runs,
         };
         let report = runtime.block_on(crowd.measured(&program, &work))?;
+        writeln!(out, "{report}")?;
+        out.flush()?;
+    }
+    if arguments.beside > 0 {
+        let beside = Beside {
+            stored_bytes: arguments.beside << 20,
+            upload_bytes: arguments.beside << 20,
+            // Small enough that one node can name all that is needed.
+            object_bytes: 64 << 10,
+            work_thousandths: arguments.collection_work,
+            runs: arguments.runs,
+        };
+        let report = runtime.block_on(beside.measured(&program, &work))?;
         write!(out, "{report}")?;
     }
     Ok(())

@@ -29,6 +29,7 @@ pub(crate) struct Server {
     program: PathBuf,
     data: TempDir,
     process: Child,
+    keeper: Option<Identity>,
 }
 
 /// What a process takes, in bytes.
@@ -56,7 +57,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
-        let mut server = Self { program: program.to_owned(), data, process };
+        let mut server = Self { program: program.to_owned(), data, process, keeper: None };
         let mut line = String::new();
         let output = server.process.stdout.take().context("it was asked for a pipe")?;
         BufReader::new(output).read_line(&mut line)?;
@@ -64,7 +65,13 @@ impl Server {
 
         let keeper = server.client("keeper", "keeper", 0).await?;
         Agent::connect(&keeper).await?.create("main").await?;
+        server.keeper = Some(keeper);
         Ok(server)
+    }
+
+    /// Whoever made the repository.
+    pub(crate) fn keeper(&self) -> Option<&Identity> {
+        self.keeper.as_ref()
     }
 
     /// Enrols a client. Each number has a key of its own.
