@@ -65,7 +65,7 @@ use farkeep_protocol::tls;
 use tokio::io::ReadHalf;
 use tokio::io::WriteHalf;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::interval;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -150,7 +150,8 @@ impl Agent {
         let (repository, slot_bytes) = (Name::new(name)?, Counted::new(&slot).context("a long slot")?);
         let slot = SlotId::from_bytes([1; 16]);
         self.say(&Create { repository, slot, slot_bytes, parameters: &parameters }).await?;
-        self.opened().await
+        self.opened().await?;
+        self.leave().await
     }
 
     async fn greet(&mut self) -> Result<()> {
@@ -225,7 +226,7 @@ impl Agent {
             FromServer::Collected(collected) => Some((collected.outcome, collected.bytes_moved)),
             _ => None,
         };
-        self.hear(collected).await
+        self.hear_for_long(collected).await
     }
 
     /// Ends the session, so that nothing waits for it.
@@ -284,12 +285,18 @@ impl Agent {
 
     /// Does nothing but say from time to time that it is alive, until the future is dropped.
     pub(crate) async fn idle(&mut self) -> Result<()> {
+        self.hear_for_long(|_| None).await
+    }
+
+    /// Hears until something is what is waited for, and says from time to time that it is alive.
+    async fn hear_for_long<T>(&mut self, awaited: impl Fn(&FromServer<'_>) -> Option<T>) -> Result<T> {
+        let mut beats = interval(HEARTBEAT);
         loop {
-            let heard: Result<Result<()>, _> = timeout(HEARTBEAT, self.hear(|_| None)).await;
-            match heard {
-                Ok(ended) => return ended,
-                Err(_) => self.say(&Heartbeat { time: Time::from_nanoseconds(0) }).await?,
+            tokio::select! {
+                heard = self.hear(&awaited) => return heard,
+                _ = beats.tick() => {}
             }
+            self.say(&Heartbeat { time: Time::from_nanoseconds(0) }).await?;
         }
     }
 }

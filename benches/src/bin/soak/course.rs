@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use farkeep_benches::told::PASSPHRASE;
 use farkeep_benches::told::told;
 use farkeep_benches::tree;
 
@@ -204,7 +205,9 @@ impl<'a> Course<'a> {
         let mut from = self.site.command(Who::Keeper);
         let location = from.get_envs().find(|(name, _)| *name == "FARKEEP_REPOSITORY");
         let location = location.and_then(|(_, value)| value).context("every command has it")?.to_owned();
-        at(from.args(["copy", "--from"]).arg(location))?;
+        let secret = self.site.folder("secret");
+        fs::write(&secret, PASSPHRASE)?;
+        at(from.args(["copy", "--from"]).arg(location).arg("--from-password-file").arg(&secret))?;
         Ok(End {
             objects: check.number("objects")?,
             repository_bytes: tree::size(&self.site.repository())?.bytes,
