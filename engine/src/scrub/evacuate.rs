@@ -58,5 +58,5 @@ fn add(
         copies.push(store.begin_moved(pack.kind, from.bytes)?);
     }
     let open = copies.last_mut().expect("one was begun");
-    open.add(id, from, object).map_err(|error| store.full_or(error))
+    open.add(id, object).map_err(|error| store.full_or(error))
 }
