@@ -147,7 +147,7 @@ async fn a_collection_waits_for_who_counts_on_what_goes_and_says_who_it_is() {
     let last = answered.last.expect("it is answered");
     let FromServer::Collected(collected) = last.message() else { panic!("not collected: {last:?}") };
     assert_eq!((collected.outcome, collected.purged), (Outcome::Complete, 1), "{collected:?}");
-    assert!(collected.reprieved > 0, "{collected:?}");
+    assert!(collected.kept.reprieved > 0, "{collected:?}");
     let needed: Vec<_> = make::tree(1, 3, 50_000).0.iter().map(|(id, _)| *id).collect();
     assert_eq!(keeper.probe(&needed).await, [true; 4]);
     keeper.leave().await;

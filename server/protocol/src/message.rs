@@ -57,6 +57,7 @@ pub use keep::Freed;
 pub use keep::FreedIs;
 pub use keep::Grown;
 pub use keep::History;
+pub use keep::Kept;
 pub use keep::ListAll;
 pub use keep::ListedToo;
 pub use keep::Newest;

@@ -117,7 +117,11 @@ fn told(sequence: farkeep_protocol::field::Sequence, collected: &Collected) -> m
         nodes_struck: collected.nodes_struck,
         objects_moved: collected.objects_moved,
         bytes_moved: collected.bytes_moved,
-        reprieved: collected.reprieved,
+        kept: message::Kept {
+            reprieved: collected.reprieved,
+            quarantined: collected.quarantined,
+            unread: collected.unread,
+        },
         bytes_left: collected.bytes_left,
     }
 }

@@ -123,7 +123,9 @@ pub(super) fn collected(told: &message::Collected) -> Collected {
         nodes_struck: told.nodes_struck,
         objects_moved: told.objects_moved,
         bytes_moved: told.bytes_moved,
-        reprieved: told.reprieved,
+        reprieved: told.kept.reprieved,
+        quarantined: told.kept.quarantined,
+        unread: told.kept.unread,
         bytes_left: told.bytes_left,
     }
 }

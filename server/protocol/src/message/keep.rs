@@ -393,6 +393,18 @@ choice! {
     }
 }
 
+table! {
+    /// Records that stay although a collection was to remove their packs.
+    Kept {
+        /// Somebody turned out to need them.
+        reprieved: u64,
+        /// They are needed, and were given up because they are damaged beyond parity.
+        quarantined: u64,
+        /// They are needed, and the disk does not read them.
+        unread: u64,
+    }
+}
+
 message! {
     /// What a collection did.
     Collected {
@@ -416,8 +428,8 @@ message! {
         objects_moved: u64,
         /// Bytes of them.
         bytes_moved: u64,
-        /// Records that somebody turned out to need, and that stay.
-        reprieved: u64,
+        /// Records that stay although their packs were to go.
+        kept: Kept,
         /// Dead bytes that were left.
         bytes_left: u64,
     }

@@ -193,10 +193,11 @@ fn golden_collected() {
         nodes_struck: 6,
         objects_moved: 7,
         bytes_moved: 8,
-        reprieved: 9,
-        bytes_left: 10,
+        kept: Kept { reprieved: 9, quarantined: 10, unread: 11 },
+        bytes_left: 12,
     };
-    let table = "SEQ 03 01000000 02 00*7 03 00*7 04 00*7 05 00*7 06 00*7 07 00*7 08 00*7 09 00*7 0a 00*7";
+    let table = "SEQ 03 01000000 02 00*7 03 00*7 04 00*7 05 00*7 06 00*7 07 00*7 08 00*7 \
+                 09 00*7 0a 00*7 0b 00*7 0c 00*7";
     golden(&collected, table);
 }
 
