@@ -207,7 +207,7 @@ pub fn plan(
             held.push(point.id);
         }
     }
-    let missing = survey.missing.iter().map(|path| PathKey::clone(path)).collect();
+    let missing = survey.missing.into_iter().cloned().collect();
     let moved_bytes = moves.iter().map(Move::used_bytes).sum();
     let whole_bytes: u64 = moves.iter().map(|of| u64::from(of.bundle.plain_bytes)).sum();
     Ok(Plan {

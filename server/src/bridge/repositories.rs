@@ -283,7 +283,7 @@ fn lease(opened: &mut Opened, name: &str, sender: &mpsc::WeakUnboundedSender<Mes
             drop(sender.send(Message::Released { name }));
         }
     };
-    Lease::new(Arc::clone(&opened.repository), opened.orders.clone(), release)
+    Lease::new(&opened.repository, opened.orders.clone(), release)
 }
 
 /// Opens or makes the repository in a folder. Blocks.

@@ -132,14 +132,14 @@ pub(crate) struct Taken {
 
 impl Lease {
     pub(super) fn new(
-        repository: Arc<Repository>,
+        repository: &Arc<Repository>,
         orders: UnboundedSender<Order>,
         on_release: impl FnOnce() + Send + Sync + 'static,
     ) -> Self {
         let leased = Arc::new(Leased {
             session: Mutex::new(Some(Arc::new(repository.engine.begin()))),
             holder: OnceLock::new(),
-            repository: Some(Arc::clone(&repository)),
+            repository: Some(Arc::clone(repository)),
             orders,
             on_release: Some(Box::new(on_release)),
         });

@@ -134,8 +134,8 @@ fn a_lease_is_pinned_until_the_last_of_it_is_gone() {
     let repository = Repository::new("main", engine, Quota::default(), observer).expect("it is open");
     let repository = Arc::new(repository);
     let (orders, _committer) = unbounded_channel();
-    let lease = Lease::new(Arc::clone(&repository), orders.clone(), || {});
-    let other = Lease::new(Arc::clone(&repository), orders, || {});
+    let lease = Lease::new(&repository, orders.clone(), || {});
+    let other = Lease::new(&repository, orders, || {});
     assert_eq!(repository.engine.pins(), [(0, 2)]);
     let worker = lease.clone();
     drop(lease);

@@ -28,7 +28,7 @@ fn lease() -> (TempDir, Lease, UnboundedReceiver<Order>) {
     let quota = Quota { soft_bytes: None, hard_bytes: None };
     let repository = Repository::new("main", engine, quota, Arc::new(observer)).expect("it can be read");
     let (sender, orders) = mpsc::unbounded_channel();
-    (folder, Lease::new(Arc::new(repository), sender, || {}), orders)
+    (folder, Lease::new(&Arc::new(repository), sender, || {}), orders)
 }
 
 /// The record of an agent, brought by a member with that key.
