@@ -181,9 +181,9 @@ impl Server {
     /// Ends all sessions in order, those that do not end in time without it, and closes all repositories.
     pub async fn stop(self) {
         tracing::info!("the server is being stopped");
+        self.house.collections.stop();
         self.house.observer.stopping();
         self.accepting.abort();
-        self.house.collections.stop();
         self.house.phase.send_replace(Phase::Draining);
         let ended = timeout(self.house.config.deadlines.stop, self.house.sessions.ended()).await;
         self.house.phase.send_replace(Phase::Over);

