@@ -12,6 +12,7 @@ mod fetch;
 mod group;
 mod keeper;
 mod local;
+mod patience;
 mod point;
 mod remote;
 mod slots;
@@ -96,6 +97,8 @@ pub use self::unlock::Unlocking;
 
 pub(crate) use self::content::Layout;
 pub(crate) use self::keeper::Keeper;
+pub(crate) use self::patience::Manners;
+pub(crate) use self::patience::Patience;
 pub(crate) use self::remote::jittered;
 pub(crate) use self::store::Place;
 pub(crate) use self::store::Report;

@@ -86,12 +86,15 @@ pub use store::Place;
 pub use store::Presence;
 pub use store::Put;
 pub use store::PutError;
+pub use store::Queued;
 pub use store::Recovery;
 pub use store::References;
 pub use store::Session;
 pub use store::StoreError;
 pub use store::SystemClock;
 pub use store::Usage;
+pub use store::is_wanted;
+pub use store::queue;
 
 pub mod limits;
 pub mod disk;
@@ -155,6 +158,11 @@ impl Engine {
     /// [`SettingsError`] says what could not be carried out.
     pub fn change_settings(&self, settings: &Settings, by: &str) -> Result<(), SettingsError> {
         snapshot::change_settings(&self.store, settings, by)
+    }
+
+    /// Whether somebody [waits](queue) until this writer has ended.
+    pub fn is_wanted(&self) -> bool {
+        is_wanted(self.store.disk())
     }
 
     /// What the opening had to put in order.

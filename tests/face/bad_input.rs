@@ -156,7 +156,7 @@ fn two_writers_at_once() {
     let child = Program::start(first.args(["--command", &format!("cat {}", pipe.display()), "--name", "n"]));
     // This waits for the reader, which is there as long as the test wants: so long the first writer writes.
     let mut input = File::options().write(true).open(&pipe).expect("the command reads it");
-    let ran = program.run("backup", ["source"]).expect(11);
+    let ran = program.run("backup", ["source", "--retry-lock", "0"]).expect(11);
     ran.says(&["in use by", &format!("process {}", child.id()), "try again"]);
     program.run("snapshots", [""; 0]).expect(0);
     program.run("check", ["--read-data"]).expect(0);

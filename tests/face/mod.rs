@@ -7,6 +7,7 @@ mod inside;
 mod interrupted;
 pub(crate) mod keeping;
 mod lost_pack;
+mod queue;
 pub(crate) mod removing;
 mod room;
 mod story;

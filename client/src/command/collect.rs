@@ -5,12 +5,15 @@ use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use clap::Args;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::CollectStep;
+use farkeep_engine::collect::Collected;
 use farkeep_engine::collect::Outcome;
 use farkeep_engine::collect::Purge;
 use farkeep_engine::collect::Young;
@@ -29,7 +32,11 @@ use crate::progress::Phase;
 use crate::progress::Progress;
 use crate::repository::Access;
 use crate::repository::CollectAt;
+use crate::repository::Keeper;
 use crate::repository::Packs;
+
+/// It is asked so often whether somebody waits for the repository.
+const ASK: Duration = Duration::from_millis(100);
 
 /// Remove what no snapshot needs any more, and lay together what is left
 ///
@@ -40,6 +47,9 @@ use crate::repository::Packs;
 ///
 /// What was stored since the last collection and belongs to no snapshot stays for one more, so that an interrupted first backup
 /// can go on from it. A folder needs no passphrase for this; a repository behind a server is collected by the server.
+///
+/// While a folder is collected, nobody else writes to it; but whoever wants to is let in within moments, and the collection goes
+/// on behind them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -69,55 +79,14 @@ pub(super) struct Collect {
 
 impl Collect {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
-        // A server plans for those alone who may carry it out.
-        let is_plan_here = self.dry_run && session.location()?.folder().is_some();
-        let access = if is_plan_here { Access::Read } else { Access::Write };
-        let locked = session.keep(access)?;
-        let options = self.options();
         if self.dry_run {
-            let plan = locked.keeper().plan_collection(&options)?;
-            let acts = [("remove", plan.removed), ("strike", plan.struck), ("empty", plan.emptied)];
-            for (act, packs) in acts.iter().filter(|(_, packs)| packs.packs > 0) {
-                let Packs { packs, file_bytes, live_bytes, dead_bytes } = *packs;
-                session.output.line(&line::PacksPlanned {
-                    act,
-                    packs,
-                    file_bytes,
-                    live_bytes,
-                    dead_bytes,
-                })?;
-            }
-            session.output.summary(&line::CollectionPlan {
-                packs: acts.iter().map(|(_, packs)| packs.packs).sum(),
-                moved_bytes: plan.moved_bytes,
-                freed_bytes: plan.freed_bytes,
-                left_bytes: plan.left_bytes,
-            })?;
-            return Ok(Exit::Done);
+            return self.plan(session);
         }
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
         let cancel = interrupt::cancel_flag();
-        let step = Cell::new(None);
-        let named = RefCell::new(Vec::new());
-        let collected =
-            locked.keeper().collect(&options, &|CollectAt { progress: at, is_queued, waits_for }| {
-                let now = if *is_queued { Phase::Waiting } else { phase(at.step) };
-                if step.replace(Some(now)) != Some(now) {
-                    progress.begin(now, 0, 0);
-                }
-                progress.show_entries(at.done, at.total);
-                if !waits_for.is_empty() && named.replace(waits_for.clone()) != *waits_for {
-                    session.output.note(&format!("waiting for {}", waits_for.join(", ")));
-                }
-                if cancel.load(Ordering::Relaxed) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            });
+        let collected = self.collect(session, &progress, &cancel)?;
         drop(watch);
-        let collected = collected?;
         let is_done = match collected.outcome {
             Outcome::Complete => true,
             Outcome::Stopped => self.max_time.is_some() && !cancel.load(Ordering::Relaxed),
@@ -125,6 +94,52 @@ impl Collect {
         };
         session.output.summary(&line::Collection::of(&collected))?;
         Ok(if is_done { Exit::Done } else { Exit::Failed })
+    }
+
+    fn plan(&self, session: &Session) -> Result<Exit, Failure> {
+        // A server plans for those alone who may carry it out.
+        let is_here = session.location()?.folder().is_some();
+        let locked = session.keep(if is_here { Access::Read } else { Access::Write })?;
+        let plan = locked.keeper().plan_collection(&self.options())?;
+        let acts = [("remove", plan.removed), ("strike", plan.struck), ("empty", plan.emptied)];
+        for (act, packs) in acts.iter().filter(|(_, packs)| packs.packs > 0) {
+            let Packs { packs, file_bytes, live_bytes, dead_bytes } = *packs;
+            session.output.line(&line::PacksPlanned { act, packs, file_bytes, live_bytes, dead_bytes })?;
+        }
+        session.output.summary(&line::CollectionPlan {
+            packs: acts.iter().map(|(_, packs)| packs.packs).sum(),
+            moved_bytes: plan.moved_bytes,
+            freed_bytes: plan.freed_bytes,
+            left_bytes: plan.left_bytes,
+        })?;
+        Ok(Exit::Done)
+    }
+
+    /// Collects until nothing is left to do. Who waits for a repository in a folder gets it in between, and the collection
+    /// goes on behind them: what it removed until then stays removed.
+    fn collect(
+        &self,
+        session: &Session,
+        progress: &Progress,
+        cancel: &AtomicBool,
+    ) -> Result<Collected, Failure> {
+        let began = Instant::now();
+        let mut options = self.options();
+        let mut so_far = Collected::default();
+        let mut locked = session.keep(Access::Write)?;
+        loop {
+            let watched = Watched::new(session, progress, cancel);
+            let ended = locked.keeper().collect(&options, &|at| watched.look(locked.keeper(), at))?;
+            so_far = so_far.then(&ended);
+            if !watched.gives_way.get() || ended.outcome == Outcome::Complete {
+                return Ok(so_far);
+            }
+            drop(locked);
+            let left = |most: Duration| most.saturating_sub(began.elapsed());
+            options.time_max = self.options().time_max.map(left);
+            let Some(again) = session.keep_again(options.time_max)? else { return Ok(so_far) };
+            locked = again;
+        }
     }
 
     fn options(&self) -> CollectOptions {
@@ -138,6 +153,54 @@ impl Collect {
             time_max: self.max_time.map(|period| Duration::from_secs(period.seconds)),
             limits: Limits { bytes_per_second, work_thousandths },
             ..CollectOptions::default()
+        }
+    }
+}
+
+/// Who watches a collection.
+struct Watched<'a> {
+    session: &'a Session,
+    progress: &'a Progress,
+    cancel: &'a AtomicBool,
+    phase: Cell<Option<Phase>>,
+    /// Those whom it waits for.
+    named: RefCell<Vec<String>>,
+    /// When it was last asked whether somebody waits.
+    asked: Cell<Instant>,
+    /// Whether somebody does.
+    gives_way: Cell<bool>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(session: &'a Session, progress: &'a Progress, cancel: &'a AtomicBool) -> Self {
+        Self {
+            session,
+            progress,
+            cancel,
+            phase: Cell::new(None),
+            named: RefCell::default(),
+            asked: Cell::new(Instant::now()),
+            gives_way: Cell::new(false),
+        }
+    }
+
+    fn look(&self, keeper: &dyn Keeper, at: &CollectAt) -> ControlFlow<()> {
+        let phase = if at.is_queued { Phase::Waiting } else { phase(at.progress.step) };
+        if self.phase.replace(Some(phase)) != Some(phase) {
+            self.progress.begin(phase, 0, 0);
+        }
+        self.progress.show_entries(at.progress.done, at.progress.total);
+        if !at.waits_for.is_empty() && self.named.replace(at.waits_for.clone()) != at.waits_for {
+            self.session.output.note(&format!("waiting for {}", at.waits_for.join(", ")));
+        }
+        if self.asked.get().elapsed() >= ASK {
+            self.asked.set(Instant::now());
+            self.gives_way.set(keeper.is_wanted());
+        }
+        if self.gives_way.get() || self.cancel.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
 }

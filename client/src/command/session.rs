@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use farkeep_codec::key::AgentCode;
+use farkeep_engine::StoreError;
 use farkeep_protocol::hello::Role;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -24,13 +25,17 @@ use crate::config::passphrase::Passphrase;
 use crate::config::passphrase::PassphraseError;
 use crate::config::passphrase::Purpose;
 use crate::config::passphrase::Source;
+use crate::config::period::Period;
 use crate::config::size::Rate;
 use crate::output::Output;
 use crate::repository::Access;
 use crate::repository::Line;
 use crate::repository::Locked;
+use crate::repository::Manners;
 use crate::repository::Pace;
+use crate::repository::Patience;
 use crate::repository::Repository;
+use crate::repository::RepositoryError;
 use crate::repository::Unlocking;
 
 /// The options of every command.
@@ -49,6 +54,9 @@ pub(super) struct Global {
     /// Try for so many seconds to make a connection again that was cut
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 600, hide_default_value = true)]
     retry_for: u64,
+    /// Wait so long for whoever writes to the same repository in a folder: 10m, 0 not to wait
+    #[arg(long, global = true, value_name = "TIME", default_value = "1m", hide_default_value = true)]
+    retry_lock: Period,
     /// Connections to the server: several fill a long fat network better
     #[arg(
         long,
@@ -166,7 +174,7 @@ impl Session {
         let location = self.location()?;
         let unlocking = match &location {
             Location::Folder(_) => {
-                let locked = Locked::open(&location, access)?;
+                let locked = self.open_folder(&location, access)?;
                 locked.unlock(self.passphrase(Purpose::Open)?)
             }
             Location::Server(address) => self.unlock_at(address, access)?,
@@ -215,11 +223,39 @@ impl Session {
     pub(super) fn keep(&self, access: Access) -> Result<Locked, Failure> {
         let location = self.location()?;
         Ok(match &location {
-            Location::Folder(_) => Locked::open(&location, access)?,
+            Location::Folder(_) => self.open_folder(&location, access)?,
             Location::Server(address) => {
                 Locked::connect(address, &Self::enrolment(address)?, access, &self.line())?
             }
         })
+    }
+
+    /// Opens a repository in a folder, behind whoever is writing to it.
+    fn open_folder(&self, location: &Location, access: Access) -> Result<Locked, RepositoryError> {
+        let most = Some(Duration::from_secs(self.global.retry_lock.seconds));
+        self.open_after(location, access, Manners::Ask, most)
+    }
+
+    fn open_after(
+        &self,
+        location: &Location,
+        access: Access,
+        manners: Manners,
+        most: Option<Duration>,
+    ) -> Result<Locked, RepositoryError> {
+        let tell = |by: &str| self.output.note(&format!("waiting for {by}"));
+        let patience = Patience { most, manners, cancel: interrupt::flag(), tell: &tell };
+        Locked::open_patiently(location, access, &patience)
+    }
+
+    /// Opens the repository in a folder again to write to it, once those had it who waited for that. Nothing if that takes
+    /// longer, or nobody wants it any more.
+    pub(super) fn keep_again(&self, most: Option<Duration>) -> Result<Option<Locked>, Failure> {
+        match self.open_after(&self.location()?, Access::Write, Manners::Yield, most) {
+            Ok(locked) => Ok(Some(locked)),
+            Err(error) if matches!(error.store(), Some(StoreError::InUse { .. })) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Opens the repository with its keys.

@@ -157,6 +157,11 @@ pub(crate) trait Keeper {
     /// How the repository grew, day by day.
     fn history(&self) -> Result<Vec<Grown>, RepositoryError>;
 
+    /// Whether somebody waits until this one, who writes, has ended.
+    fn is_wanted(&self) -> bool {
+        false
+    }
+
     /// Removes what nobody needs any more.
     fn collect(
         &self,

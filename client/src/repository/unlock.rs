@@ -1,5 +1,6 @@
 //! Opening a repository: first the store, then the keys.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::thread::spawn;
@@ -17,12 +18,14 @@ use farkeep_codec::parameters::Parameters;
 use farkeep_engine::Engine;
 use farkeep_engine::Lost;
 use farkeep_engine::SlotId;
+use farkeep_engine::StoreError;
 
 use super::Repository;
 use super::RepositoryError;
 use super::access::Access;
 use super::keeper::Keeper;
 use super::local::LocalStore;
+use super::patience::Patience;
 use super::remote::Line;
 use super::remote::RemoteStore;
 use super::store::Store;
@@ -59,9 +62,25 @@ impl Locked {
     /// # Errors
     /// [`RepositoryError::Open`] says whether nothing is there, somebody else is writing, or it is damaged or newer.
     pub fn open(location: &Location, access: Access) -> Result<Self, RepositoryError> {
+        Self::open_by(location, |folder| LocalStore::open(folder, access))
+    }
+
+    /// As [`open`](Self::open), but waits for whoever is writing.
+    pub(crate) fn open_patiently(
+        location: &Location,
+        access: Access,
+        patience: &Patience<'_>,
+    ) -> Result<Self, RepositoryError> {
+        Self::open_by(location, |folder| patience.wait(folder, || LocalStore::open(folder, access)))
+    }
+
+    fn open_by(
+        location: &Location,
+        open: impl Fn(&Path) -> Result<LocalStore, StoreError>,
+    ) -> Result<Self, RepositoryError> {
         let folder = location.folder().ok_or(RepositoryError::NotEnrolled)?;
-        let store = LocalStore::open(folder, access)
-            .map_err(|source| RepositoryError::Open { location: location.clone(), source })?;
+        let store =
+            open(folder).map_err(|source| RepositoryError::Open { location: location.clone(), source })?;
         Ok(Self { store: Arc::new(store), location: location.clone() })
     }
 

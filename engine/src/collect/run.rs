@@ -132,6 +132,25 @@ pub struct Collected {
 }
 
 impl Collected {
+    /// What this one and another behind it did, which ended as that one did.
+    #[must_use]
+    pub fn then(self, next: &Self) -> Self {
+        Self {
+            outcome: next.outcome,
+            purged: self.purged + next.purged,
+            nodes_read: self.nodes_read + next.nodes_read,
+            packs_removed: self.packs_removed + next.packs_removed,
+            bytes_removed: self.bytes_removed + next.bytes_removed,
+            nodes_struck: self.nodes_struck + next.nodes_struck,
+            objects_moved: self.objects_moved + next.objects_moved,
+            bytes_moved: self.bytes_moved + next.bytes_moved,
+            reprieved: self.reprieved + next.reprieved,
+            quarantined: self.quarantined + next.quarantined,
+            unread: self.unread + next.unread,
+            bytes_left: next.bytes_left,
+        }
+    }
+
     /// Records that stayed although it was planned that their packs go.
     fn kept(&self) -> u64 {
         self.reprieved + self.quarantined + self.unread

@@ -126,20 +126,25 @@ impl Store {
 }
 
 /// What stands in the files that are locked: nothing, so that taking a lock needs no room on a full disk.
-const NOBODY: &str = "";
+pub(super) const NOBODY: &str = "";
 
 /// The lock that readers of other processes share who began in that epoch.
 fn lock_path(epoch: u64) -> PathBuf {
     layout::path(Name::Pins).join(lock_of(epoch).to_string())
 }
 
-/// Makes the files that readers lock. A writer does this, since a reader changes nothing.
+/// The lock that those share who wait for the writer.
+pub(super) fn queue_path() -> PathBuf {
+    layout::path(Name::Pins).join("queue")
+}
+
+/// Makes the files that readers lock, and those who wait. A writer does this, since a reader changes nothing.
 pub(super) fn make_locks(disk: &dyn Disk) -> Result<(), DiskError> {
     let folder = layout::path(Name::Pins);
     if !disk.exists(folder)? {
         disk.create_folder(folder)?;
     }
-    for path in [lock_path(0), lock_path(1)] {
+    for path in [lock_path(0), lock_path(1), queue_path()] {
         if !disk.exists(&path)? {
             disk.open(&path, Mode::CreateNew)?;
         }
@@ -203,7 +208,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where there is no such lock, the repository is one that no program has opened that collects, or one that nobody may
 /// write to. One that somebody holds alone is an error.
-fn share(disk: &dyn Disk, path: &Path) -> Result<Option<Box<dyn Lock>>, DiskError> {
+pub(super) fn share(disk: &dyn Disk, path: &Path) -> Result<Option<Box<dyn Lock>>, DiskError> {
     match disk.lock_shared(path) {
         Ok(lock) => Ok(Some(lock)),
         Err(held @ DiskError::Held { .. }) => Err(held),

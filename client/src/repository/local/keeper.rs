@@ -96,6 +96,10 @@ impl Keeper for LocalStore {
         Ok(self.engine.history()?)
     }
 
+    fn is_wanted(&self) -> bool {
+        self.engine.is_wanted()
+    }
+
     fn collect(
         &self,
         options: &CollectOptions,

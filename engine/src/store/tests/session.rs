@@ -16,6 +16,8 @@ use crate::disk::Disk;
 use crate::disk::DiskError;
 use crate::disk::SimulatedDisk;
 use crate::journal::Event;
+use crate::store::is_wanted;
+use crate::store::queue;
 use crate::store::session::make_locks;
 use crate::store::session::pin;
 
@@ -83,6 +85,25 @@ fn a_reader_of_another_process_holds_the_lock_of_its_epoch() {
     assert!(is_free(&disk, "pins/0") && !is_free(&disk, "pins/1"));
     drop(younger);
     assert!(is_free(&disk, "pins/1"));
+}
+
+#[test]
+fn a_writer_is_told_that_somebody_waits() {
+    let disk = SimulatedDisk::new(1);
+    let engine = create(&disk).expect("made");
+    assert!(!is_wanted(&disk) && !is_wanted(&disk), "whoever asks waits for nothing");
+    let (one, another) = (queue(&disk), queue(&disk));
+    assert!(is_wanted(&disk));
+    drop(one);
+    assert!(is_wanted(&disk));
+    drop(another);
+    assert!(!is_wanted(&disk));
+    // Where nobody gives way, nobody is told.
+    drop(engine);
+    disk.remove(Path::new("pins/queue")).expect("there");
+    let files = disk.files();
+    drop(queue(&disk));
+    assert_eq!(disk.files(), files);
 }
 
 /// A reader changes nothing: where no writer has made the locks yet, there is nobody who collects.
