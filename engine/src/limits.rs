@@ -123,6 +123,9 @@ pub const INDEX_LAG_OBJECTS_MAX: u64 = 16 * INDEX_LAG_OBJECTS;
 /// Places of objects that were found in RocksDB and are remembered: nodes refer to the same objects again and again.
 pub const FOUND_OBJECTS_MAX: usize = 64 << 10;
 
+/// Objects that are read from the index at once where all of them are looked at, so that nobody waits for more.
+pub const INDEX_PAGE_OBJECTS: usize = 64 << 10;
+
 /// Entries that are sorted in memory at a time when the index is rebuilt, at 44 bytes each.
 pub const INDEX_RUN_OBJECTS: usize = 512 << 10;
 

@@ -1,6 +1,7 @@
 //! The index as a table in memory, built anew at every opening.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 
@@ -19,7 +20,7 @@ pub(crate) struct MemoryIndex {
 
 #[derive(Debug, Default)]
 struct Table {
-    spots: HashMap<ObjectId, Spot>,
+    spots: BTreeMap<ObjectId, Spot>,
     mark: Option<Mark>,
 }
 
@@ -50,8 +51,14 @@ impl Index for MemoryIndex {
         Ok(self.table().mark)
     }
 
-    fn scan(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), IndexError> {
-        self.table().spots.iter().for_each(|(id, spot)| show(id, *spot));
-        Ok(())
+    fn scan(
+        &self,
+        behind: Option<&ObjectId>,
+        most: usize,
+        show: &mut dyn FnMut(&ObjectId, Spot),
+    ) -> Result<usize, IndexError> {
+        let table = self.table();
+        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(table.spots.range((behind, Bound::Unbounded)).take(most).map(|(id, spot)| show(id, *spot)).count())
     }
 }

@@ -85,8 +85,13 @@ pub(crate) trait Index: Send + Sync {
     /// The mark that was written last.
     fn mark(&self) -> Result<Option<Mark>, IndexError>;
 
-    /// Shows every entry once, in the order of ids or in any other.
-    fn scan(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), IndexError>;
+    /// Shows the first entries behind that id, in the order of ids, so many at most. Returns how many.
+    fn scan(
+        &self,
+        behind: Option<&ObjectId>,
+        most: usize,
+        show: &mut dyn FnMut(&ObjectId, Spot),
+    ) -> Result<usize, IndexError>;
 }
 
 /// Why the index did not answer. It can always be built anew.

@@ -18,6 +18,7 @@ use rocksdb::Cache;
 use rocksdb::DB;
 use rocksdb::DBCompressionType;
 use rocksdb::DBRecoveryMode;
+use rocksdb::Direction;
 use rocksdb::IngestExternalFileOptions;
 use rocksdb::IteratorMode;
 use rocksdb::LogLevel;
@@ -165,17 +166,29 @@ impl Index for RocksIndex {
         }
     }
 
-    fn scan(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), IndexError> {
-        for entry in self.db.iterator(IteratorMode::Start) {
+    fn scan(
+        &self,
+        behind: Option<&ObjectId>,
+        most: usize,
+        show: &mut dyn FnMut(&ObjectId, Spot),
+    ) -> Result<usize, IndexError> {
+        let mode =
+            behind.map_or(IteratorMode::Start, |id| IteratorMode::From(id.as_bytes(), Direction::Forward));
+        let mut shown = 0;
+        for entry in self.db.iterator(mode) {
             let (key, value) = entry.map_err(|error| self.failed("read", error))?;
-            if &*key == MARK_KEY {
+            if &*key == MARK_KEY || behind.is_some_and(|id| id.as_bytes() == &*key) {
                 continue;
+            }
+            if shown == most {
+                break;
             }
             let id: [u8; 32] = (*key).try_into().map_err(|_| self.foreign("a key"))?;
             let spot = parse_spot(&value).map_err(|_| self.foreign("an entry"))?;
             show(&ObjectId::from_bytes(id), spot);
+            shown += 1;
         }
-        Ok(())
+        Ok(shown)
     }
 }
 

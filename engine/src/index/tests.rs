@@ -29,9 +29,18 @@ fn entries() -> impl Strategy<Value = Vec<(ObjectId, Spot)>> {
 }
 
 fn contents(index: &dyn Index) -> BTreeMap<ObjectId, Spot> {
+    const MOST: usize = 7;
     let mut contents = BTreeMap::new();
-    index.scan(&mut |id, spot| assert_eq!(contents.insert(*id, spot), None)).expect("scanned");
-    contents
+    loop {
+        let behind = contents.keys().next_back().copied();
+        let mut show = |id: &ObjectId, spot| {
+            assert!(behind.is_none_or(|behind| behind < *id));
+            assert_eq!(contents.insert(*id, spot), None);
+        };
+        if index.scan(behind.as_ref(), MOST, &mut show).expect("scanned") < MOST {
+            return contents;
+        }
+    }
 }
 
 proptest! {

@@ -115,7 +115,9 @@ fn contents(engine: &Engine) -> BTreeMap<ObjectId, Spot> {
     let mut contents = BTreeMap::new();
     engine
         .store
-        .scan_index(&mut |id, spot| assert!(contents.insert(*id, spot).is_none(), "{id} is shown twice"))
+        .scan_index_by(7, &mut |id, spot| {
+            assert!(contents.insert(*id, spot).is_none(), "{id} is shown twice");
+        })
         .expect("scanned");
     contents
 }
