@@ -1,5 +1,6 @@
 //! What others do while a collection runs, step by step between its steps.
 
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
@@ -26,9 +27,13 @@ use crate::CollectOutcome;
 use crate::CollectProgress;
 use crate::CollectStep;
 use crate::Engine;
+use crate::Put;
 use crate::Session;
+use crate::StoreError;
 use crate::collect::pace::Limits;
 use crate::disk::SimulatedDisk;
+use crate::disk::simulated::Failure;
+use crate::disk::simulated::Faulty;
 use crate::store::tests::Recorder;
 use crate::store::tests::close_packs;
 use crate::store::tests::data;
@@ -378,6 +383,36 @@ fn copies_are_made_while_somebody_is_waited_for() {
     assert!(collected.objects_moved > 0 && collected.packs_removed > 0, "{collected:?}");
     assert!(session.borrow().is_none());
     assert_eq!(collected.outcome, CollectOutcome::Complete);
+    expect_sound(&world.engine);
+}
+
+/// What was put once more, since it was condemned, and found no room: it lies where it lay.
+#[test]
+fn what_is_put_once_more_and_given_up_is_still_there() {
+    let world = World::new();
+    world.engine.forget(&world.parent, "a test").expect("forgotten");
+    let was_full = Cell::new(false);
+    let watch = |progress: CollectProgress| {
+        if progress.step != CollectStep::Condemned {
+            return ControlFlow::Continue(());
+        }
+        let session = world.engine.begin();
+        for number in 0..6 {
+            let (id, bytes) = data(number, 3_000);
+            assert_eq!(world.engine.put(&session, &id, &bytes).expect("there is room"), Put::New);
+        }
+        world.disk.fail(Faulty::Write, 0, Failure::Full);
+        assert!(matches!(world.engine.flush(), Err(StoreError::Full { .. })));
+        was_full.set(true);
+        // Nobody condemns it any more.
+        ControlFlow::Break(())
+    };
+    let collected = world.engine.collect(&now(), &watch).expect("ended");
+    assert_eq!((collected.outcome, was_full.get()), (CollectOutcome::Stopped, true));
+    expect_readable(&world.engine, &world.old);
+    expect_closed(&world.engine, &world.old);
+    assert!(collect(&world.engine).packs_removed > 0);
+    expect_readable(&world.engine, &world.kept);
     expect_sound(&world.engine);
 }
 
