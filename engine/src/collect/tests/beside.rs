@@ -416,6 +416,39 @@ fn what_is_put_once_more_and_given_up_is_still_there() {
     expect_sound(&world.engine);
 }
 
+/// Whoever gives up what found no room clears away what nobody knows, and leaves the copies alone.
+#[test]
+fn copies_outlast_what_others_give_up() {
+    let world = World::new();
+    let shared: Vec<_> = (1..5).map(|number| data(number, 3_000)).collect();
+    let root = node(700, &shared.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    put(&world.engine, &[root.clone()].into());
+    commit(&world.engine, &mut Recorder::new("host:/shared"), root.0);
+    world.engine.forget(&world.parent, "a test").expect("forgotten");
+    let was_full = Cell::new(0);
+    let watch = |progress: CollectProgress| {
+        if progress.step == CollectStep::Copying {
+            let (id, bytes) = data(9_000 + was_full.get(), 3_000);
+            assert_eq!(
+                world.engine.put(&world.engine.begin(), &id, &bytes).expect("there is room"),
+                Put::New
+            );
+            world.disk.fail(Faulty::Write, 0, Failure::Full);
+            assert!(matches!(world.engine.flush(), Err(StoreError::Full { .. })));
+            was_full.set(was_full.get() + 1);
+        }
+        ControlFlow::Continue(())
+    };
+    let collected = world.engine.collect(&now(), &watch).expect("collected");
+    assert!(
+        was_full.get() > 1 && collected.objects_moved > 0 && collected.packs_removed > 0,
+        "{collected:?}"
+    );
+    expect_readable(&world.engine, &shared.iter().cloned().collect());
+    expect_readable(&world.engine, &world.kept);
+    expect_sound(&world.engine);
+}
+
 /// What is young is needed, and so is all that it refers to, wherever that lies.
 #[test]
 fn what_is_young_keeps_what_it_refers_to() {
