@@ -3,6 +3,7 @@
 //! Blocking, with threads of its own, and keyless: it never sees a key or a plaintext. Modules stand in the order in
 //! which they may use one another. [`Engine`] is the whole of it for callers.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -391,6 +392,11 @@ impl Engine {
     /// All snapshots that were not purged, forgotten ones included, in the order in which they were received.
     pub fn snapshot_ids(&self) -> Vec<SnapshotId> {
         self.store.catalogue().snapshots().map(|at| at.id).collect()
+    }
+
+    /// The same by series.
+    pub fn series_ids(&self) -> BTreeMap<Series, Vec<SnapshotId>> {
+        snapshot::series_ids(&self.store.catalogue())
     }
 
     /// What would be free if these snapshots were gone, and no others.

@@ -145,11 +145,44 @@ pub(crate) fn what_snapshots_cost_is_known_before_they_go(program: &Program) {
     assert!(about(bytes(0, "added_bytes"), 100_000) && bytes(0, "unique_bytes") < 8_000, "{sized:?}");
     assert!(about(bytes(1, "added_bytes"), 50_000), "{sized:?}");
     assert_eq!(bytes(1, "added_bytes"), bytes(1, "unique_bytes"));
-    let plan = keyless(program, "forget", &[&second, "-n", "--sizes"]).expect(0).lines();
+    let plan = keyless(program, "forget", &[&second, &second, "-n"]).expect(0).lines();
     assert_eq!((&plan[1]["type"], &plan[1]["bytes"]), (&"freed".into(), &bytes(1, "unique_bytes").into()));
-    let plan = keyless(program, "forget", &["--keep-last", "1", "-n", "--sizes"]).expect(0).lines();
+    let plan = keyless(program, "forget", &["--keep-last", "1", "-n"]).expect(0).lines();
     assert_eq!(plan.last().expect("it is there")["bytes"], bytes(0, "unique_bytes"));
-    keyless(program, "forget", &["--keep-last", "1", "--sizes"]).expect(2);
+    let unique = |line: &Value| line["unique_bytes"].clone();
+    assert_eq!((unique(&plan[0]), unique(&plan[1])), (bytes(0, "unique_bytes").into(), Value::Null));
+    assert_eq!(keyless(program, "policy", &["test", "--keep-last", "1"]).expect(0).lines(), plan);
+    // What is shared by all that go is free as well.
+    let both = keyless(program, "forget", &[&ids(&sized, "snapshot")[0], &second, "-n"]).expect(0).lines();
+    let shared = sized.last().expect("it is there");
+    assert_eq!((&shared["type"], &shared["by"]), (&"shared".into(), &"snapshots".into()));
+    let whole: u64 =
+        [&both[0], &both[1]].iter().map(|line| line["unique_bytes"].as_u64().expect("known")).sum();
+    assert_eq!(both[2]["bytes"], whole + shared["bytes"].as_u64().expect("it is counted"));
+    let done = keyless(program, "forget", &["--keep-last", "1"]).expect(0);
+    assert!(done.lines().iter().all(|line| line["type"] != "freed"), "what is done is not planned");
+}
+
+pub(crate) fn what_series_cost_is_known(program: &Program) {
+    let file = |seed: u64, bytes: usize| Item::folder([("file", Item::noise(seed, bytes))]).into();
+    for (at, (seed, bytes)) in [(1, 100_000), (2, 50_000), (2, 50_000), (3, 20_000)].into_iter().enumerate() {
+        make(&file(seed, bytes), &program.path(&format!("source-{at}")));
+        let series = if at == 3 { "second" } else { ["first", "first", "second"][at] };
+        let source = program.path(&format!("source-{at}"));
+        program.run("backup", [source.as_os_str(), "--series".as_ref(), series.as_ref()]).expect(0);
+    }
+    let sized = keyless(program, "stats", &["--sizes"]).expect(0).lines();
+    let about = |value: &Value, expected: u64| {
+        let bytes = value.as_u64().expect("it is counted");
+        assert!((expected..expected + 8_000).contains(&bytes), "{sized:?}");
+    };
+    let [first, second, shared] = sized.as_slice() else { panic!("{sized:?}") };
+    assert_eq!((&first["type"], &first["series"]), (&"series_size".into(), &"first".into()));
+    assert_eq!((&first["snapshots"], &second["snapshots"]), (&2.into(), &2.into()));
+    about(&first["unique_bytes"], 100_000);
+    about(&second["unique_bytes"], 20_000);
+    assert_eq!((&shared["type"], &shared["by"]), (&"shared".into(), &"series".into()));
+    about(&shared["bytes"], 50_000);
 }
 
 #[test]
@@ -160,10 +193,11 @@ fn a_folder_keeps_what_it_is_told_to() {
 }
 
 /// All of them, for a repository that nothing is in yet.
-pub(crate) const STORIES: [fn(&Program); 5] = [
+pub(crate) const STORIES: [fn(&Program); 6] = [
     a_forgotten_snapshot_is_off_the_list_restorable_by_its_id_and_recovered,
     rules_say_why_each_snapshot_is_kept_and_forget_the_rest,
     policies_live_with_the_repository,
     a_hold_is_never_made_shorter,
     what_snapshots_cost_is_known_before_they_go,
+    what_series_cost_is_known,
 ];

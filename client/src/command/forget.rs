@@ -1,8 +1,11 @@
 //! `farkeep forget`
 
+use std::collections::HashSet;
+
 use clap::Args;
 use farkeep_codec::id::SnapshotId;
 use farkeep_engine::Act;
+use farkeep_engine::Freed;
 use farkeep_engine::Rules;
 use farkeep_engine::policy::Pattern;
 
@@ -10,6 +13,7 @@ use super::failure::Failure;
 use super::rules::RuleArguments;
 use super::session::Session;
 use super::subject::Named;
+use crate::output::chain;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::repository::Access;
@@ -32,7 +36,7 @@ use crate::repository::Retained;
 Examples:
   farkeep forget 3f2a --reason 'made by mistake'
   farkeep forget --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
-  farkeep forget --keep-last 10 --dry-run --sizes
+  farkeep forget --keep-last 10 --dry-run
   farkeep forget --series 'db*' --keep-within 30d
   farkeep forget")]
 pub(super) struct Forget {
@@ -44,12 +48,9 @@ pub(super) struct Forget {
     /// With rules: only series whose names fit; `*` stands for any characters, `?` for one
     #[arg(long, value_name = "PATTERN", default_value = "*", hide_default_value = true)]
     series: Pattern,
-    /// Say what would go and what stays, and why, and change nothing
+    /// Say what would go and what stays, why, and how many bytes that would free; change nothing. Reads all trees
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// With --dry-run: also say how much room it would free, once grace and holds are over. Reads all trees
-    #[arg(long, requires = "dry_run")]
-    sizes: bool,
     /// Why, for the journal
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
@@ -64,44 +65,46 @@ impl Forget {
             return Err(Failure::SnapshotsAndRules);
         }
         let access = if self.dry_run { Access::Read } else { Access::Write };
-        let named = Named::find(session, &self.snapshots, access)?;
-        for id in &named.ids {
-            if !self.dry_run {
-                named.keeper().forget(id, &self.reason)?;
-            }
-            let change = if self.dry_run { "to be forgotten" } else { "forgotten" };
-            session.output.summary(&line::SnapshotChange { snapshot: *id, change, until: None })?;
+        let mut named = Named::find(session, &self.snapshots, access)?;
+        let mut seen = HashSet::new();
+        named.ids.retain(|id| seen.insert(*id));
+        if self.dry_run {
+            return would_be_forgotten(session, named.keeper(), &named.ids);
         }
-        if self.sizes {
-            tell_freed(session, named.keeper(), &named.ids)?;
+        for id in &named.ids {
+            named.keeper().forget(id, &self.reason)?;
+            let change = "forgotten";
+            let (snapshot, until, unique_bytes) = (*id, None, None);
+            session.output.summary(&line::SnapshotChange { snapshot, change, until, unique_bytes })?;
         }
         Ok(Exit::Done)
     }
 
     fn by_rules(&self, session: &Session) -> Result<Exit, Failure> {
         let act = if self.dry_run { Act::Plan } else { Act::Execute };
-        let retained = self.rules.ask(session, &self.series, act)?;
-        report(session, &retained, act)?;
-        if self.sizes {
-            let is_going = |judged: &&Judged| matches!(judged.fate, Fate::Forgotten { .. });
-            let going: Vec<SnapshotId> =
-                retained.judged.iter().filter(is_going).map(|judged| judged.id).collect();
-            tell_freed(session, session.keep(Access::Read)?.keeper(), &going)?;
-        }
+        report(session, &self.rules.ask(session, &self.series, act)?, act)?;
         Ok(Exit::Done)
     }
 }
 
+/// What rules say, and what it means.
+#[derive(Debug)]
+pub(super) struct Answer {
+    retained: Retained,
+    /// What a plan would free, if that is known.
+    freed: Option<Freed>,
+}
+
 impl RuleArguments {
     /// What these rules say of the series that fit, or the stored policies if there are no rules.
-    pub(super) fn ask(&self, session: &Session, series: &Pattern, act: Act) -> Result<Retained, Failure> {
+    pub(super) fn ask(&self, session: &Session, series: &Pattern, act: Act) -> Result<Answer, Failure> {
         // A server plans for those alone who may carry it out.
         let is_plan_here = act == Act::Plan && session.location()?.folder().is_some();
         let access = if is_plan_here { Access::Read } else { Access::Write };
         if self.has_tags() {
             let repository = session.open(access)?;
             let rules = Rules::Given(vec![self.policy(series.clone(), Some(&repository))?]);
-            return Ok(repository.keeper().retain(&rules, act)?);
+            return answer(session, repository.keeper(), &rules, act);
         }
         let locked = session.keep(access)?;
         let rules = if self.is_empty() {
@@ -110,13 +113,54 @@ impl RuleArguments {
         } else {
             Rules::Given(vec![self.policy(series.clone(), None)?])
         };
-        Ok(locked.keeper().retain(&rules, act)?)
+        answer(session, locked.keeper(), &rules, act)
     }
 }
 
+fn answer(session: &Session, keeper: &dyn Keeper, rules: &Rules, act: Act) -> Result<Answer, Failure> {
+    let retained = keeper.retain(rules, act)?;
+    let going: Vec<SnapshotId> =
+        retained.judged.iter().filter(|judged| is_going(judged)).map(|judged| judged.id).collect();
+    let freed = if act == Act::Plan { freed(session, keeper, &going) } else { None };
+    Ok(Answer { retained, freed })
+}
+
+/// What would be free without these. A plan is told all the same where that cannot be said.
+fn freed(session: &Session, keeper: &dyn Keeper, going: &[SnapshotId]) -> Option<Freed> {
+    let told = keeper.freed(going).map_err(|error| {
+        let why = chain(&error);
+        session.output.warn(&format!("warning: it is not known how much that would free: {why}"));
+    });
+    told.ok()
+}
+
+/// Says what would happen to snapshots that were named.
+fn would_be_forgotten(session: &Session, keeper: &dyn Keeper, ids: &[SnapshotId]) -> Result<Exit, Failure> {
+    let freed = freed(session, keeper, ids);
+    for (at, id) in ids.iter().enumerate() {
+        session.output.summary(&line::SnapshotChange {
+            snapshot: *id,
+            change: "to be forgotten",
+            until: None,
+            unique_bytes: unique_bytes(freed.as_ref(), at),
+        })?;
+    }
+    tell_freed(session, freed.as_ref())?;
+    Ok(Exit::Done)
+}
+
+fn unique_bytes(freed: Option<&Freed>, at: usize) -> Option<u64> {
+    freed?.each.get(at).map(|size| size.unique_bytes)
+}
+
+fn is_going(judged: &Judged) -> bool {
+    matches!(judged.fate, Fate::Forgotten { .. })
+}
+
 /// Says what was decided of each snapshot, and how many stay.
-pub(super) fn report(session: &Session, retained: &Retained, act: Act) -> Result<(), Failure> {
-    let is_plan = act == Act::Plan;
+pub(super) fn report(session: &Session, answer: &Answer, act: Act) -> Result<(), Failure> {
+    let (is_plan, mut forgotten) = (act == Act::Plan, 0);
+    let Answer { retained, freed } = answer;
     for judged in &retained.judged {
         let (fate, reasons, policy) = match &judged.fate {
             Fate::Kept { reasons } => ("keep", reasons.clone(), None),
@@ -129,7 +173,9 @@ pub(super) fn report(session: &Session, retained: &Retained, act: Act) -> Result
             fate,
             reasons,
             policy,
+            unique_bytes: if is_going(judged) { unique_bytes(freed.as_ref(), forgotten) } else { None },
         };
+        forgotten += usize::from(is_going(judged));
         // Who only wants it done hears of what goes.
         if is_plan {
             session.output.line(&line)?;
@@ -137,18 +183,18 @@ pub(super) fn report(session: &Session, retained: &Retained, act: Act) -> Result
             session.output.summary(&line)?;
         }
     }
-    let forgotten =
-        retained.judged.iter().filter(|judged| matches!(judged.fate, Fate::Forgotten { .. })).count();
     let kept = retained.judged.len() - forgotten;
     let (kept, forgotten) = (kept as u64, forgotten as u64);
     let is_frozen = retained.is_frozen;
-    Ok(session.output.summary(&line::Retention { kept, forgotten, dry_run: is_plan, is_frozen })?)
+    session.output.summary(&line::Retention { kept, forgotten, dry_run: is_plan, is_frozen })?;
+    tell_freed(session, freed.as_ref())
 }
 
 /// Says how much room would be free without these snapshots.
-fn tell_freed(session: &Session, keeper: &dyn Keeper, going: &[SnapshotId]) -> Result<(), Failure> {
-    let freed = keeper.freed(going)?;
-    Ok(session.output.summary(&line::Freed { bytes: freed.bytes, is_estimated: freed.is_estimated })?)
+fn tell_freed(session: &Session, freed: Option<&Freed>) -> Result<(), Failure> {
+    let Some(Freed { bytes, is_estimated, .. }) = freed else { return Ok(()) };
+    let (bytes, is_estimated) = (*bytes, *is_estimated);
+    Ok(session.output.summary(&line::Freed { bytes, is_estimated })?)
 }
 
 fn expect_policies(keeper: &dyn Keeper) -> Result<(), Failure> {

@@ -47,7 +47,12 @@ impl Hold {
         for id in &named.ids {
             named.keeper().hold(id, until, &self.reason)?;
             let change = "held";
-            session.output.summary(&line::SnapshotChange { snapshot: *id, change, until: Some(until) })?;
+            session.output.summary(&line::SnapshotChange {
+                snapshot: *id,
+                change,
+                until: Some(until),
+                unique_bytes: None,
+            })?;
         }
         Ok(Exit::Done)
     }

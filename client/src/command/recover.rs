@@ -33,7 +33,12 @@ impl Recover {
         for id in &named.ids {
             named.keeper().recover(id, &self.reason)?;
             let change = "recovered";
-            session.output.summary(&line::SnapshotChange { snapshot: *id, change, until: None })?;
+            session.output.summary(&line::SnapshotChange {
+                snapshot: *id,
+                change,
+                until: None,
+                unique_bytes: None,
+            })?;
         }
         Ok(Exit::Done)
     }

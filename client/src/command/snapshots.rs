@@ -19,6 +19,7 @@ use crate::output::line;
 use crate::output::line::Named;
 use crate::repository::Access;
 use crate::repository::Cost;
+use crate::repository::Costs;
 use crate::repository::Kept;
 use crate::repository::Point;
 use crate::repository::Repository;
@@ -50,7 +51,8 @@ pub(super) struct Snapshots {
     /// List what is held, forgotten or not
     #[arg(long)]
     held: bool,
-    /// Say what each one costs: what it added to those before it, and what forgetting it alone would free. Reads all trees
+    /// Say what each one costs: what it added to those before it, and what forgetting it alone would free; and what several
+    /// share. Reads all trees
     #[arg(long)]
     sizes: bool,
 }
@@ -89,8 +91,10 @@ impl Snapshots {
             session.output.note("there are no such snapshots");
             return Ok(Exit::Done);
         }
-        let costs = if self.sizes { repository.keeper().sizes()? } else { Vec::new() };
-        let costs: HashMap<SnapshotId, Cost> = costs.into_iter().map(|cost| (cost.id, cost)).collect();
+        let sizes = if self.sizes { Some(repository.keeper().sizes()?) } else { None };
+        let each = sizes.iter().flat_map(|sizes| &sizes.each);
+        let costs: HashMap<SnapshotId, &Cost> = each.map(|cost| (cost.id, cost)).collect();
+        let is_estimated = sizes.as_ref().map(|sizes| sizes.is_estimated);
         session.output.heading(line::Snapshot::HEADING)?;
         for kept in &all {
             let cost = costs.get(&kept.point.id);
@@ -100,9 +104,12 @@ impl Snapshots {
                 held_until: is_held(kept).then_some(kept.held_until),
                 added_bytes: cost.map(|cost| cost.added_bytes),
                 unique_bytes: cost.map(|cost| cost.unique_bytes),
-                is_estimated: cost.map(|cost| cost.is_estimated),
+                is_estimated,
                 ..snapshot(&kept.point)
             })?;
+        }
+        if let Some(Costs { shared_bytes: bytes, is_estimated, .. }) = sizes {
+            session.output.summary(&line::Shared { by: "snapshots", bytes, is_estimated })?;
         }
         Ok(Exit::Done)
     }

@@ -16,17 +16,24 @@ use super::subject::points;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::repository::Access;
+use crate::repository::Costs;
+use crate::repository::SeriesCost;
 
 /// Show what the repository holds, and how much room it takes
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   farkeep stats
+  farkeep stats --sizes
   farkeep stats --history --by month")]
 pub(super) struct Stats {
     /// Show how the repository grew instead: what was stored and removed, and how many snapshots came. Needs no passphrase
     #[arg(long)]
     history: bool,
+    /// Show what each series costs instead: what would be free without it, and what several share. Reads all trees. Needs no
+    /// passphrase
+    #[arg(long, conflicts_with = "history")]
+    sizes: bool,
     /// Sum the history up by day, week or month, all in UTC
     #[arg(
         long,
@@ -53,6 +60,9 @@ impl Stats {
             sums(&days, self.by).iter().try_for_each(|growth| session.output.line(growth))?;
             return Ok(Exit::Done);
         }
+        if self.sizes {
+            return of_series(session);
+        }
         let repository = session.open(Access::Read)?;
         let points = points(session, &repository)?;
         let usage = repository.usage()?;
@@ -75,6 +85,17 @@ impl Stats {
         })?;
         Ok(Exit::Done)
     }
+}
+
+/// Says what each series costs.
+fn of_series(session: &Session) -> Result<Exit, Failure> {
+    let Costs { each, shared_bytes, is_estimated } = session.keep(Access::Read)?.keeper().series_sizes()?;
+    session.output.heading(line::SeriesSize::HEADING)?;
+    for SeriesCost { series, snapshots, unique_bytes, .. } in each {
+        session.output.line(&line::SeriesSize { series, snapshots, unique_bytes, is_estimated })?;
+    }
+    session.output.summary(&line::Shared { by: "series", bytes: shared_bytes, is_estimated })?;
+    Ok(Exit::Done)
 }
 
 /// The days summed up, each line with what the packs take at its end.

@@ -52,6 +52,8 @@ pub use self::key::Recovery;
 pub use self::repository::Failure;
 pub use self::repository::Growth;
 pub use self::repository::Repository;
+pub use self::repository::SeriesSize;
+pub use self::repository::Shared;
 pub use self::repository::Stats;
 pub use self::restore::NoMatch;
 pub use self::restore::Removed;

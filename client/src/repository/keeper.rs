@@ -71,6 +71,28 @@ pub struct Cost {
     pub added_bytes: u64,
     /// Bytes that no other snapshot reaches.
     pub unique_bytes: u64,
+}
+
+/// What a series costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesCost {
+    /// Its name.
+    pub series: String,
+    /// Snapshots of it that were not purged.
+    pub snapshots: u64,
+    /// Bytes that no series with a smaller name reaches.
+    pub added_bytes: u64,
+    /// Bytes that no other series reaches.
+    pub unique_bytes: u64,
+}
+
+/// What snapshots cost, or series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Costs<T> {
+    /// Each of them.
+    pub each: Vec<T>,
+    /// Bytes that several of them reach.
+    pub shared_bytes: u64,
     /// Whether only a part of the objects was counted.
     pub is_estimated: bool,
 }
@@ -149,9 +171,12 @@ pub(crate) trait Keeper {
     fn hold(&self, id: &SnapshotId, until: Time, reason: &str) -> Result<(), RepositoryError>;
 
     /// What each snapshot costs that was not purged, in the order in which they were received.
-    fn sizes(&self) -> Result<Vec<Cost>, RepositoryError>;
+    fn sizes(&self) -> Result<Costs<Cost>, RepositoryError>;
 
-    /// What would be free without these snapshots.
+    /// What each series costs, in the order of their names.
+    fn series_sizes(&self) -> Result<Costs<SeriesCost>, RepositoryError>;
+
+    /// What would be free without these snapshots, none of which is named twice.
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError>;
 
     /// How the repository grew, day by day.

@@ -73,6 +73,7 @@ pub use sizes::Freed;
 pub use sizes::Size;
 pub use sizes::Sizes;
 pub(crate) use sizes::freed;
+pub(crate) use sizes::series_ids;
 pub(crate) use sizes::sizes;
 
 /// The answer to a commit: the snapshot is durable.

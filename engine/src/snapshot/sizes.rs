@@ -5,15 +5,19 @@
 //! snapshots there are. Of very many objects only those in one part of the space of ids are counted, and what they have is
 //! scaled: ids are hashes, so any part is as good as another.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::iter;
 
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::ObjectView;
+use farkeep_codec::snapshot::Series;
 
 use crate::limits::SIZED_OBJECTS_MAX;
+use crate::store::Catalogue;
 use crate::store::ObjectError;
 use crate::store::Store;
 
@@ -41,10 +45,13 @@ pub struct Size {
 }
 
 /// What would be free if some snapshots were gone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Freed {
     /// Bytes that no other snapshot reaches.
     pub bytes: u64,
+    /// What each of them costs, in the order in which they were given, where all that stay come before the first. What several
+    /// of them share is unique to none.
+    pub each: Vec<Size>,
     /// Whether only a part of the objects was counted.
     pub is_estimated: bool,
 }
@@ -61,14 +68,30 @@ pub(crate) fn sizes(store: &Store, groups: &[Vec<SnapshotId>]) -> Result<Sizes, 
     in_parts(store, groups, parts)
 }
 
+/// All snapshots that were not purged, by series, and in each the one first that was received first.
+pub(crate) fn series_ids(catalogue: &Catalogue) -> BTreeMap<Series, Vec<SnapshotId>> {
+    let mut series: BTreeMap<Series, Vec<SnapshotId>> = BTreeMap::new();
+    for at in catalogue.snapshots() {
+        if let Some(name) = catalogue.series_of(at) {
+            series.entry(name.clone()).or_default().push(at.id);
+        }
+    }
+    series
+}
+
 /// What would be free if these snapshots were gone, and no others.
 pub(crate) fn freed(store: &Store, going: &[SnapshotId]) -> Result<Freed, ObjectError> {
-    let going: HashSet<&SnapshotId> = going.iter().collect();
-    let all: Vec<SnapshotId> = store.catalogue().snapshots().map(|at| at.id).collect();
-    let (going, staying): (Vec<SnapshotId>, Vec<SnapshotId>) = all.iter().partition(|id| going.contains(id));
-    let sizes = sizes(store, &[staying, going])?;
-    let bytes = sizes.groups.last().map_or(0, |going| going.unique_bytes);
-    Ok(Freed { bytes, is_estimated: sizes.is_estimated })
+    if going.is_empty() {
+        return Ok(Freed::default());
+    }
+    let named: HashSet<&SnapshotId> = going.iter().collect();
+    let staying = store.catalogue().snapshots().map(|at| at.id).filter(|id| !named.contains(id)).collect();
+    // All that stay come first. What the others add to them is what goes with the others.
+    let groups: Vec<Vec<SnapshotId>> = iter::once(staying).chain(going.iter().map(|id| vec![*id])).collect();
+    let sizes = sizes(store, &groups)?;
+    let each = sizes.groups.get(1..).unwrap_or_default().to_vec();
+    let bytes = each.iter().map(|one| one.added_bytes).sum();
+    Ok(Freed { bytes, each, is_estimated: sizes.is_estimated })
 }
 
 /// The same, where one of so many parts of the data is looked at.

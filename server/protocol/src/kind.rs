@@ -177,6 +177,12 @@ kinds! {
     CollectionIs = 0x022e,
     /// What one day brought.
     Grown = 0x0230,
+    /// What does each series cost?
+    SeriesSizes = 0x0231,
+    /// One of them costs that.
+    SeriesSized = 0x0232,
+    /// That much belongs to several.
+    SharedIs = 0x0234,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -220,7 +226,10 @@ impl Kind {
             | Self::Collected
             | Self::History
             | Self::CollectionIs
-            | Self::Grown => 2,
+            | Self::Grown
+            | Self::SeriesSizes
+            | Self::SeriesSized
+            | Self::SharedIs => 2,
             _ => 1,
         }
     }

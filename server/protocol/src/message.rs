@@ -70,9 +70,12 @@ pub use keep::Purge;
 pub use keep::Recover;
 pub use keep::Replace;
 pub use keep::Retain;
+pub use keep::SeriesSized;
+pub use keep::SeriesSizes;
 pub use keep::SetSettings;
 pub use keep::Settings;
 pub use keep::SettingsAre;
+pub use keep::SharedIs;
 pub use keep::Sized;
 pub use keep::Sizes;
 pub use keep::Step;
@@ -187,6 +190,7 @@ side! {
         Collect,
         Stop,
         History,
+        SeriesSizes,
         Follow,
         Adopted,
     }
@@ -225,6 +229,8 @@ side! {
         Collected,
         CollectionIs,
         Grown,
+        SeriesSized<'a>,
+        SharedIs,
         Events<'a>,
         Position,
     }
@@ -246,6 +252,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Forget Hold CommitMarked Replace Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
         Newest NewestIs Thaw Sizes Sized Freed FreedIs
         Collect Collecting Stop Collected History CollectionIs Grown
+        SeriesSizes SeriesSized SharedIs
         Follow Events Adopted Position
     }
 }

@@ -86,7 +86,12 @@ impl Session {
         // What takes hours waits for its like alone.
         let is_long = matches!(
             ask,
-            Ask::Verify { .. } | Ask::Sizes | Ask::Freed { .. } | Ask::History | Ask::Collect { .. }
+            Ask::Verify { .. }
+                | Ask::Sizes
+                | Ask::SeriesSizes
+                | Ask::Freed { .. }
+                | Ask::History
+                | Ask::Collect { .. }
         );
         let turn = if is_long { self.verifying.clone() } else { self.workers.clone() };
         tokio::spawn(async move {
@@ -138,6 +143,7 @@ impl Worker {
             Ask::Newest { series } => self.newest(series).await,
             Ask::Thaw { reason } => self.thaw(reason).await,
             Ask::Sizes => self.sizes().await,
+            Ask::SeriesSizes => self.series_sizes().await,
             Ask::Freed { snapshots } => self.freed(snapshots).await,
             Ask::History => self.history().await,
             Ask::Collect { act: Act::Plan, options } => self.plan_collection(options).await,

@@ -30,6 +30,7 @@ use farkeep_protocol::message::Listed;
 use farkeep_protocol::message::ListedToo;
 use farkeep_protocol::message::Object;
 use farkeep_protocol::message::Planned;
+use farkeep_protocol::message::SeriesSized;
 use farkeep_protocol::message::SettingsAre;
 use farkeep_protocol::message::Slot;
 use farkeep_protocol::message::Step;
@@ -96,6 +97,13 @@ pub(super) enum Answer {
         record: Vec<u8>,
         room: OwnedSemaphorePermit,
     },
+    SeriesSized {
+        sequence: Sequence,
+        series: String,
+        snapshots: u64,
+        added_bytes: u64,
+        unique_bytes: u64,
+    },
     Collecting {
         sequence: Sequence,
         step: Step,
@@ -143,6 +151,7 @@ impl Answer {
             Self::SettingsAre { .. } => Some(SettingsAre::KIND),
             Self::Planned { .. } => Some(Planned::KIND),
             Self::ListedToo { .. } => Some(ListedToo::KIND),
+            Self::SeriesSized { .. } => Some(SeriesSized::KIND),
             Self::Collecting { .. } => Some(Collecting::KIND),
             Self::Verified { .. } => Some(Verified::KIND),
             Self::Close => None,
@@ -212,6 +221,10 @@ impl Answer {
                 let fed = writer.feed(&message).await;
                 drop(room);
                 fed
+            }
+            Self::SeriesSized { sequence, series, snapshots, added_bytes, unique_bytes } => {
+                let series = Text::beginning(&series);
+                writer.feed(&SeriesSized { sequence, series, snapshots, added_bytes, unique_bytes }).await
             }
             Self::Collecting { sequence, step, at, waits_for } => {
                 let waits_for =

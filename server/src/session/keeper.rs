@@ -22,6 +22,7 @@ use farkeep_protocol::message::FreedIs;
 use farkeep_protocol::message::FromServer;
 use farkeep_protocol::message::NewestIs;
 use farkeep_protocol::message::NewestRecord;
+use farkeep_protocol::message::SharedIs;
 use farkeep_protocol::message::Sized;
 
 use super::answer::Answer;
@@ -124,18 +125,47 @@ impl Worker {
         });
         let (ids, sizes) = sizes.await??;
         for (snapshot, Size { added_bytes, unique_bytes }) in ids.into_iter().zip(sizes.groups) {
-            let (sequence, estimated) = (self.sequence, sizes.is_estimated);
-            let sized = Sized { sequence, snapshot, added_bytes, unique_bytes, estimated };
+            let sized = Sized { sequence: self.sequence, snapshot, added_bytes, unique_bytes };
             self.say(FromServer::Sized(sized)).await?;
         }
-        self.done().await
+        self.shared(sizes.shared_bytes, sizes.is_estimated).await
+    }
+
+    /// What each series costs.
+    pub(super) async fn series_sizes(&self) -> Result<(), Failure> {
+        let lease = self.lease.clone();
+        let sizes = self.verifications.run(move || {
+            let (series, groups): (Vec<_>, Vec<_>) = lease.engine().series_ids().into_iter().unzip();
+            let counts: Vec<u64> = groups.iter().map(|ids| ids.len() as u64).collect();
+            let sizes = lease.engine().sizes(&groups)?;
+            Ok::<_, Failure>((series.into_iter().zip(counts), sizes))
+        });
+        let (series, sizes) = sizes.await??;
+        for ((series, snapshots), Size { added_bytes, unique_bytes }) in series.zip(sizes.groups) {
+            let (sequence, series) = (self.sequence, series.to_string());
+            let answer = Answer::SeriesSized { sequence, series, snapshots, added_bytes, unique_bytes };
+            self.outbox.send(answer).await?;
+        }
+        self.shared(sizes.shared_bytes, sizes.is_estimated).await
+    }
+
+    async fn shared(&self, bytes: u64, estimated: bool) -> Result<(), Failure> {
+        self.say(FromServer::SharedIs(SharedIs { sequence: self.sequence, bytes, estimated })).await
     }
 
     /// What would be free without these snapshots.
     pub(super) async fn freed(&self, snapshots: Vec<SnapshotId>) -> Result<(), Failure> {
         let lease = self.lease.clone();
-        let freed = self.verifications.run(move || lease.engine().freed(&snapshots)).await??;
-        let (sequence, bytes, estimated) = (self.sequence, freed.bytes, freed.is_estimated);
+        let freed = self.verifications.run(move || {
+            let freed = lease.engine().freed(&snapshots)?;
+            Ok::<_, Failure>((snapshots, freed))
+        });
+        let (snapshots, freed) = freed.await??;
+        let sequence = self.sequence;
+        for (snapshot, Size { added_bytes, unique_bytes }) in snapshots.into_iter().zip(freed.each) {
+            self.say(FromServer::Sized(Sized { sequence, snapshot, added_bytes, unique_bytes })).await?;
+        }
+        let (bytes, estimated) = (freed.bytes, freed.is_estimated);
         self.say(FromServer::FreedIs(FreedIs { sequence, bytes, estimated })).await
     }
 

@@ -110,6 +110,7 @@ pub(super) enum Ask {
         reason: String,
     },
     Sizes,
+    SeriesSizes,
     Freed {
         snapshots: Vec<SnapshotId>,
     },
@@ -236,6 +237,7 @@ fn kept(asked: FromClient<'_>) -> Result<(Sequence, Ask), Malformed> {
         FromClient::Newest(m) => (m.sequence, Ask::Newest { series: m.series.as_str().to_owned() }),
         FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
         FromClient::Sizes(m) => (m.sequence, Ask::Sizes),
+        FromClient::SeriesSizes(m) => (m.sequence, Ask::SeriesSizes),
         FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
         FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
         FromClient::Stop(m) => (m.sequence, Ask::Stop),

@@ -71,6 +71,35 @@ pub struct Growth {
     pub purged: u64,
 }
 
+/// What a series costs.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeriesSize {
+    /// Its name.
+    pub series: String,
+    /// Snapshots of it, with those that were forgotten and can be recovered.
+    pub snapshots: u64,
+    /// Bytes in the repository that no other series needs: without it they would be free.
+    pub unique_bytes: u64,
+    /// Whether only a part of the objects was counted.
+    pub is_estimated: bool,
+}
+
+/// What belongs to several snapshots or series.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shared {
+    /// `snapshots` or `series`.
+    pub by: &'static str,
+    /// Bytes in the repository that more than one of them needs.
+    pub bytes: u64,
+    /// Whether only a part of the objects was counted.
+    pub is_estimated: bool,
+}
+
+impl SeriesSize {
+    /// The line above a list of series.
+    pub const HEADING: &str = "snapshots      unique  series";
+}
+
 /// Why a run failed. The last line of its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
@@ -126,6 +155,25 @@ impl Line for Stats {
         writeln!(out, "index       {}", text::bytes(self.index_bytes))?;
         writeln!(out, "journal     {}", text::bytes(self.journal_bytes))?;
         writeln!(out, "free        {} on the file system", text::bytes(self.free_bytes))
+    }
+}
+
+impl Line for SeriesSize {
+    const TYPE: &'static str = "series_size";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (snapshots, unique) =
+            (text::count(self.snapshots).to_string(), text::bytes(self.unique_bytes).to_string());
+        writeln!(out, "{snapshots:>9}  {unique:>10}  {}", text::printable(self.series.as_bytes()))
+    }
+}
+
+impl Line for Shared {
+    const TYPE: &'static str = "shared";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let about = if self.is_estimated { "about " } else { "" };
+        writeln!(out, "{about}{} shared by several {}", text::bytes(self.bytes), self.by)
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Judged {
     /// The policy none of whose rules keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// Of one that would be forgotten, bytes in the repository that no other snapshot needs, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_bytes: Option<u64>,
 }
 
 /// How many snapshots rules keep.
@@ -55,6 +58,9 @@ pub struct SnapshotChange {
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::rfc3339_or_null")]
     pub until: Option<Time>,
+    /// Of one that would be forgotten, bytes in the repository that no other snapshot needs, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_bytes: Option<u64>,
 }
 
 /// A policy of the repository. Of counts 4294967295 stands for all, and 0 for no rule.
@@ -110,10 +116,15 @@ pub struct Settings {
 /// How much room would be free.
 #[derive(Debug, Clone, Serialize)]
 pub struct Freed {
-    /// Bytes that nothing else needs.
+    /// Bytes that nothing else needs, those included that several of the snapshots share.
     pub bytes: u64,
     /// Whether only a part of the objects was counted.
     pub is_estimated: bool,
+}
+
+/// What nothing else needs.
+fn alone(unique_bytes: Option<u64>) -> String {
+    unique_bytes.map(|bytes| format!("  {} of its own", text::bytes(bytes))).unwrap_or_default()
 }
 
 impl Line for Freed {
@@ -134,7 +145,8 @@ impl Line for Judged {
             None => text::printable(self.reasons.join(", ").as_bytes()),
         };
         let (id, series) = (text::short_id(&self.snapshot), text::printable(self.series.as_bytes()));
-        writeln!(out, "{:<6}  {id}  {}  {series}  ({why})", self.fate, text::local(self.received))
+        let (received, alone) = (text::local(self.received), alone(self.unique_bytes));
+        writeln!(out, "{:<6}  {id}  {received}  {series}  ({why}){alone}", self.fate)
     }
 }
 
@@ -160,7 +172,8 @@ impl Line for SnapshotChange {
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let until = self.until.map(|until| format!(" until {}", text::local(until))).unwrap_or_default();
-        writeln!(out, "snapshot {} {}{until}", text::short_id(&self.snapshot), self.change)
+        let alone = alone(self.unique_bytes);
+        writeln!(out, "snapshot {} {}{until}{alone}", text::short_id(&self.snapshot), self.change)
     }
 }
 

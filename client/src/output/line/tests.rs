@@ -183,6 +183,14 @@ fn a_snapshot_has_both_ids_and_both_times() {
     let freed = Freed { bytes: 5_000, is_estimated: false };
     assert_fields(&freed, "bytes is_estimated");
     assert_eq!(human(&freed), "5.00 kB would be free, once grace and holds are over\n");
+    let shared = Shared { by: "series", bytes: 5_000, is_estimated: true };
+    assert_fields(&shared, "by bytes is_estimated");
+    assert_eq!(human(&shared), "about 5.00 kB shared by several series\n");
+    let sized =
+        SeriesSize { series: "db".to_owned(), snapshots: 1_234, unique_bytes: 5_000, is_estimated: false };
+    assert_fields(&sized, "series snapshots unique_bytes is_estimated");
+    assert_eq!(human(&sized), "    1,234     5.00 kB  db\n");
+    assert_eq!(human(&sized).find("db"), SeriesSize::HEADING.find("series"));
 }
 
 #[test]
@@ -194,6 +202,7 @@ fn what_is_kept_and_for_how_long() {
         fate: "keep",
         reasons: vec!["last 3".to_owned(), "daily 2026-11-23".to_owned()],
         policy: None,
+        unique_bytes: None,
     };
     assert_fields(&judged, "snapshot series received fate reasons");
     assert!(human(&judged).ends_with("  s  (last 3, daily 2026-11-23)\n"), "{}", human(&judged));
@@ -201,12 +210,19 @@ fn what_is_kept_and_for_how_long() {
     assert_fields(&goes, "snapshot series received fate reasons policy");
     assert!(human(&goes).starts_with("forget  abababababab  "), "{}", human(&goes));
     assert!(human(&goes).ends_with("  s  (no rule of policy s* keeps it)\n"), "{}", human(&goes));
+    let goes = Judged { unique_bytes: Some(5_000), ..goes };
+    assert_fields(&goes, "snapshot series received fate reasons policy unique_bytes");
+    assert!(human(&goes).ends_with("keeps it)  5.00 kB of its own\n"), "{}", human(&goes));
     let sums = Retention { kept: 2, forgotten: 1, dry_run: true, is_frozen: false };
     assert_fields(&sums, "kept forgotten dry_run is_frozen");
     assert_eq!(human(&sums), "dry run: 1 snapshot would be forgotten, 2 kept\n");
-    let change = SnapshotChange { snapshot: SnapshotId::from_bytes(ID), change: "recovered", until: None };
+    let snapshot = SnapshotId::from_bytes(ID);
+    let change = SnapshotChange { snapshot, change: "recovered", until: None, unique_bytes: None };
     assert_fields(&change, "snapshot change");
     assert_eq!(human(&change), "snapshot abababababab recovered\n");
+    let planned = SnapshotChange { change: "to be forgotten", unique_bytes: Some(0), ..change };
+    assert_fields(&planned, "snapshot change unique_bytes");
+    assert_eq!(human(&planned), "snapshot abababababab to be forgotten  0 B of its own\n");
     let policy = Policy {
         series: "db*".to_owned(),
         last: 3,

@@ -28,11 +28,13 @@ use crate::repository::RepositoryError;
 use crate::repository::keeper::CollectAt;
 use crate::repository::keeper::CollectPlan;
 use crate::repository::keeper::Cost;
+use crate::repository::keeper::Costs;
 use crate::repository::keeper::Fate;
 use crate::repository::keeper::Judged;
 use crate::repository::keeper::Keeper;
 use crate::repository::keeper::Packs;
 use crate::repository::keeper::Retained;
+use crate::repository::keeper::SeriesCost;
 
 impl Keeper for LocalStore {
     fn settings(&self) -> Result<Settings, RepositoryError> {
@@ -75,7 +77,7 @@ impl Keeper for LocalStore {
         Ok(self.engine.hold(id, until, reason)?)
     }
 
-    fn sizes(&self) -> Result<Vec<Cost>, RepositoryError> {
+    fn sizes(&self) -> Result<Costs<Cost>, RepositoryError> {
         let ids = self.engine.snapshot_ids();
         let groups: Vec<Vec<SnapshotId>> = ids.iter().map(|id| vec![*id]).collect();
         let sizes = self.engine.sizes(&groups)?;
@@ -83,9 +85,23 @@ impl Keeper for LocalStore {
             id,
             added_bytes: size.added_bytes,
             unique_bytes: size.unique_bytes,
-            is_estimated: sizes.is_estimated,
         });
-        Ok(costs.collect())
+        let (each, shared_bytes) = (costs.collect(), sizes.shared_bytes);
+        Ok(Costs { each, shared_bytes, is_estimated: sizes.is_estimated })
+    }
+
+    fn series_sizes(&self) -> Result<Costs<SeriesCost>, RepositoryError> {
+        let series = self.engine.series_ids();
+        let groups: Vec<Vec<SnapshotId>> = series.values().cloned().collect();
+        let sizes = self.engine.sizes(&groups)?;
+        let costs = series.iter().zip(sizes.groups).map(|((series, ids), size)| SeriesCost {
+            series: series.to_string(),
+            snapshots: ids.len() as u64,
+            added_bytes: size.added_bytes,
+            unique_bytes: size.unique_bytes,
+        });
+        let (each, shared_bytes) = (costs.collect(), sizes.shared_bytes);
+        Ok(Costs { each, shared_bytes, is_estimated: sizes.is_estimated })
     }
 
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError> {

@@ -25,6 +25,7 @@ use farkeep_engine::RepairPlan;
 use farkeep_engine::Repaired;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
+use farkeep_engine::Size;
 use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::Collected;
@@ -50,10 +51,12 @@ use crate::repository::RepositoryError;
 use crate::repository::keeper::CollectAt;
 use crate::repository::keeper::CollectPlan;
 use crate::repository::keeper::Cost;
+use crate::repository::keeper::Costs;
 use crate::repository::keeper::Fate;
 use crate::repository::keeper::Judged;
 use crate::repository::keeper::Keeper;
 use crate::repository::keeper::Retained;
+use crate::repository::keeper::SeriesCost;
 use crate::repository::store::Store;
 
 /// Bytes of all parts of one answer. A million snapshots have less.
@@ -72,6 +75,7 @@ pub(super) enum Asked {
     Newest { series: String },
     Thaw { reason: String },
     Sizes,
+    SeriesSizes,
     Freed(Vec<SnapshotId>),
     Collect { collect: message::Collect, progress: Option<Sender<CollectAt>> },
     Stop,
@@ -86,7 +90,9 @@ pub(super) struct Came {
     listed: Vec<(ListedRecord, Option<message::Forgotten>, Time)>,
     newest: Option<Option<NewestRecord>>,
     costs: Vec<Cost>,
-    freed: Option<Freed>,
+    series_costs: Vec<SeriesCost>,
+    shared: Option<(u64, bool)>,
+    freed: Option<(u64, bool)>,
     grown: Vec<Grown>,
     pub(super) collected: Option<Collected>,
     pub(super) plan: Option<CollectPlan>,
@@ -120,6 +126,7 @@ impl Asked {
                 Outgoing::new(&message::Newest { sequence, series: Text::new(series)? })
             }
             Self::Sizes => Outgoing::new(&message::Sizes { sequence }),
+            Self::SeriesSizes => Outgoing::new(&message::SeriesSizes { sequence }),
             Self::Freed(ids) => {
                 Outgoing::new(&message::Freed { sequence, snapshots: List::new(ids.clone())? })
             }
@@ -130,9 +137,17 @@ impl Asked {
         })
     }
 
-    /// Whether it is answered by one message, without a Done.
+    /// Whether the end of its answer is a message of its own, and no Done.
     pub(super) fn is_answered_at_once(&self) -> bool {
-        matches!(self, Self::Settings | Self::Newest { .. } | Self::Freed(_) | Self::Collect { .. })
+        matches!(
+            self,
+            Self::Settings
+                | Self::Newest { .. }
+                | Self::Sizes
+                | Self::SeriesSizes
+                | Self::Freed(_)
+                | Self::Collect { .. }
+        )
     }
 }
 
@@ -144,6 +159,8 @@ pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
         FromServer::ListedToo(m) => Some(m.sequence),
         FromServer::NewestIs(m) => Some(m.sequence),
         FromServer::Sized(m) => Some(m.sequence),
+        FromServer::SeriesSized(m) => Some(m.sequence),
+        FromServer::SharedIs(m) => Some(m.sequence),
         FromServer::FreedIs(m) => Some(m.sequence),
         FromServer::Grown(m) => Some(m.sequence),
         FromServer::Collecting(m) => Some(m.sequence),
@@ -178,18 +195,26 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
             };
             came.listed.push((record, m.forgotten, m.held_until));
         }
-        (Asked::Sizes, FromServer::Sized(m)) => {
+        (Asked::Sizes | Asked::Freed(_), FromServer::Sized(m)) => {
             came.count(64)?;
-            came.costs.push(Cost {
-                id: m.snapshot,
+            let (added_bytes, unique_bytes) = (m.added_bytes, m.unique_bytes);
+            came.costs.push(Cost { id: m.snapshot, added_bytes, unique_bytes });
+            return Ok(false);
+        }
+        (Asked::SeriesSizes, FromServer::SeriesSized(m)) => {
+            came.count(m.series.as_str().len() + 64)?;
+            came.series_costs.push(SeriesCost {
+                series: m.series.as_str().to_owned(),
+                snapshots: m.snapshots,
                 added_bytes: m.added_bytes,
                 unique_bytes: m.unique_bytes,
-                is_estimated: m.estimated,
             });
+            return Ok(false);
         }
-        (Asked::Freed(_), FromServer::FreedIs(m)) => {
-            came.freed = Some(Freed { bytes: m.bytes, is_estimated: m.estimated });
+        (Asked::Sizes | Asked::SeriesSizes, FromServer::SharedIs(m)) => {
+            came.shared = Some((m.bytes, m.estimated));
         }
+        (Asked::Freed(_), FromServer::FreedIs(m)) => came.freed = Some((m.bytes, m.estimated)),
         (Asked::History, FromServer::Grown(m)) => {
             came.count(64)?;
             came.grown.push(Grown {
@@ -218,6 +243,10 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
 }
 
 impl Came {
+    fn shared(&self) -> Result<(u64, bool), RemoteError> {
+        self.shared.ok_or_else(|| RemoteError::broken("it does not say what is shared"))
+    }
+
     fn count(&mut self, bytes: usize) -> Result<(), RemoteError> {
         self.bytes += bytes;
         if self.bytes > ANSWER_BYTES_MAX {
@@ -328,8 +357,16 @@ impl Keeper for RemoteStore {
         Ok(())
     }
 
-    fn sizes(&self) -> Result<Vec<Cost>, RepositoryError> {
-        Ok(self.keep(Asked::Sizes)?.costs)
+    fn sizes(&self) -> Result<Costs<Cost>, RepositoryError> {
+        let came = self.keep(Asked::Sizes)?;
+        let (shared_bytes, is_estimated) = came.shared()?;
+        Ok(Costs { each: came.costs, shared_bytes, is_estimated })
+    }
+
+    fn series_sizes(&self) -> Result<Costs<SeriesCost>, RepositoryError> {
+        let came = self.keep(Asked::SeriesSizes)?;
+        let (shared_bytes, is_estimated) = came.shared()?;
+        Ok(Costs { each: came.series_costs, shared_bytes, is_estimated })
     }
 
     fn freed(&self, snapshots: &[SnapshotId]) -> Result<Freed, RepositoryError> {
@@ -337,7 +374,12 @@ impl Keeper for RemoteStore {
             return Ok(Freed::default());
         }
         let came = self.keep(Asked::Freed(snapshots.to_vec()))?;
-        Ok(came.freed.ok_or_else(|| RemoteError::broken("it does not say what would be free"))?)
+        let ids: Vec<SnapshotId> = came.costs.iter().map(|cost| cost.id).collect();
+        let total = came.freed.filter(|_| ids == snapshots);
+        let (bytes, is_estimated) =
+            total.ok_or_else(|| RemoteError::broken("it does not say what would be free"))?;
+        let size = |cost: Cost| Size { added_bytes: cost.added_bytes, unique_bytes: cost.unique_bytes };
+        Ok(Freed { bytes, each: came.costs.into_iter().map(size).collect(), is_estimated })
     }
 
     fn history(&self) -> Result<Vec<Grown>, RepositoryError> {

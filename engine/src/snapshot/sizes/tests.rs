@@ -40,7 +40,13 @@ fn what_nothing_else_reaches_is_what_a_snapshot_costs() {
     let both = super::sizes(&engine.store, &[vec![first, second], vec![third]]).expect("all is there");
     assert_eq!(both.groups[0].unique_bytes, unique(0..4, 0..2) + unique(2..8, 2..7));
     let freed = freed(&engine.store, &[first, second]).expect("all is there");
-    assert_eq!(freed, Freed { bytes: both.groups[0].unique_bytes, is_estimated: false });
+    assert_eq!((freed.bytes, freed.is_estimated), (both.groups[0].unique_bytes, false));
+    let alone: Vec<u64> = freed.each.iter().map(|size| size.unique_bytes).collect();
+    assert_eq!(alone, [sizes.groups[0].unique_bytes, sizes.groups[1].unique_bytes]);
+    assert_eq!(freed.bytes, alone.iter().sum::<u64>() + leaves_bytes(2..4));
+    let all = super::freed(&engine.store, &[third, first, second]).expect("all is there");
+    assert_eq!(all.bytes, sizes.groups.iter().map(|size| size.added_bytes).sum::<u64>());
+    assert_eq!(super::freed(&engine.store, &[]).expect("nothing"), Freed::default());
     // The order changes what was added by whom, and not what is unique.
     let back = super::sizes(&engine.store, &[vec![third], vec![second], vec![first]]).expect("all is there");
     let unique: Vec<u64> = back.groups.iter().rev().map(|size| size.unique_bytes).collect();

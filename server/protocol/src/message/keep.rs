@@ -260,10 +260,44 @@ message! {
         sequence: Sequence,
         /// Name of the snapshot.
         snapshot: SnapshotId,
-        /// Bytes that no snapshot received before it reaches.
+        /// Bytes that none before it in the answer reaches.
         added_bytes: u64,
         /// Bytes that no other snapshot reaches.
         unique_bytes: u64,
+    }
+}
+
+message! {
+    /// What does each series cost?
+    SeriesSizes {
+        /// Number of the request.
+        sequence: Sequence,
+    }
+}
+
+message! {
+    /// One of them costs that.
+    SeriesSized<'a> {
+        /// The request.
+        sequence: Sequence,
+        /// Its name.
+        series: Text<'a, SERIES_BYTES_MAX>,
+        /// Snapshots of it that were not purged.
+        snapshots: u64,
+        /// Bytes that no series with a smaller name reaches.
+        added_bytes: u64,
+        /// Bytes that no other series reaches.
+        unique_bytes: u64,
+    }
+}
+
+message! {
+    /// That much belongs to several snapshots, or to several series.
+    SharedIs {
+        /// The request.
+        sequence: Sequence,
+        /// Bytes of it.
+        bytes: u64,
         /// Whether only a part of the objects was counted.
         estimated: bool,
     }

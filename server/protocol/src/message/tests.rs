@@ -177,6 +177,9 @@ laws! {
     history: History;
     collection_is: CollectionIs;
     grown: Grown;
+    series_sizes: SeriesSizes;
+    series_sized: SeriesSized;
+    shared_is: SharedIs;
     follow: Follow;
     events: Events;
     adopted: Adopted;

@@ -118,9 +118,25 @@ fn golden_sizes() {
 
 #[test]
 fn golden_sized() {
-    let sized =
-        Sized { sequence: SEQUENCE, snapshot: SNAPSHOT, added_bytes: 3, unique_bytes: 2, estimated: true };
-    golden(&sized, "SEQ cc*32 03 00*7 02 00*7 01");
+    let sized = Sized { sequence: SEQUENCE, snapshot: SNAPSHOT, added_bytes: 3, unique_bytes: 2 };
+    golden(&sized, "SEQ cc*32 03 00*7 02 00*7");
+}
+
+#[test]
+fn golden_series_sizes() {
+    golden(&SeriesSizes { sequence: SEQUENCE }, "SEQ");
+}
+
+#[test]
+fn golden_series_sized() {
+    let (sequence, series) = (SEQUENCE, text("web"));
+    let sized = SeriesSized { sequence, series, snapshots: 4, added_bytes: 3, unique_bytes: 2 };
+    golden(&sized, r#"SEQ 03 "web" 04 00*7 03 00*7 02 00*7"#);
+}
+
+#[test]
+fn golden_shared_is() {
+    golden(&SharedIs { sequence: SEQUENCE, bytes: 3, estimated: true }, "SEQ 03 00*7 01");
 }
 
 #[test]
