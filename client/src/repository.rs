@@ -36,6 +36,7 @@ use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::parameters::Parameters;
+use farkeep_codec::seal::OpenError;
 use farkeep_codec::seal::Sealer;
 use farkeep_codec::snapshot::Draft;
 use farkeep_codec::snapshot::Private;
@@ -123,7 +124,7 @@ pub struct Repository {
 
 impl Repository {
     fn new(store: Arc<dyn Store>, location: Location, secrets: Secrets, slot: Option<SlotId>) -> Self {
-        let keys = DomainKeys::derive(&secrets.domain, store.parameters().repository);
+        let keys = DomainKeys::derive_all(&secrets.domain, store.parameters().repository);
         Self { store, location, secrets, keys, slot, openers: Mutex::default() }
     }
 
@@ -142,6 +143,15 @@ impl Repository {
         &self.keys
     }
 
+    /// The keys of whatever the pointer leads to.
+    ///
+    /// # Errors
+    /// When those of its epoch are not there.
+    pub(crate) fn keys_of(&self, pointer: &Pointer) -> Result<DomainKeys, RepositoryError> {
+        let Pointer { id, epoch, .. } = *pointer;
+        Ok(self.keys.of(epoch).ok_or(OpenError::Epoch { id, epoch })?)
+    }
+
     /// All secrets of whoever opened the repository.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
@@ -149,7 +159,7 @@ impl Repository {
 
     /// What a host needs to write to the repository as an agent.
     pub fn agent_code(&self) -> AgentCode {
-        AgentCode::new(&self.secrets.domain, &self.parameters().repository)
+        AgentCode::new(self.secrets.domain.newest(), &self.parameters().repository)
     }
 
     /// A sealer for one thread.
@@ -287,6 +297,11 @@ impl Repository {
         tags: &[String],
     ) -> Result<Committed, RepositoryError> {
         self.store.commit_with(group, record, &self.tokens(tags))
+    }
+
+    /// What the store knows of a tag: a token for each epoch.
+    pub(crate) fn tag_tokens(&self, tag: &str) -> Vec<TagToken> {
+        self.keys.all().map(|keys| TagToken(keys.tag_token(tag))).collect()
     }
 
     fn tokens(&self, tags: &[String]) -> Vec<TagToken> {

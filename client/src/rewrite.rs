@@ -287,12 +287,13 @@ fn record(
     tree: &Rebuilt,
     content: ContentId,
 ) -> Result<Vec<u8>, RewriteError> {
-    let Root { pointer: Pointer { id, seed, plain_bytes }, entries, bytes } = tree.root;
+    let Root { pointer: Pointer { id, seed, plain_bytes, epoch }, entries, bytes } = tree.root;
     let is_there = |path: &&Vec<u8>| {
         let key = PathKey::from_slashes(path);
         !key.is_ok_and(|key| erased.iter().any(|erased| key.starts_with(erased)))
     };
     let private = Private {
+        epoch,
         root_seed: seed,
         root_bytes: plain_bytes,
         content,

@@ -128,6 +128,7 @@ fn record(
     let mut tags = point.private.tags.clone();
     tags.push(tag);
     let private = Private {
+        epoch: root.pointer.epoch,
         root_seed: root.pointer.seed,
         root_bytes: root.pointer.plain_bytes,
         content: digest.finish(),

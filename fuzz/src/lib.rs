@@ -13,6 +13,7 @@ use farkeep_codec::envelope::Table;
 use farkeep_codec::fuzzing;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::key::AgentCode;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::ReaderPublic;
 use farkeep_codec::key::RecoveryCode;
 use farkeep_codec::key::Slot;
@@ -112,7 +113,7 @@ pub fn node(bytes: &[u8]) -> bool {
         plain = behind;
     }
     let again = fuzzing::node(plain, &references);
-    assert_eq!(again.is_some(), Node::decode(plain, &references).is_ok());
+    assert_eq!(again.is_some(), Node::decode(plain, &references, Epoch::FIRST).is_ok());
     let Some(again) = again else { return false };
     assert_eq!(again, (plain.to_vec(), references));
     true

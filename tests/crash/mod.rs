@@ -2,7 +2,8 @@
 //!
 //! The engine's own tests cut its life at every operation too. Here the questions are the user's: does every snapshot that
 //! was acknowledged come back bit by bit, is every one that is listed whole, and does the next run go on, with a cache
-//! that may know of objects which the crash has taken?
+//! that may know of objects which the crash has taken? The keys are rotated on the way, and every passphrase opens what is of
+//! the epochs before and after.
 
 use std::fs;
 use std::path::Path;
@@ -52,6 +53,9 @@ use crate::world::settle;
 /// Sources that share most of what they hold, backed up one after the other into one series.
 const SOURCES: [&str; 2] = ["first", "second"];
 
+/// The passphrase of somebody else.
+const COLLEAGUE: &str = "a colleague's";
+
 /// What the power cut leaves is drawn so many times for each operation, besides all and nothing.
 const SEEDS: u64 = 3;
 
@@ -90,8 +94,19 @@ impl Story {
         let options = options(1);
         let engine = Engine::create(Arc::new(disk.clone()), &self.parameters, first_slot, options).ok()?;
         acknowledged.created = true;
-        let repository = unlock(engine);
-        for (source, _) in &self.sources {
+        let mut repository = unlock(engine, PASSPHRASE);
+        let colleague = Passphrase::from(COLLEAGUE.as_bytes().to_vec());
+        repository.add_passphrase(&colleague, "colleague", plan().cost).ok()?;
+        acknowledged.passphrases.push(COLLEAGUE);
+        for (at, (source, _)) in self.sources.iter().enumerate() {
+            if at > 0 {
+                // What follows is of another epoch.
+                repository.rotate().ok()?;
+                drop(repository);
+                let access = Access::Write { holder: "the test".to_owned() };
+                repository = unlock(open(disk, access, 5).ok()?, PASSPHRASE);
+                assert_eq!(repository.keys().epoch().number(), 1, "what was acknowledged is there");
+            }
             let summary = job(source, cache).run(&repository).ok()?;
             acknowledged.snapshots.push(summary.snapshot.expect("it was no dry run"));
         }
@@ -127,13 +142,20 @@ impl Story {
     fn expect_promises(&self, disk: &SimulatedDisk, cache: &Path, acknowledged: &Acknowledged) {
         let repository = match open(disk, Access::Read, 2) {
             Err(StoreError::NotThere) if !acknowledged.created => return,
-            opened => unlock(opened.expect("a crash damages nothing")),
+            opened => unlock(opened.expect("a crash damages nothing"), PASSPHRASE),
         };
         Self::expect_listed(&repository, acknowledged);
         expect_good(&repository);
         drop(repository);
+        // Whoever else has a passphrase reads all of it, too.
+        for passphrase in &acknowledged.passphrases {
+            let repository =
+                unlock(open(disk, Access::Read, 6).expect("a crash damages nothing"), passphrase);
+            Self::expect_listed(&repository, acknowledged);
+            expect_good(&repository);
+        }
         let access = Access::Write { holder: "the test".to_owned() };
-        let repository = unlock(open(disk, access, 3).expect("a crash damages nothing"));
+        let repository = unlock(open(disk, access, 3).expect("a crash damages nothing"), PASSPHRASE);
         let (source, _) = self.sources.last().expect("there are some");
         let summary = job(source, cache).run(&repository).expect("the next run goes on");
         let mut acknowledged = acknowledged.clone();
@@ -141,7 +163,7 @@ impl Story {
         drop(repository);
         // What was acknowledged after the crash survives the next one.
         let disk = disk.crash(&Crash::LoseAll);
-        let repository = unlock(open(&disk, Access::Read, 4).expect("a crash damages nothing"));
+        let repository = unlock(open(&disk, Access::Read, 4).expect("a crash damages nothing"), PASSPHRASE);
         self.expect_whole(&repository, &acknowledged);
     }
 
@@ -186,6 +208,8 @@ enum Cut {
 struct Acknowledged {
     created: bool,
     snapshots: Vec<SnapshotId>,
+    /// Passphrases that were added.
+    passphrases: Vec<&'static str>,
 }
 
 /// Parameters and a key slot, as `farkeep init` would make them.
@@ -225,9 +249,9 @@ fn open(disk: &SimulatedDisk, access: Access, seed: u8) -> Result<Engine, StoreE
     Engine::open(Arc::new(disk.clone()), access, options(seed))
 }
 
-fn unlock(engine: Engine) -> Repository {
+fn unlock(engine: Engine, passphrase: &str) -> Repository {
     let location = Location::named(Some("simulated".into())).expect("it is a name");
-    let passphrase = Passphrase::from(PASSPHRASE.as_bytes().to_vec());
+    let passphrase = Passphrase::from(passphrase.as_bytes().to_vec());
     Locked::over(engine, location).unlock(passphrase).finish().expect("the slot is good")
 }
 

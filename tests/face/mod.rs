@@ -10,6 +10,7 @@ mod lost_pack;
 mod queue;
 pub(crate) mod removing;
 mod room;
+pub(crate) mod rotating;
 mod story;
 mod unreadable;
 mod usage;

@@ -7,6 +7,7 @@ pub(crate) mod site;
 mod keeping;
 mod lost;
 mod removing;
+mod rotating;
 mod story;
 mod together;
 mod trips;

@@ -6,6 +6,7 @@ use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
@@ -111,6 +112,7 @@ pub(crate) fn next(draft: &Draft, previous: SnapshotId, root: ObjectId) -> Draft
 /// A record, signed by the client with this seed.
 pub(crate) fn record(draft: Draft, seed: [u8; 32]) -> Vec<u8> {
     let private = Private {
+        epoch: Epoch::FIRST,
         root_seed: Seed::from_bytes([0x55; 32]),
         root_bytes: 1,
         content: ContentId::from_bytes([0x66; 32]),

@@ -13,6 +13,7 @@ use farkeep_benches::limits::Limit;
 use farkeep_codec::chunk::Chunker;
 use farkeep_codec::chunk::Tail;
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::Pointer;
@@ -80,7 +81,7 @@ pub(crate) fn open(criterion: &mut Criterion) {
         let mut object = Vec::new();
         let id = sealer.seal(Kind::Data, &seed, &[], &plain, &mut object);
         let plain_bytes = u32::try_from(plain.len()).expect("a bundle is short");
-        let pointer = Pointer { id, seed, plain_bytes };
+        let pointer = Pointer { id, seed, plain_bytes, epoch: Epoch::FIRST };
         let mut opened = Vec::new();
         group.throughput(Throughput::BytesDecimal(plain.len() as u64)).sample_size(20);
         group.bench_function(name(what, limit), |bench| {
@@ -134,7 +135,7 @@ struct Stored {
 
 impl Stored {
     fn node(&self) -> Node {
-        Node::decode(&self.plain, &self.references).expect("a built node decodes")
+        Node::decode(&self.plain, &self.references, Epoch::FIRST).expect("a built node decodes")
     }
 }
 
@@ -151,7 +152,12 @@ fn encoded(entries: Vec<Entry>) -> Root {
     let mut sink = |node: NodePlain<'_>| {
         let seed = keys.seed(Kind::Node, node.plain);
         let plain_bytes = u32::try_from(node.plain.len()).expect("nodes are short");
-        Ok::<_, Infallible>(Pointer { id: ObjectId::from_bytes(*seed.as_bytes()), seed, plain_bytes })
+        Ok::<_, Infallible>(Pointer {
+            id: ObjectId::from_bytes(*seed.as_bytes()),
+            seed,
+            plain_bytes,
+            epoch: Epoch::FIRST,
+        })
     };
     let mut builder = Builder::new(&keys);
     for entry in entries {
@@ -168,7 +174,7 @@ fn built(entries: &[Entry]) -> (HashMap<ObjectId, Stored>, Root) {
         let id = ObjectId::from_bytes(*seed.as_bytes());
         nodes.insert(id, Stored { plain: node.plain.to_vec(), references: node.references.to_vec() });
         let plain_bytes = u32::try_from(node.plain.len()).expect("nodes are short");
-        Ok::<_, Infallible>(Pointer { id, seed, plain_bytes })
+        Ok::<_, Infallible>(Pointer { id, seed, plain_bytes, epoch: Epoch::FIRST })
     };
     let mut builder = Builder::new(&keys);
     for entry in entries {

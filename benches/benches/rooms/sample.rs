@@ -10,6 +10,7 @@ use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::DomainKeys;
 use farkeep_codec::key::DomainSecret;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::READER_SECRET_BYTES;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::object::Pointer;
@@ -101,8 +102,12 @@ pub(crate) fn entries(count: u32) -> Vec<Entry> {
         }
         let mut id = [0; 32];
         id[..4].copy_from_slice(&(number / 40).wrapping_mul(0x9E37_79B9).to_le_bytes());
-        let bundle =
-            Pointer { id: ObjectId::from_bytes(id), seed: Seed::from_bytes(id), plain_bytes: 512 << 10 };
+        let bundle = Pointer {
+            id: ObjectId::from_bytes(id),
+            seed: Seed::from_bytes(id),
+            plain_bytes: 512 << 10,
+            epoch: Epoch::FIRST,
+        };
         let content = Content::Slice { bundle, offset: (number % 40) * 13_000 };
         entries.push(entry(&format!("{folder}/file {number:07}.c"), Body::File { bytes: 12_345, content }));
     }

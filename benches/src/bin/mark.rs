@@ -22,6 +22,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::READER_SECRET_BYTES;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::object::Kind;
@@ -198,6 +199,7 @@ fn record(root: ObjectId) -> Result<Vec<u8>> {
         bytes: 1,
     };
     let private = Private {
+        epoch: Epoch::FIRST,
         root_seed: Seed::from_bytes([5; 32]),
         root_bytes: 1,
         content: ContentId::from_bytes([6; 32]),

@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 use farkeep_codec::id::ContentId;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::Seed;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::limits::PRIVATE_BYTES_MAX;
 use farkeep_codec::limits::SNAPSHOT_PATHS_MAX;
 use farkeep_codec::object::Pointer;
@@ -51,8 +52,12 @@ impl Moment {
 const RECORDED_BYTES_MAX: usize = PRIVATE_BYTES_MAX / 2;
 
 /// What a record has for the root of a tree that is not built yet.
-const NO_ROOT: Pointer =
-    Pointer { id: ObjectId::from_bytes([0; 32]), seed: Seed::from_bytes([0; 32]), plain_bytes: 0 };
+const NO_ROOT: Pointer = Pointer {
+    id: ObjectId::from_bytes([0; 32]),
+    seed: Seed::from_bytes([0; 32]),
+    plain_bytes: 0,
+    epoch: Epoch::FIRST,
+};
 
 /// A run from its beginning to its snapshot.
 pub(super) struct Capture<'a> {
@@ -160,6 +165,7 @@ impl<'a> Capture<'a> {
 
     fn private(&self, trailer: &Trailer, counts: Counts) -> Private {
         Private {
+            epoch: self.repository.keys().epoch(),
             root_seed: trailer.root.seed,
             root_bytes: trailer.root.plain_bytes,
             content: trailer.content,

@@ -135,10 +135,10 @@ impl<'a> ObjectWriter<'a> {
         references: &[ObjectId],
         plain: &[u8],
     ) -> Result<Pointer, BackupError> {
-        let seed = self.shared.keys().seed(kind, plain);
+        let (seed, epoch) = (self.shared.keys().seed(kind, plain), self.shared.keys().epoch());
         let plain_bytes = u32::try_from(plain.len()).expect("an object's plaintext is at most 8 MiB");
         if let Some(id) = self.shared.known(&seed)? {
-            return Ok(Pointer { id, seed, plain_bytes });
+            return Ok(Pointer { id, seed, plain_bytes, epoch });
         }
         let id = self.sealer.seal(kind, &seed, references, plain, &mut self.sealed);
         self.put(&id)?;
@@ -146,7 +146,7 @@ impl<'a> ObjectWriter<'a> {
         if self.shared.intent == Intent::Store {
             self.shared.learn(seed, id);
         }
-        Ok(Pointer { id, seed, plain_bytes })
+        Ok(Pointer { id, seed, plain_bytes, epoch })
     }
 
     fn put(&self, id: &ObjectId) -> Result<(), BackupError> {

@@ -1,12 +1,15 @@
 //! `farkeep key`
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::Subcommand;
+use farkeep_codec::key::AgentCode;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::key::Lock;
+use farkeep_engine::policies;
 
 use super::failure::Failure;
 use super::session::Session;
@@ -33,6 +36,7 @@ Examples:
   farkeep key add --label 'colleague'
   farkeep key recovery
   farkeep key agent
+  farkeep key rotate --yes
   farkeep key list
   farkeep key remove 3f2a")]
 pub(super) struct Key {
@@ -57,6 +61,21 @@ enum Act {
     ///
     /// It lets a host write and deduplicate, and not read. Every agent of the repository has the same one.
     Agent,
+    /// Begin a new epoch: what is stored from then on takes new keys
+    ///
+    /// For when the agent code, or a host that has it, may be in wrong hands: whoever has it can guess at what is stored with
+    /// it, and nothing more. The next backup of every host that knows the new keys stores everything once more, under new names,
+    /// so that the repository needs room for that until older snapshots are forgotten and collected. Snapshots that are there
+    /// stay as they are, and every passphrase and recovery code opens both. Run again `policy set --keep-tag`, if a policy
+    /// goes by tags.
+    ///
+    /// Agents go on with the code that they have, in the old epoch, until they are given the new one on their hosts, with
+    /// `farkeep enroll farkeep://HOST/NAME`. Whoever must not write any more is shut out by `farkeepd revoke`.
+    Rotate {
+        /// Do it; without, it is only said what it will cost
+        #[arg(long)]
+        yes: bool,
+    },
     /// Add a recovery code, and print it this one time
     Recovery {
         /// What the slot is called
@@ -78,7 +97,8 @@ struct New {
 
 impl Key {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
-        let access = if matches!(self.act, Act::List | Act::Agent) { Access::Read } else { Access::Write };
+        let is_look = matches!(self.act, Act::List | Act::Agent | Act::Rotate { yes: false });
+        let access = if is_look { Access::Read } else { Access::Write };
         let repository = session.open(access)?;
         match &self.act {
             Act::List => list(session, &repository)?,
@@ -89,7 +109,8 @@ impl Key {
             Act::Remove { slot } => {
                 let slot = repository.find_slot(slot)?;
                 // Of the last one the store says that it is the last one.
-                if Some(slot) == repository.opened_slot() && repository.key_slots()?.len() > 1 {
+                let of_people = repository.key_slots()?.iter().filter(|slot| !slot.is_of_epoch()).count();
+                if Some(slot) == repository.opened_slot() && of_people > 1 {
                     return Err(Failure::SlotInUse { slot });
                 }
                 repository.remove_slot(slot)?;
@@ -103,6 +124,7 @@ impl Key {
                 session.output.line(&line::AgentCode { code })?;
             }
             Act::Change(new) => change(session, &repository, new)?,
+            Act::Rotate { yes } => rotate(session, &repository, *yes)?,
             Act::Recovery { label } => {
                 let (slot, code) = repository.add_recovery(label)?;
                 session
@@ -147,12 +169,33 @@ fn change(session: &Session, repository: &Repository, new: &New) -> Result<(), F
     Ok(session.output.summary(&changed(&opened, "removed"))?)
 }
 
+fn rotate(session: &Session, repository: &Repository, yes: bool) -> Result<(), Failure> {
+    let settings = repository.keeper().settings()?;
+    let goes_by_tags =
+        policies(&settings).is_ok_and(|set| set.policies.iter().any(|one| !one.tags.is_empty()));
+    let series: BTreeSet<String> =
+        repository.snapshots()?.iter().map(|point| point.record.series.to_string()).collect();
+    let (series, stored_bytes) = (series.len() as u64, repository.usage()?.bytes);
+    let code = if yes { Some(repository.rotate()?) } else { None };
+    let epoch = code.as_ref().map_or_else(|| repository.keys().epoch(), AgentCode::epoch).number();
+    let code = code.map(|code| code.to_text().to_string());
+    session.output.line(&line::KeyRotation { epoch, series, stored_bytes, code })?;
+    if goes_by_tags && yes {
+        session.output.warn(
+            "warning: a policy goes by tags, and does not know those of new snapshots: set it again with \
+             `farkeep policy set --keep-tag`",
+        );
+    }
+    Ok(())
+}
+
 fn list(session: &Session, repository: &Repository) -> Result<(), Failure> {
     session.output.heading(line::Key::HEADING)?;
     for slot in repository.key_slots()? {
         let kind = match slot.lock {
             Lock::Passphrase { .. } => "passphrase",
             Lock::Recovery { .. } => "recovery",
+            Lock::Reader { .. } => "epoch",
         };
         session.output.line(&line::Key { slot: slot.id.to_string(), kind, label: slot.label })?;
     }

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use clap::Args;
 use farkeep_engine::policy::Pattern;
 use farkeep_engine::policy::Policy;
-use farkeep_engine::policy::TagToken;
 
 use super::failure::Failure;
 use crate::config::period::Period;
@@ -91,7 +90,7 @@ impl RuleArguments {
     /// The policy for these series. Tags are given to the repository as tokens, which takes its keys.
     pub(super) fn policy(&self, series: Pattern, keys: Option<&Repository>) -> Result<Policy, Failure> {
         let count = |count: Option<Count>| count.map_or(0, |Count(count)| count);
-        let token = |tag: &String| keys.map(|keys| TagToken(keys.keys().tag_token(tag)));
+        let tokens = |tag: &String| keys.map(|keys| keys.tag_tokens(tag)).unwrap_or_default();
         let policy = Policy {
             last: count(self.keep_last),
             within_seconds: self.keep_within.map_or(0, |period| period.seconds),
@@ -101,7 +100,7 @@ impl RuleArguments {
             monthly: count(self.keep_monthly),
             yearly: count(self.keep_yearly),
             least: self.keep_least.unwrap_or(NonZeroU32::MIN),
-            tags: self.keep_tag.iter().filter_map(token).collect(),
+            tags: self.keep_tag.iter().flat_map(tokens).collect(),
             ..Policy::new(series)
         };
         policy.encode().map_err(|source| Failure::TooManyTags { source })?;

@@ -48,6 +48,7 @@ pub use self::key::AgentCode;
 pub use self::key::Completions;
 pub use self::key::Key;
 pub use self::key::KeyChange;
+pub use self::key::KeyRotation;
 pub use self::key::Recovery;
 pub use self::repository::Failure;
 pub use self::repository::Growth;

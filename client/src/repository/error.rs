@@ -20,6 +20,7 @@ use farkeep_engine::SettingsError;
 use farkeep_engine::SlotId;
 use farkeep_engine::StoreError;
 use farkeep_engine::collect::CollectError;
+use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Retry;
 use thiserror::Error;
 
@@ -196,6 +197,15 @@ pub enum RepositoryError {
         /// Length of the file.
         bytes: u64,
     },
+    /// Without this slot nobody could read the snapshots of its epoch.
+    #[error("the key slot {slot} holds the keys of an epoch: the snapshots of that take it")]
+    EpochSlot {
+        /// The slot.
+        slot: SlotId,
+    },
+    /// Somebody else began a new epoch at the same time.
+    #[error("somebody else has rotated the keys meanwhile")]
+    Rotated,
     /// A snapshot's record does not hold.
     #[error("snapshot {id} is refused: {why}")]
     Snapshot {
@@ -230,6 +240,14 @@ impl RepositoryError {
             | Self::Object(ObjectError::Missing { .. } | ObjectError::Tampered { .. }) => true,
             Self::Remote(error) => error.is_damage(),
             _ => matches!(self.store(), Some(StoreError::Damaged { .. })),
+        }
+    }
+
+    /// Whether a name is taken that was to be given.
+    pub(crate) fn is_taken(&self) -> bool {
+        match self {
+            Self::Remote(error) => error.code() == Some(Code::EXISTS),
+            _ => matches!(self.store(), Some(StoreError::Exists { .. })),
         }
     }
 

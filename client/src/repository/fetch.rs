@@ -60,7 +60,7 @@ impl<'a> Fetcher<'a> {
         let view = ObjectView::parse(&opener.sealed).map_err(malformed)?;
         opener.references.clear();
         opener.references.extend(view.references());
-        Node::decode(&opener.plain, &opener.references)
+        Node::decode(&opener.plain, &opener.references, pointer.epoch)
             .map_err(|source| RepositoryError::Node { node: pointer.id, source })
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use farkeep_codec::id::SnapshotId;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::Pointer;
@@ -78,7 +79,7 @@ impl Repository {
         let mut object = Vec::new();
         let id = self.sealer().seal(Kind::Data, &seed, &[], plain, &mut object);
         self.put(&id, &object).expect("there is room");
-        Pointer { id, seed, plain_bytes: u32::try_from(plain.len()).expect("small") }
+        Pointer { id, seed, plain_bytes: u32::try_from(plain.len()).expect("small"), epoch: Epoch::FIRST }
     }
 }
 

@@ -173,8 +173,10 @@ fn unlock(
     let code = recovery_code(passphrase);
     let parameters = store.parameters().encode();
     let mut unreadable = None;
-    for (id, bytes) in store.slots()? {
-        let slot = match Slot::parse(&bytes) {
+    let slots = store.slots()?;
+    for (id, bytes) in &slots {
+        let id = *id;
+        let slot = match Slot::parse(bytes) {
             Ok(slot) => slot,
             // Another slot may still open.
             Err(source) => {
@@ -182,13 +184,16 @@ fn unlock(
                 continue;
             }
         };
-        let secret = match (matches!(slot.lock(), Lock::Recovery { .. }), &code) {
-            (true, Some(Ok(code))) => SlotSecret::Recovery(code),
-            (true, _) => continue,
-            (false, _) => SlotSecret::Passphrase(passphrase.as_bytes()),
+        let secret = match (slot.lock(), &code) {
+            (Lock::Recovery { .. }, Some(Ok(code))) => SlotSecret::Recovery(code),
+            (Lock::Recovery { .. } | Lock::Reader { .. }, _) => continue,
+            (Lock::Passphrase { .. }, _) => SlotSecret::Passphrase(passphrase.as_bytes()),
         };
         match slot.open(&secret, &parameters) {
-            Ok(secrets) => return Ok((id, secrets)),
+            Ok(mut secrets) => {
+                learn_epochs(&slots, &mut secrets, &parameters);
+                return Ok((id, secrets));
+            }
             Err(SlotError::WrongSecret) => {}
             Err(source) => return Err(RepositoryError::Slot { slot: id, source }),
         }
@@ -199,6 +204,19 @@ fn unlock(
         (_, Some(unreadable)) => unreadable,
         _ => RepositoryError::WrongSecret { location },
     })
+}
+
+/// Opens the slots of later epochs with the reader's secret. One that it does not open was made by nobody who may read.
+fn learn_epochs(slots: &[(SlotId, Vec<u8>)], secrets: &mut Secrets, parameters: &[u8]) {
+    let Some(reader) = secrets.reader.clone() else { return };
+    for (id, bytes) in slots {
+        let Ok(slot) = Slot::parse(bytes) else { continue };
+        match slot.open_epoch(&reader, parameters) {
+            Ok((epoch, secret)) => secrets.domain.learn(epoch, secret),
+            Err(SlotError::OtherKind) => {}
+            Err(error) => tracing::warn!(slot = %id, %error, "the key slot of an epoch is not used"),
+        }
+    }
 }
 
 /// The recovery code that was typed in place of a passphrase, if it is one or means to be one.

@@ -6,6 +6,8 @@ use farkeep_codec::chunk::Border;
 use farkeep_codec::chunk::BundleBorder;
 use farkeep_codec::id::ContentHash;
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::key::DomainKeys;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::seal::Sealer;
@@ -17,15 +19,31 @@ use super::RepositoryError;
 /// Seals objects and puts them.
 pub(crate) struct ObjectWriter<'a> {
     repository: &'a Repository,
+    keys: DomainKeys,
     sealer: Sealer,
     sealed: Vec<u8>,
-    /// Nodes that were stored, by the hash of what they hold and refer to.
-    nodes: HashMap<blake3::Hash, Pointer>,
+    /// Nodes that were stored, by their epoch and the hash of what they hold and refer to.
+    nodes: HashMap<(Epoch, blake3::Hash), Pointer>,
 }
 
 impl<'a> ObjectWriter<'a> {
     pub(crate) fn new(repository: &'a Repository) -> Self {
-        Self { repository, sealer: repository.sealer(), sealed: Vec::new(), nodes: HashMap::new() }
+        let (keys, sealer) = (repository.keys().clone(), repository.sealer());
+        Self { repository, keys, sealer, sealed: Vec::new(), nodes: HashMap::new() }
+    }
+
+    /// Writes in the epoch of what this leads to from here on, since a snapshot is of one epoch wholly.
+    pub(crate) fn turn_to(&mut self, pointer: &Pointer) -> Result<(), RepositoryError> {
+        if pointer.epoch != self.keys.epoch() {
+            self.keys = self.repository.keys_of(pointer)?;
+            self.sealer = Sealer::new(&self.keys, &self.repository.parameters().compression);
+        }
+        Ok(())
+    }
+
+    /// The keys that it writes with.
+    pub(crate) fn keys(&self) -> &DomainKeys {
+        &self.keys
     }
 
     /// The repository that it writes to.
@@ -44,7 +62,7 @@ impl<'a> ObjectWriter<'a> {
         for id in node.references {
             hasher.update(id.as_bytes());
         }
-        let hash = hasher.update(node.plain).finalize();
+        let hash = (self.keys.epoch(), hasher.update(node.plain).finalize());
         if let Some(pointer) = self.nodes.get(&hash) {
             return Ok(*pointer);
         }
@@ -59,11 +77,12 @@ impl<'a> ObjectWriter<'a> {
         references: &[ObjectId],
         plain: &[u8],
     ) -> Result<Pointer, RepositoryError> {
-        let seed = self.repository.keys().seed(kind, plain);
+        let seed = self.keys.seed(kind, plain);
         let id = self.sealer.seal(kind, &seed, references, plain, &mut self.sealed);
         self.repository.put(&id, &self.sealed)?;
         let plain_bytes = u32::try_from(plain.len()).expect("an object's plaintext is at most 8 MiB");
-        Ok(Pointer { id, seed, plain_bytes })
+        let epoch = self.keys.epoch();
+        Ok(Pointer { id, seed, plain_bytes, epoch })
     }
 }
 
@@ -94,7 +113,7 @@ impl Bundles {
         contents: &[u8],
         writer: &mut ObjectWriter<'_>,
     ) -> Result<(ContentHash, Laid), RepositoryError> {
-        let hash = writer.repository().keys().file_hash(contents);
+        let hash = writer.keys().file_hash(contents);
         if let Some(laid) = self.known.get(&hash) {
             return Ok((hash, *laid));
         }

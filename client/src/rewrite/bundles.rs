@@ -44,6 +44,10 @@ pub(super) fn lay(
     let mut moved = Moved { places: HashMap::new(), bundles: Bundles::new(repository) };
     for Move { bundle, slices } in moves {
         check_cancelled(cancel)?;
+        if bundle.epoch != writer.keys().epoch() {
+            moved.bundles.finish(writer)?;
+            writer.turn_to(bundle)?;
+        }
         let plain = fetcher.plain(bundle)?;
         let mut places = HashMap::with_capacity(slices.len());
         for slice in slices {

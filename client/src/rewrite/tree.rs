@@ -37,7 +37,8 @@ pub(super) fn build(
     progress: &Progress,
 ) -> Result<Rebuilt, RewriteError> {
     let repository = writer.repository();
-    let mut builder = Builder::new(repository.keys());
+    writer.turn_to(old)?;
+    let mut builder = Builder::new(writer.keys());
     let mut counts = Counts::default();
     let mut heirs = Heirs { repository, root: *old, names: HashMap::new() };
     let mut walk = repository.walk(*old);

@@ -6,6 +6,7 @@
 use zstd::zstd_safe::DCtx;
 
 use crate::id::ObjectId;
+use crate::key::Epoch;
 use crate::key::Secrets;
 use crate::limits::PLAIN_BYTES_MAX;
 use crate::seal::Inner;
@@ -15,7 +16,7 @@ use crate::tree::Node;
 
 /// The plaintext of a node and the references of its object.
 pub fn node(plain: &[u8], references: &[ObjectId]) -> Option<(Vec<u8>, Vec<ObjectId>)> {
-    Node::decode(plain, references).ok().map(|node| tree::encode(&node))
+    Node::decode(plain, references, Epoch::FIRST).ok().map(|node| tree::encode(&node))
 }
 
 /// The private part of a snapshot's record.

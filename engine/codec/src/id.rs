@@ -1,6 +1,6 @@
-//! Names of things: newtypes over 32 bytes.
+//! Names of things: newtypes over 32 bytes, and the numbers of domain epochs.
 //!
-//! Two of them can never be mistaken for one another, and all of them print as 64 hexadecimal digits.
+//! Two of them can never be mistaken for one another, and all names print as 64 hexadecimal digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -82,6 +82,36 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }
     Some(bytes)
+}
+
+/// Number of a domain epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(u32);
+
+impl Epoch {
+    /// The one that a repository begins with.
+    pub const FIRST: Self = Self(0);
+
+    /// The epoch with this number.
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The one that a rotation begins; none after the last number.
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! for one purpose says anything about another, and equal files in two repositories share nothing.
 //! FORMAT.md, "Keys".
 
+pub use crate::id::Epoch;
 pub use agent::AGENT_SECRET_BYTES;
 pub use agent::AgentIdentity;
 pub use agent::AgentPublic;
@@ -14,6 +15,7 @@ pub use domain::ContentIdHasher;
 pub use domain::ContentListHasher;
 pub use domain::DomainKeys;
 pub use domain::DomainSecret;
+pub use epoch::DomainSecrets;
 pub use printed::CodeError;
 pub use reader::KeyRefused;
 pub use reader::READER_PUBLIC_BYTES;
@@ -31,6 +33,7 @@ pub use slot::SlotSecret;
 pub(crate) use reader::SEALING_OVERHEAD_BYTES;
 
 mod domain;
+mod epoch;
 mod reader;
 mod agent;
 mod printed;

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::aead::NONCE_BYTES;
 use crate::aead::TAG_BYTES;
+use crate::id::Epoch;
 use crate::id::ObjectId;
 use crate::id::Seed;
 use crate::layout::Malformed;
@@ -70,6 +71,8 @@ pub struct Pointer {
     pub seed: Seed,
     /// Length of the plaintext in bytes.
     pub plain_bytes: u32,
+    /// Whose keys it takes: that of the snapshot on whose way it was found, and written nowhere else.
+    pub epoch: Epoch,
 }
 
 /// Why bytes are not an object of this format.

@@ -15,6 +15,7 @@ use crate::aead::TAG_BYTES;
 use crate::id::ObjectId;
 use crate::id::Seed;
 use crate::key::DomainKeys;
+use crate::key::Epoch;
 use crate::layout::Malformed;
 use crate::layout::Reader;
 use crate::limits::PLAIN_BYTES_MAX;
@@ -63,6 +64,14 @@ pub enum OpenError {
         id: ObjectId,
         /// What is wrong.
         source: ObjectError,
+    },
+    /// No key slot that was opened has the keys of this epoch.
+    #[error("object {id} takes the keys of epoch {epoch}, which are not there")]
+    Epoch {
+        /// The object that was to be opened.
+        id: ObjectId,
+        /// Its epoch.
+        epoch: Epoch,
     },
 }
 
@@ -169,24 +178,26 @@ impl Sealer {
         let tampered = |part| OpenError::Tampered { id, part };
         let malformed = |source| OpenError::Malformed { id, source };
         let view = ObjectView::parse(object).map_err(malformed)?;
-        self.decrypt(&view, &pointer.seed).ok_or(tampered(Part::Seal))?;
+        let epoch = pointer.epoch;
+        let keys = self.keys.of(epoch).ok_or(OpenError::Epoch { id, epoch })?;
+        self.decrypt(&view, &pointer.seed, &keys).ok_or(tampered(Part::Seal))?;
 
         let inner = Inner::parse(&self.inner).map_err(|source| malformed(source.into()))?;
         if inner.plain_bytes != pointer.plain_bytes {
             return Err(tampered(Part::Plaintext));
         }
         inner.plaintext(&mut self.decompressor, plain).ok_or(tampered(Part::Plaintext))?;
-        let seed = self.keys.seed(view.kind(), plain);
+        let seed = keys.seed(view.kind(), plain);
         if seed == pointer.seed { Ok(()) } else { Err(tampered(Part::Plaintext)) }
     }
 
     /// Opens the seal into `self.inner`.
-    fn decrypt(&mut self, view: &ObjectView<'_>, seed: &Seed) -> Option<()> {
+    fn decrypt(&mut self, view: &ObjectView<'_>, seed: &Seed, keys: &DomainKeys) -> Option<()> {
         let (nonce, rest) = view.sealed().split_first_chunk::<NONCE_BYTES>()?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
         // Grows to the largest object and stays, since fresh memory is dear.
         self.inner.resize(ciphertext.len(), 0);
-        let keys = self.keys.object(seed);
+        let keys = keys.object(seed);
         aead::open(&keys.seal, *nonce, view.plain_part(), ciphertext, tag, &mut self.inner).ok()
     }
 }

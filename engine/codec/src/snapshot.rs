@@ -197,7 +197,12 @@ impl Snapshot {
 
     /// Pointer to the root of the tree, for those who could open the private part.
     pub fn root_pointer(&self, private: &Private) -> Pointer {
-        Pointer { id: self.plain.root, seed: private.root_seed, plain_bytes: private.root_bytes }
+        Pointer {
+            id: self.plain.root,
+            seed: private.root_seed,
+            plain_bytes: private.root_bytes,
+            epoch: private.epoch,
+        }
     }
 
     /// Everything before the signature.

@@ -9,6 +9,7 @@ use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::object::Kind;
 use farkeep_codec::object::object_id;
@@ -186,6 +187,7 @@ impl Recorder {
 
 pub(crate) fn sign(draft: Draft) -> Vec<u8> {
     let private = Private {
+        epoch: Epoch::FIRST,
         root_seed: Seed::from_bytes([0x55; 32]),
         root_bytes: 1,
         content: ContentId::from_bytes([0x66; 32]),

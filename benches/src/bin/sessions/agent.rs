@@ -13,6 +13,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
@@ -344,6 +345,7 @@ fn record(seed: &[u8; 32], root: ObjectId) -> Result<Vec<u8>> {
         bytes: 1,
     };
     let private = Private {
+        epoch: Epoch::FIRST,
         root_seed: Seed::from_bytes([5; 32]),
         root_bytes: 1,
         content: ContentId::from_bytes([6; 32]),

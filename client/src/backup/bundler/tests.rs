@@ -5,6 +5,7 @@ use std::sync::Arc;
 use farkeep_codec::id::ContentHash;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::Seed;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::object::Pointer;
 use tempfile::TempDir;
 
@@ -78,7 +79,7 @@ impl Room {
 fn store(bundles: &mut Bundles, number: BundleNumber) {
     let byte = u8::try_from(number.0 + 1).expect("there are few");
     let (id, seed) = (ObjectId::from_bytes([byte; 32]), Seed::from_bytes([byte; 32]));
-    bundles.define(number, Pointer { id, seed, plain_bytes: 1 << 20 });
+    bundles.define(number, Pointer { id, seed, plain_bytes: 1 << 20, epoch: Epoch::FIRST });
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::io::Write;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::DomainKeys;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
@@ -131,6 +132,7 @@ pub(super) fn read_unchecked(
 
 pub(super) fn write_pointer(pointer: &Pointer, out: &mut Writer) {
     out.bytes(pointer.id.as_bytes()).bytes(pointer.seed.as_bytes()).u32(pointer.plain_bytes);
+    out.u32(pointer.epoch.number());
 }
 
 pub(super) fn pointer(reader: &mut Reader<'_>) -> Result<Pointer, Malformed> {
@@ -138,5 +140,6 @@ pub(super) fn pointer(reader: &mut Reader<'_>) -> Result<Pointer, Malformed> {
         id: ObjectId::from_bytes(reader.array("object")?),
         seed: Seed::from_bytes(reader.array("seed")?),
         plain_bytes: reader.u32("length")?,
+        epoch: Epoch::new(reader.u32("epoch")?),
     })
 }

@@ -209,7 +209,7 @@ pub(super) fn read_head(
 }
 
 /// Version of the catalogue's layout. Another version is not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub(super) fn head(lineage: &Lineage, base: [u8; 16]) -> Vec<u8> {
     [&lineage.token[..], &base, &[VERSION]].concat()

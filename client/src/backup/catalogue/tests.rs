@@ -5,6 +5,7 @@ use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::DomainKeys;
 use farkeep_codec::key::DomainSecret;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::layout::Reader;
 use farkeep_codec::layout::Writer;
 use farkeep_codec::object::Pointer;
@@ -41,7 +42,12 @@ fn open(folder: &std::path::Path) -> Previous {
 }
 
 fn pointer(byte: u8) -> Pointer {
-    Pointer { id: ObjectId::from_bytes([byte; 32]), seed: Seed::from_bytes([byte; 32]), plain_bytes: 1 << 19 }
+    Pointer {
+        id: ObjectId::from_bytes([byte; 32]),
+        seed: Seed::from_bytes([byte; 32]),
+        plain_bytes: 1 << 19,
+        epoch: Epoch::FIRST,
+    }
 }
 
 fn trailer() -> Trailer {

@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 
 use farkeep_codec::id::ContentHash;
 use farkeep_codec::id::ContentId;
+use farkeep_codec::key::DomainKeys;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Content;
 use farkeep_codec::tree::ContentDigest;
@@ -39,8 +40,8 @@ struct Gone;
 
 impl<'a> Digests<'a> {
     pub(super) fn new(data: &'a Data<'a>, roots: &[Pointer]) -> Self {
-        let digest = || Some(ContentDigest::new(data.repository.keys()));
-        let running = roots.iter().map(|root| Running { root: *root, digest: digest() });
+        let digest = |root| Some(ContentDigest::new(&data.repository.keys_of(root).ok()?));
+        let running = roots.iter().map(|root| Running { root: *root, digest: digest(root) });
         Self { data, running: running.collect() }
     }
 
@@ -96,6 +97,7 @@ impl Running {
         (from, end): (&PathKey, Option<&PathKey>),
         cancel: &AtomicBool,
     ) -> Result<(), Gone> {
+        let keys = data.repository.keys_of(&self.root).map_err(|_| Gone)?;
         let mut walk = data.repository.walk(self.root);
         walk.seek(from).map_err(|_| Gone)?;
         while let Some(entry) = walk.next_entry().map_err(|_| Gone)? {
@@ -105,7 +107,7 @@ impl Running {
             if cancel.load(Ordering::Relaxed) {
                 return Err(Gone);
             }
-            let hash = content_hash(data, window, &entry)?;
+            let hash = content_hash(data, &keys, window, &entry)?;
             digest.entry(&entry, hash.as_ref());
         }
         Ok(())
@@ -113,7 +115,12 @@ impl Running {
 }
 
 /// The hash of a file's contents; nothing for what has none.
-fn content_hash(data: &Data<'_>, window: &Window, entry: &Entry) -> Result<Option<ContentHash>, Gone> {
+fn content_hash(
+    data: &Data<'_>,
+    keys: &DomainKeys,
+    window: &Window,
+    entry: &Entry,
+) -> Result<Option<ContentHash>, Gone> {
     match content(entry) {
         None | Some(Content::Empty) => Ok(None),
         Some(Content::Slice { .. }) => {
@@ -121,7 +128,7 @@ fn content_hash(data: &Data<'_>, window: &Window, entry: &Entry) -> Result<Optio
             window.hash(&slice).copied().map(Some).ok_or(Gone)
         }
         Some(content @ (Content::Chunks { holes, .. } | Content::List { holes, .. })) => {
-            let mut hasher = data.repository.keys().list_hasher();
+            let mut hasher = keys.list_hasher();
             for chunk in data.repository.chunks(content) {
                 let chunk = chunk.map_err(|_| Gone)?;
                 hasher.chunk(&chunk.seed, chunk.plain_bytes);

@@ -103,10 +103,11 @@ fn open(
     let opened = object.and_then(|object| {
         // The store compared the bytes with the id.
         sealer.open_identified(object, pointer, plain)?;
+        let keys = data.repository.keys_of(pointer)?;
         let (start, slices) = shared.window.slices_of(job.number);
         for (place, slice) in (start..).zip(slices) {
             let contents = Fetcher::slice(pointer, plain, slice.offset, u64::from(slice.bytes))?;
-            shared.window.remember(place, data.repository.keys().file_hash(contents));
+            shared.window.remember(place, keys.file_hash(contents));
         }
         Ok(())
     });

@@ -1,11 +1,17 @@
 //! The table of objects.
 
 use farkeep_codec::id::Seed;
+use farkeep_codec::key::Epoch;
 
 use super::*;
 
 fn pointer(id: u8, seed: u8) -> Pointer {
-    Pointer { id: ObjectId::from_bytes([id; 32]), seed: Seed::from_bytes([seed; 32]), plain_bytes: 5 }
+    Pointer {
+        id: ObjectId::from_bytes([id; 32]),
+        seed: Seed::from_bytes([seed; 32]),
+        plain_bytes: 5,
+        epoch: Epoch::FIRST,
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::mem::discriminant;
 
+use farkeep_codec::key::Epoch;
 use farkeep_codec::object::Pointer;
 use farkeep_codec::tree::Body;
 use farkeep_codec::tree::Content;
@@ -15,6 +16,7 @@ use crate::output::line::Change;
 use crate::output::line::Difference;
 use crate::output::line::Named;
 use crate::repository::Fetcher;
+use crate::repository::Piece;
 use crate::repository::Repository;
 use crate::repository::RepositoryError;
 
@@ -94,9 +96,24 @@ impl<'a> Compare<'a> {
                 Ok(one == self.slice(bundle_after, *offset_after, bytes)?)
             }
             (Content::Slice { .. }, _) | (_, Content::Slice { .. }) => Ok(false),
+            _ if epoch(before) != epoch(after) => {
+                Ok(before.holes() == after.holes() && self.hash(bytes, before)? == self.hash(bytes, after)?)
+            }
             // The chunks of a large file follow from its bytes, so equal bytes have equal seeds.
             _ => Ok(before.holes() == after.holes() && self.same_chunks(before, after)?),
         }
+    }
+
+    /// Of the data of a large file.
+    fn hash(&mut self, bytes: u64, content: &Content) -> Result<blake3::Hash, RepositoryError> {
+        let mut hasher = blake3::Hasher::new();
+        self.fetcher.pieces(bytes, content, |piece| {
+            if let Piece::Data(data) = piece {
+                hasher.update(data);
+            }
+            Ok::<_, RepositoryError>(())
+        })?;
+        Ok(hasher.finalize())
     }
 
     fn slice(&mut self, bundle: &Pointer, offset: u32, bytes: u64) -> Result<&[u8], RepositoryError> {
@@ -124,6 +141,16 @@ impl<'a> Compare<'a> {
                 _ => {}
             }
         }
+    }
+}
+
+/// The epoch of a large file: seeds of different epochs say nothing about one another.
+fn epoch(content: &Content) -> Option<Epoch> {
+    match content {
+        Content::Empty => None,
+        Content::Slice { bundle, .. } => Some(bundle.epoch),
+        Content::Chunks { pointers, .. } => pointers.first().map(|pointer| pointer.epoch),
+        Content::List { root, .. } => Some(root.epoch),
     }
 }
 

@@ -2,12 +2,16 @@
 
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::key::DomainSecret;
+use farkeep_codec::key::Epoch;
 use tempfile::TempDir;
 
 use super::*;
 
 fn enrolment() -> Enrolment {
-    let code = AgentCode::new(&DomainSecret::from_bytes([5; 32]), &RepositoryId::from_bytes([6; 32]));
+    let code = AgentCode::new(
+        (Epoch::FIRST, &DomainSecret::from_bytes([5; 32])),
+        &RepositoryId::from_bytes([6; 32]),
+    );
     Enrolment {
         host: Host::new("backup.example").expect("a host"),
         port: 7717,

@@ -6,13 +6,14 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::super::Line;
+use super::super::text;
 
 /// One key slot.
 #[derive(Debug, Clone, Serialize)]
 pub struct Key {
     /// Its number or name, as `key remove` takes it.
     pub slot: String,
-    /// `passphrase` or `recovery`.
+    /// `passphrase`, `recovery`, or `epoch`: the keys of a later epoch, which all others open.
     pub kind: &'static str,
     /// What it was called when it was added.
     pub label: String,
@@ -41,6 +42,20 @@ pub struct Recovery {
 pub struct AgentCode {
     /// The code.
     pub code: String,
+}
+
+/// A new epoch, or what one would cost.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyRotation {
+    /// The epoch that is the newest now.
+    pub epoch: u32,
+    /// Series that are stored once more with the next backup of each.
+    pub series: u64,
+    /// Bytes that are stored now: about as many come, less what only older snapshots need.
+    pub stored_bytes: u64,
+    /// The agent code from here on; none if nothing was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// A completion script.
@@ -78,6 +93,31 @@ impl Line for Recovery {
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", self.code)
+    }
+}
+
+impl Line for KeyRotation {
+    const TYPE: &'static str = "key_rotation";
+
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (series, bytes) = (text::count(self.series), text::bytes(self.stored_bytes));
+        writeln!(
+            out,
+            "the next backups of {series} series store everything once more: up to {bytes}, as long as older snapshots are kept"
+        )?;
+        match &self.code {
+            Some(code) => {
+                writeln!(
+                    out,
+                    "epoch {} has begun; every passphrase opens it, and agents need this code:",
+                    self.epoch
+                )?;
+                writeln!(out, "{code}")
+            }
+            None => {
+                writeln!(out, "nothing was changed, epoch {} goes on; --yes begins another one", self.epoch)
+            }
+        }
     }
 }
 

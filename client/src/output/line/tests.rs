@@ -423,6 +423,16 @@ fn the_other_lines_have_these_fields() {
     assert_fields(&Key { slot: "1".to_owned(), kind: "passphrase", label: String::new() }, "slot kind label");
     assert_fields(&KeyChange { slot: "1".to_owned(), change: "added" }, "slot change");
     assert_fields(&AgentCode { code: "FKA1".to_owned() }, "code");
+    let rotation = KeyRotation { epoch: 3, series: 2, stored_bytes: 5_000, code: None };
+    assert_fields(&rotation, "epoch series stored_bytes");
+    assert!(human(&rotation).contains("2 series store everything once more: up to 5.00 kB"));
+    assert!(human(&rotation).ends_with("epoch 3 goes on; --yes begins another one\n"));
+    let rotation = KeyRotation { code: Some("FKA2".to_owned()), ..rotation };
+    assert_fields(&rotation, "epoch series stored_bytes code");
+    assert!(
+        human(&rotation)
+            .ends_with("epoch 3 has begun; every passphrase opens it, and agents need this code:\nFKA2\n")
+    );
     assert_fields(&Recovery { slot: "1".to_owned(), code: "FKR1".to_owned() }, "slot code");
     assert_fields(&Completions { shell: "bash".to_owned(), script: "x".to_owned() }, "shell script");
     assert_fields(&Failure::new(Exit::Failed, "m".to_owned(), None), "exit_code message");

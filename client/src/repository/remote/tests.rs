@@ -13,6 +13,7 @@ use farkeep_codec::id::ContentId;
 use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::DomainKeys;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::key::Secrets;
 use farkeep_codec::object::Kind as ObjectKind;
@@ -81,7 +82,7 @@ impl World {
 
     /// A sealed object of so many bytes and its id.
     fn object(&self, number: u8, bytes: usize) -> (ObjectId, Vec<u8>) {
-        let keys = DomainKeys::derive(&self.secrets.domain, self.parameters.repository);
+        let keys = DomainKeys::derive_all(&self.secrets.domain, self.parameters.repository);
         let mut plain = vec![0; bytes];
         blake3::Hasher::new().update(&[number]).finalize_xof().fill(&mut plain);
         let mut object = Vec::new();
@@ -113,6 +114,7 @@ impl World {
             bytes: 0,
         };
         let private = Private {
+            epoch: Epoch::FIRST,
             root_seed: Seed::from_bytes([0; 32]),
             root_bytes: 0,
             content: ContentId::from_bytes([0; 32]),
@@ -164,7 +166,12 @@ fn what_is_put_is_there_and_is_read() {
     assert_eq!(store.stored(), Stored { bytes, objects: 40 });
     let pointers: Vec<Pointer> = objects
         .iter()
-        .map(|(id, _)| Pointer { id: *id, seed: Seed::from_bytes([0; 32]), plain_bytes: 100_000 })
+        .map(|(id, _)| Pointer {
+            id: *id,
+            seed: Seed::from_bytes([0; 32]),
+            plain_bytes: 100_000,
+            epoch: Epoch::FIRST,
+        })
         .collect();
     store.soon(&pointers);
     let mut read = Vec::new();

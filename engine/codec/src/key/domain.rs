@@ -3,12 +3,15 @@
 //! Whoever has it can write into the repository and deduplicate there. It alone opens nothing that its holder did
 //! not write: an object's key also takes the seed, and seeds lie sealed in the nodes that point to the object.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroize;
 use zeroize::ZeroizeOnDrop;
 
+use super::DomainSecrets;
+use super::Epoch;
 use crate::id::ContentHash;
 use crate::id::ContentId;
 use crate::id::RepositoryId;
@@ -40,9 +43,14 @@ impl fmt::Debug for DomainSecret {
     }
 }
 
-/// The keys of one repository, one per purpose. Cloning shares them.
+/// The keys of one repository, one per purpose: those of an epoch, and at hand those of all epochs that are known. Cloning
+/// shares them.
 #[derive(Clone)]
-pub struct DomainKeys(Arc<Keys>);
+pub struct DomainKeys {
+    epoch: Epoch,
+    keys: Arc<Keys>,
+    all: Arc<BTreeMap<Epoch, Arc<Keys>>>,
+}
 
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Keys {
@@ -66,9 +74,8 @@ pub(crate) struct ObjectKeys {
     pub(crate) nonce: [u8; KEY_BYTES],
 }
 
-impl DomainKeys {
-    /// Derives all keys of the repository, by the key derivation mode of BLAKE3 (its paper, section 2.3).
-    pub fn derive(secret: &DomainSecret, repository: RepositoryId) -> Self {
+impl Keys {
+    fn derive(secret: &DomainSecret, repository: RepositoryId) -> Self {
         let mut material = [0; 2 * KEY_BYTES];
         material[..KEY_BYTES].copy_from_slice(secret.as_bytes());
         material[KEY_BYTES..].copy_from_slice(repository.as_bytes());
@@ -86,46 +93,77 @@ impl DomainKeys {
             tag_token: blake3::derive_key("farkeep 1 tag token", &material),
         };
         material.zeroize();
-        Self(Arc::new(keys))
+        keys
+    }
+}
+
+impl DomainKeys {
+    /// Derives all keys of a repository in its first epoch, by the key derivation mode of BLAKE3 (its paper, section 2.3).
+    pub fn derive(secret: &DomainSecret, repository: RepositoryId) -> Self {
+        Self::derive_all(&secret.clone().into(), repository)
+    }
+
+    /// The same in all epochs that are known; what is hashed and sealed with them is of the newest.
+    pub fn derive_all(secrets: &DomainSecrets, repository: RepositoryId) -> Self {
+        let keys = secrets.iter().map(|(epoch, secret)| (epoch, Arc::new(Keys::derive(secret, repository))));
+        let all: BTreeMap<Epoch, Arc<Keys>> = keys.collect();
+        let (epoch, keys) = all.last_key_value().expect("there is a secret");
+        Self { epoch: *epoch, keys: Arc::clone(keys), all: Arc::new(all) }
+    }
+
+    /// The epoch that they are of.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The keys of all epochs that are known, the oldest first.
+    pub fn all(&self) -> impl Iterator<Item = Self> {
+        self.all.keys().filter_map(|epoch| self.of(*epoch))
+    }
+
+    /// The keys of another epoch, if they are known.
+    pub fn of(&self, epoch: Epoch) -> Option<Self> {
+        let keys = self.all.get(&epoch)?;
+        Some(Self { epoch, keys: Arc::clone(keys), all: Arc::clone(&self.all) })
     }
 
     /// Keyed hash of an object's plaintext. The kind chooses the key and stays out of the hashed bytes, so that
     /// they are hashed where they lie.
     pub fn seed(&self, kind: Kind, plain: &[u8]) -> Seed {
         let key = match kind {
-            Kind::Data => &self.0.seed_of_data,
-            Kind::Node => &self.0.seed_of_node,
+            Kind::Data => &self.keys.seed_of_data,
+            Kind::Node => &self.keys.seed_of_node,
         };
         Seed::from_bytes(keyed(key, plain))
     }
 
     /// Keyed hash of the contents of a file that is stored in one piece.
     pub fn file_hash(&self, contents: &[u8]) -> ContentHash {
-        ContentHash::from_bytes(keyed(&self.0.file_hash, contents))
+        ContentHash::from_bytes(keyed(&self.keys.file_hash, contents))
     }
 
     /// Begins the content hash of a file that is stored in chunks.
     pub fn list_hasher(&self) -> ContentListHasher {
         ContentListHasher {
-            chunks: blake3::Hasher::new_keyed(&self.0.content_list),
-            holes: blake3::Hasher::new_keyed(&self.0.content_holes),
+            chunks: blake3::Hasher::new_keyed(&self.keys.content_list),
+            holes: blake3::Hasher::new_keyed(&self.keys.content_holes),
         }
     }
 
     /// Begins the content id of a snapshot.
     pub fn content_id_hasher(&self) -> ContentIdHasher {
-        ContentIdHasher(blake3::Hasher::new_keyed(&self.0.content_id))
+        ContentIdHasher(blake3::Hasher::new_keyed(&self.keys.content_id))
     }
 
     /// A keyed hash of 32 bytes for the checks in a client's own cache, which is no part of the format.
     pub fn cache_check(&self, bytes: &[u8]) -> [u8; 32] {
-        keyed(&self.0.cache, bytes)
+        keyed(&self.keys.cache, bytes)
     }
 
     /// The repository's own gear table for content-defined chunking: 2048 bytes of extended output, little-endian.
     pub fn gear(&self) -> [u64; 256] {
         let mut bytes = [0; 8 * 256];
-        blake3::Hasher::new_keyed(&self.0.gear).finalize_xof().fill(&mut bytes);
+        blake3::Hasher::new_keyed(&self.keys.gear).finalize_xof().fill(&mut bytes);
         let (numbers, _) = bytes.as_chunks();
         let mut table = [0; 256];
         for (entry, number) in table.iter_mut().zip(numbers) {
@@ -136,20 +174,20 @@ impl DomainKeys {
 
     /// Keyed hash of a path key, by which the tree decides where a node ends.
     pub fn border(&self, key: &[u8]) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = keyed(&self.0.border, key);
+        let [a, b, c, d, e, f, g, h, ..] = keyed(&self.keys.border, key);
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
     /// What the keyless side knows of a tag: equal tags have equal tokens.
     pub fn tag_token(&self, tag: &str) -> [u8; 8] {
-        let [a, b, c, d, e, f, g, h, ..] = keyed(&self.0.tag_token, tag.as_bytes());
+        let [a, b, c, d, e, f, g, h, ..] = keyed(&self.keys.tag_token, tag.as_bytes());
         [a, b, c, d, e, f, g, h]
     }
 
     /// Keys of the object whose plaintext has this seed: 64 bytes of extended output.
     pub(crate) fn object(&self, seed: &Seed) -> ObjectKeys {
         let mut keys = ObjectKeys { seal: [0; KEY_BYTES], nonce: [0; KEY_BYTES] };
-        let mut hasher = blake3::Hasher::new_keyed(&self.0.object);
+        let mut hasher = blake3::Hasher::new_keyed(&self.keys.object);
         let mut output = hasher.update(seed.as_bytes()).finalize_xof();
         output.fill(&mut keys.seal);
         output.fill(&mut keys.nonce);

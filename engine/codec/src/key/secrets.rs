@@ -5,6 +5,8 @@ use zeroize::Zeroizing;
 
 use super::AgentIdentity;
 use super::DomainSecret;
+use super::DomainSecrets;
+use super::Epoch;
 use super::READER_SECRET_BYTES;
 use super::ReaderSecret;
 use super::agent::AGENT_SECRET_BYTES;
@@ -17,7 +19,7 @@ use crate::layout::Reader;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secrets {
     /// To write and to deduplicate.
-    pub domain: DomainSecret,
+    pub domain: DomainSecrets,
     /// To open snapshots.
     pub reader: Option<ReaderSecret>,
     /// To sign snapshots.
@@ -31,7 +33,7 @@ impl Secrets {
         random(bytes.as_flattened_mut());
         let [domain, reader, agent] = &*bytes;
         Self {
-            domain: DomainSecret::from_bytes(*domain),
+            domain: DomainSecret::from_bytes(*domain).into(),
             reader: Some(ReaderSecret::from_bytes(*reader)),
             agent: AgentIdentity::from_bytes(agent),
         }
@@ -39,12 +41,18 @@ impl Secrets {
 
     /// The secrets in one piece, with the hash of the parameters that they belong to. That hash stands inside the
     /// seal: whoever swaps the parameters cannot adjust it, and a swap is told from a wrong passphrase.
+    /// The first domain secret stands for all: slots of their own hold those of later epochs, and the reader's secret opens
+    /// these.
+    ///
+    /// # Panics
+    /// If the first one is not there.
     pub(crate) fn encode(&self, parameters: &[u8]) -> Zeroizing<Vec<u8>> {
+        let first = self.domain.get(Epoch::FIRST).expect("whoever opened a slot has it");
         let reader = self.reader.as_ref().map(ReaderSecret::as_bytes);
         let made_for = blake3::hash(parameters);
         let parts = [
             made_for.as_bytes().as_slice(),
-            self.domain.as_bytes(),
+            first.as_bytes(),
             self.agent.as_bytes(),
             if reader.is_some() { &[1] } else { &[0] },
             reader.map_or(&[], |bytes| bytes.as_slice()),
@@ -58,7 +66,7 @@ impl Secrets {
         let mut domain: [u8; KEY_BYTES] = reader.array("domain secret")?;
         let mut agent: [u8; AGENT_SECRET_BYTES] = reader.array("agent's secret")?;
         let secrets = Self {
-            domain: DomainSecret::from_bytes(domain),
+            domain: DomainSecret::from_bytes(domain).into(),
             reader: decode_reader(&mut reader)?,
             agent: AgentIdentity::from_bytes(&agent),
         };

@@ -1,4 +1,5 @@
-//! Key slots: the repository's secrets, locked by a passphrase or by a recovery code.
+//! Key slots: the repository's secrets, locked by a passphrase or by a recovery code; those of later epochs by the reader's
+//! secret among them.
 //!
 //! Slots lie in the repository itself, so that after a disaster a passphrase and any one copy are enough. A slot names
 //! everything that opening it takes, and authenticates it together with the secrets. FORMAT.md, "Key slots".
@@ -10,8 +11,12 @@ use argon2::Argon2;
 use argon2::Params;
 use argon2::Version;
 use thiserror::Error;
+use zeroize::Zeroize;
 use zeroize::Zeroizing;
 
+use super::DomainSecret;
+use super::Epoch;
+use super::ReaderSecret;
 use super::RecoveryCode;
 use super::Secrets;
 use crate::aead::KEY_BYTES;
@@ -37,6 +42,7 @@ const SALT_BYTES: usize = 32;
 const SEALED_BYTES_MAX: usize = 1024;
 const PASSPHRASE: u8 = 1;
 const RECOVERY: u8 = 2;
+const EPOCH: u8 = 3;
 
 /// The repository's secrets under one lock.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,6 +69,12 @@ pub enum Lock {
         /// Random, so that one code may lock several slots.
         salt: [u8; SALT_BYTES],
     },
+    /// The reader's secret, which every other slot of an administrator holds. What such a slot locks is the domain secret of
+    /// a later epoch.
+    Reader {
+        /// Random, so that one secret may lock several slots.
+        salt: [u8; SALT_BYTES],
+    },
 }
 
 /// What one try of a passphrase costs: the parameters of Argon2id (RFC 9106).
@@ -83,6 +95,13 @@ pub enum SlotSecret<'a> {
     Passphrase(&'a [u8]),
     /// A recovery code.
     Recovery(&'a RecoveryCode),
+}
+
+/// What locks a slot, whoever's it is.
+#[derive(Clone, Copy)]
+enum Opening<'a> {
+    Given(&'a SlotSecret<'a>),
+    Reader(&'a ReaderSecret),
 }
 
 /// Why a slot does not open.
@@ -134,15 +153,41 @@ impl Slot {
         mut random: impl FnMut(&mut [u8]),
     ) -> Self {
         assert!(label.len() <= LABEL_BYTES_MAX, "a label of {} bytes", label.len());
-        let (mut salt, mut nonce) = ([0; SALT_BYTES], [0; NONCE_BYTES]);
+        let mut salt = [0; SALT_BYTES];
         random(&mut salt);
-        random(&mut nonce);
         let lock = match secret {
             SlotSecret::Passphrase(_) => Lock::Passphrase { cost, salt },
             SlotSecret::Recovery(_) => Lock::Recovery { salt },
         };
-        let key = lock.key(secret).expect("the lock is of the secret's kind");
-        let mut sealed = secrets.encode(parameters);
+        Self::close(lock, Opening::Given(secret), label, secrets.encode(parameters), random)
+    }
+
+    /// Locks the domain secret of an epoch, so that everybody opens it who opens one of the other slots and may read.
+    pub fn seal_epoch(
+        (epoch, secret): (Epoch, &DomainSecret),
+        reader: &ReaderSecret,
+        parameters: &[u8],
+        mut random: impl FnMut(&mut [u8]),
+    ) -> Self {
+        let mut salt = [0; SALT_BYTES];
+        random(&mut salt);
+        let made_for = blake3::hash(parameters);
+        let parts = [made_for.as_bytes().as_slice(), &epoch.number().to_le_bytes(), secret.as_bytes()];
+        let text = Zeroizing::new(parts.concat());
+        let label = format!("epoch {epoch}");
+        Self::close(Lock::Reader { salt }, Opening::Reader(reader), &label, text, random)
+    }
+
+    fn close(
+        lock: Lock,
+        opening: Opening<'_>,
+        label: &str,
+        mut sealed: Zeroizing<Vec<u8>>,
+        mut random: impl FnMut(&mut [u8]),
+    ) -> Self {
+        let mut nonce = [0; NONCE_BYTES];
+        random(&mut nonce);
+        let key = lock.key(opening).expect("the lock is of the secret's kind");
         let front = front(label, &lock, &nonce, sealed.len());
         let tag = portable::seal(&key, nonce, &front, &mut sealed);
         let label = label.to_owned();
@@ -188,11 +233,41 @@ impl Slot {
     /// # Errors
     /// [`SlotError`]
     pub fn open(&self, secret: &SlotSecret<'_>, parameters: &[u8]) -> Result<Secrets, SlotError> {
-        let key = self.lock.key(secret).ok_or(SlotError::OtherKind)?;
+        let text = self.text(Opening::Given(secret))?;
+        Secrets::decode(&text, parameters)
+    }
+
+    /// Opens the slot of an epoch.
+    ///
+    /// # Errors
+    /// [`SlotError`]; [`SlotError::OtherKind`] if it is no such slot.
+    pub fn open_epoch(
+        &self,
+        reader: &ReaderSecret,
+        parameters: &[u8],
+    ) -> Result<(Epoch, DomainSecret), SlotError> {
+        let text = self.text(Opening::Reader(reader))?;
+        let mut reader = Reader::new(&text);
+        let made_for: [u8; 32] = reader.array("parameters of the secrets")?;
+        let first = reader.malformed("epoch of a domain secret");
+        let epoch = Epoch::new(reader.u32("epoch of a domain secret")?);
+        let mut secret = reader.array("domain secret")?;
+        let opened = (epoch, DomainSecret::from_bytes(secret));
+        secret.zeroize();
+        reader.finish()?;
+        if made_for != *blake3::hash(parameters).as_bytes() {
+            return Err(SlotError::OtherParameters);
+        }
+        if epoch == Epoch::FIRST { Err(first.into()) } else { Ok(opened) }
+    }
+
+    /// What is locked.
+    fn text(&self, opening: Opening<'_>) -> Result<Zeroizing<Vec<u8>>, SlotError> {
+        let key = self.lock.key(opening).ok_or(SlotError::OtherKind)?;
         let front = front(&self.label, &self.lock, &self.nonce, self.sealed.len());
         let mut text = Zeroizing::new(self.sealed.clone());
         portable::open(&key, self.nonce, &front, &mut text, &self.tag).map_err(|_| SlotError::WrongSecret)?;
-        Secrets::decode(&text, parameters)
+        Ok(text)
     }
 }
 
@@ -216,18 +291,24 @@ impl Lock {
         match self {
             Self::Passphrase { .. } => PASSPHRASE,
             Self::Recovery { .. } => RECOVERY,
+            Self::Reader { .. } => EPOCH,
         }
     }
 
     /// The key that `secret` gives, if it is of the lock's kind.
-    fn key(&self, secret: &SlotSecret<'_>) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-        match (self, secret) {
-            (Self::Passphrase { cost, salt }, SlotSecret::Passphrase(passphrase)) => {
+    fn key(&self, opening: Opening<'_>) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+        match (self, opening) {
+            (Self::Passphrase { cost, salt }, Opening::Given(SlotSecret::Passphrase(passphrase))) => {
                 Some(stretch(passphrase, cost, salt))
             }
-            (Self::Recovery { salt }, SlotSecret::Recovery(code)) => {
+            (Self::Recovery { salt }, Opening::Given(SlotSecret::Recovery(code))) => {
                 let material = Zeroizing::new([*code.as_bytes(), *salt]);
                 let key = blake3::derive_key("farkeep 1 recovery slot", material.as_flattened());
+                Some(Zeroizing::new(key))
+            }
+            (Self::Reader { salt }, Opening::Reader(secret)) => {
+                let material = Zeroizing::new([*secret.as_bytes(), *salt]);
+                let key = blake3::derive_key("farkeep 1 epoch slot", material.as_flattened());
                 Some(Zeroizing::new(key))
             }
             _ => None,
@@ -253,7 +334,7 @@ fn front(label: &str, lock: &Lock, nonce: &[u8; NONCE_BYTES], sealed_bytes: usiz
         Lock::Passphrase { cost, salt } => {
             body.u32(cost.memory_kib).u32(cost.passes).u32(cost.lanes).bytes(salt);
         }
-        Lock::Recovery { salt } => {
+        Lock::Recovery { salt } | Lock::Reader { salt } => {
             body.bytes(salt);
         }
     }
@@ -275,6 +356,7 @@ fn parse_lock(reader: &mut Reader<'_>, kind: u8) -> Result<Lock, Malformed> {
             Ok(Lock::Passphrase { cost, salt: reader.array("salt of a key slot")? })
         }
         RECOVERY => Ok(Lock::Recovery { salt: reader.array("salt of a key slot")? }),
+        EPOCH => Ok(Lock::Reader { salt: reader.array("salt of a key slot")? }),
         _ => Err(reader.malformed("kind of a key slot")),
     }
 }

@@ -19,6 +19,8 @@ use crate::id::RepositoryId;
 use crate::id::Seed;
 use crate::key::DomainKeys;
 use crate::key::DomainSecret;
+use crate::key::DomainSecrets;
+use crate::key::Epoch;
 use crate::limits::PLAIN_BYTES_MAX;
 use crate::object::Header;
 use crate::object::Kind;
@@ -48,7 +50,7 @@ fn seal_by(sealer: &mut Sealer, kind: Kind, references: &[ObjectId], plain: &[u8
     let id = sealer.seal(kind, &seed, references, plain, &mut object);
     assert_eq!(id, object_id(&object));
     let plain_bytes = u32::try_from(plain.len()).expect("test data is short");
-    (object, Pointer { id, seed, plain_bytes })
+    (object, Pointer { id, seed, plain_bytes, epoch: Epoch::FIRST })
 }
 
 /// Bytes without a pattern, the same in every run.
@@ -153,6 +155,31 @@ fn repositories_and_kinds_share_nothing() {
     assert_eq!(refused, Err(OpenError::Tampered { id: pointer.id, part: Part::Seal }));
 }
 
+#[test]
+fn an_object_takes_the_keys_of_its_epoch() {
+    let mut secrets = DomainSecrets::from(DomainSecret::from_bytes(DOMAIN));
+    secrets.learn(Epoch::new(1), DomainSecret::from_bytes([0x77; 32]));
+    let both = DomainKeys::derive_all(&secrets, RepositoryId::from_bytes(REPOSITORY));
+    assert_eq!(both.epoch(), Epoch::new(1));
+    let (old_object, old) = seal(Kind::Data, &[], b"same");
+    let (mut new_object, seed) = (Vec::new(), both.seed(Kind::Data, b"same"));
+    let mut sealer = Sealer::new(&both, &Compression::at_level(3));
+    let id = sealer.seal(Kind::Data, &seed, &[], b"same", &mut new_object);
+    let new = Pointer { id, seed, plain_bytes: 4, epoch: Epoch::new(1) };
+    assert!(new.id != old.id && new.seed != old.seed, "epochs share nothing");
+    let mut plain = Vec::new();
+    for (object, pointer) in [(&old_object, old), (&new_object, new)] {
+        assert_eq!(sealer.open(object, &pointer, &mut plain), Ok(()));
+        assert_eq!(plain, b"same");
+        let other = Epoch::new(1 - pointer.epoch.number());
+        let refused = sealer.open(object, &Pointer { epoch: other, ..pointer }, &mut plain);
+        assert_eq!(refused, Err(OpenError::Tampered { id: pointer.id, part: Part::Seal }));
+    }
+    let epoch = Epoch::new(2);
+    let refused = sealer.open(&new_object, &Pointer { epoch, ..new }, &mut plain);
+    assert_eq!(refused, Err(OpenError::Epoch { id, epoch }));
+}
+
 /// An object as only somebody with the domain secret could forge it: right key, right nonce, any inner bytes.
 fn forge(inner: &[u8], seed: Seed) -> (Vec<u8>, ObjectId) {
     let header = Header::new(Kind::Data, 0, 12 + inner.len() + 16).expect("within the limits").encode();
@@ -186,7 +213,8 @@ fn hostile_inner_bytes_are_refused_within_bounded_memory() {
         let seed = Seed::from_bytes([5; 32]);
         let (object, id) = forge(&inner, seed);
         let mut plain = Vec::new();
-        let refused = sealer().open(&object, &Pointer { id, seed, plain_bytes }, &mut plain);
+        let refused =
+            sealer().open(&object, &Pointer { id, seed, plain_bytes, epoch: Epoch::FIRST }, &mut plain);
         assert!(refused.is_err(), "{inner:02x?}");
         assert!(plain.capacity() <= 128, "{inner:02x?} took {} bytes", plain.capacity());
     }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::id::ContentId;
 use crate::id::Seed;
+use crate::key::Epoch;
 use crate::key::KeyRefused;
 use crate::layout::Malformed;
 use crate::layout::Reader;
@@ -15,13 +16,17 @@ use crate::limits::SNAPSHOT_PATHS_MAX;
 use crate::limits::SNAPSHOT_TAGS_MAX;
 
 /// Version of the private part, which can grow without touching what servers read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Version of snapshots of the first epoch, which does not name it.
+const FIRST_VERSION: u8 = 1;
 /// The text is filled up to a multiple of this many bytes, so that its length says little about names and tags.
 const PADDED_BYTES: usize = 256;
 
 /// What a snapshot holds. Opened by the reader alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Private {
+    /// Domain epoch of everything that the snapshot holds.
+    pub epoch: Epoch,
     /// Seed of the tree's root, from which everything below it opens.
     pub root_seed: Seed,
     /// Length in bytes of the root's plaintext.
@@ -94,7 +99,11 @@ impl Private {
     pub(crate) fn encode(&self) -> Result<Vec<u8>, TooLong> {
         self.check()?;
         let mut text = Writer::new();
-        text.u8(VERSION).bytes(self.root_seed.as_bytes()).u32(self.root_bytes);
+        match self.epoch {
+            Epoch::FIRST => text.u8(FIRST_VERSION),
+            epoch => text.u8(VERSION).varint(epoch.number().into()),
+        };
+        text.bytes(self.root_seed.as_bytes()).u32(self.root_bytes);
         text.bytes(self.content.as_bytes());
         let Counts { files, folders, symlinks, hard_links, others } = self.counts;
         for count in [files, folders, symlinks, hard_links, others] {
@@ -120,20 +129,26 @@ impl Private {
     pub(crate) fn decode(text: &[u8]) -> Result<Self, PrivateError> {
         let mut reader = Reader::new(text);
         let unknown = reader.malformed("version of the private part");
-        match reader.u8("version of the private part")? {
-            VERSION => {}
+        let first = reader.malformed("epoch of a snapshot");
+        let epoch = match reader.u8("version of the private part")? {
+            FIRST_VERSION => Epoch::FIRST,
+            VERSION => match reader.varint_u32("epoch of a snapshot")? {
+                0 => return Err(first.into()),
+                number => Epoch::new(number),
+            },
             0 => return Err(unknown.into()),
             found => return Err(PrivateError::NewerFormat { found, known: VERSION }),
-        }
-        let private = Self::parse(&mut reader)?;
+        };
+        let private = Self::parse(&mut reader, epoch)?;
         let unfit = reader.malformed("padding of the private part");
         let padding = reader.bytes(reader.remaining(), "padding of the private part")?;
         let shortest = padding.len() < PADDED_BYTES && text.len().is_multiple_of(PADDED_BYTES);
         if shortest && padding.iter().all(|byte| *byte == 0) { Ok(private) } else { Err(unfit.into()) }
     }
 
-    fn parse(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn parse(reader: &mut Reader<'_>, epoch: Epoch) -> Result<Self, Malformed> {
         Ok(Self {
+            epoch,
             root_seed: Seed::from_bytes(reader.array("seed of the root")?),
             root_bytes: reader.u32("length of the root")?,
             content: ContentId::from_bytes(reader.array("content id")?),

@@ -1,8 +1,10 @@
 use proptest::collection::vec;
 use proptest::option;
+use proptest::prelude::Just;
 use proptest::prelude::Strategy;
 use proptest::prelude::any;
 use proptest::prop_assert_eq;
+use proptest::prop_oneof;
 use proptest::proptest;
 
 use super::Counts;
@@ -23,6 +25,7 @@ use crate::id::RepositoryId;
 use crate::id::Seed;
 use crate::id::SnapshotId;
 use crate::key::AgentIdentity;
+use crate::key::Epoch;
 use crate::key::Forged;
 use crate::key::ReaderSecret;
 use crate::limits::LABEL_BYTES_MAX;
@@ -55,6 +58,7 @@ fn draft() -> Draft {
 
 fn private() -> Private {
     Private {
+        epoch: Epoch::FIRST,
         root_seed: Seed::from_bytes([0x55; 32]),
         root_bytes: 4321,
         content: ContentId::from_bytes([0x66; 32]),
@@ -100,7 +104,8 @@ fn drafts() -> impl Strategy<Value = Draft> {
 }
 
 fn privates() -> impl Strategy<Value = Private> {
-    let ids = (any::<[u8; 32]>(), any::<u32>(), any::<[u8; 32]>());
+    let epoch = prop_oneof![Just(0), Just(1), any::<u32>()];
+    let ids = (any::<[u8; 32]>(), any::<u32>(), any::<[u8; 32]>(), epoch);
     let counts = any::<[u64; 5]>().prop_map(|[files, folders, symlinks, hard_links, others]| Counts {
         files,
         folders,
@@ -111,6 +116,7 @@ fn privates() -> impl Strategy<Value = Private> {
     let paths = vec(vec(any::<u8>(), 0..40), 0..20);
     (ids, counts, any::<[String; 3]>(), paths, vec(".{0,20}", 0..20)).prop_map(
         |(ids, counts, [host, user, program], paths, tags)| Private {
+            epoch: Epoch::new(ids.3),
             root_seed: Seed::from_bytes(ids.0),
             root_bytes: ids.1,
             content: ContentId::from_bytes(ids.2),
@@ -192,6 +198,24 @@ fn every_flipped_bit_is_damage_and_a_mended_checksum_is_a_forgery() {
 }
 
 #[test]
+fn the_first_epoch_is_written_as_before_there_were_others() {
+    let first = private().encode().expect("it fits");
+    assert_eq!(first[0], 1);
+    let second = Private { epoch: Epoch::new(300), ..private() }.encode().expect("it fits");
+    assert_eq!(second[..3], [2, 0xac, 0x02]);
+    assert_eq!(second[3..150], first[1..148]);
+    // There is one way to write it.
+    let mut other = second;
+    other.splice(1..3, [0]);
+    other.extend([0, 0]);
+    assert!(
+        matches!(Private::decode(&other), Err(PrivateError::Malformed(malformed)) if malformed.what == "epoch of a snapshot")
+    );
+    other[0] = 3;
+    assert_eq!(Private::decode(&other), Err(PrivateError::NewerFormat { found: 3, known: 2 }));
+}
+
+#[test]
 fn the_private_part_opens_for_the_reader_with_its_own_record_alone() {
     let snapshot = sign(draft(), &private());
     let refused = PrivateError::Refused(crate::key::KeyRefused);
@@ -252,8 +276,8 @@ fn hostile_private_parts_are_refused() {
     let text = private().encode().expect("within the limits");
     assert_eq!(Private::decode(&text), Ok(private()));
     let mut newer = text.clone();
-    newer[0] = 2;
-    assert_eq!(Private::decode(&newer), Err(PrivateError::NewerFormat { found: 2, known: 1 }));
+    newer[0] = 3;
+    assert_eq!(Private::decode(&newer), Err(PrivateError::NewerFormat { found: 3, known: 2 }));
     let padded = [text.as_slice(), &[0; 256]].concat();
     assert!(
         matches!(Private::decode(&padded), Err(PrivateError::Malformed(_))),

@@ -2,6 +2,7 @@
 
 use crate::id::ObjectId;
 use crate::id::Seed;
+use crate::key::Epoch;
 use crate::layout::Malformed;
 use crate::layout::Reader;
 use crate::object::Pointer;
@@ -18,14 +19,14 @@ use crate::tree::node::Node;
 const SEED_BYTES: usize = 32;
 
 impl Node {
-    /// Reads a node from its plaintext and the references of its object.
+    /// Reads a node from its plaintext and the references of its object. It is of this epoch, as everything below it.
     ///
     /// What is accepted encodes to the same bytes again. Memory stays in proportion to the bytes, within the weight
     /// that [`limits`](crate::limits) gives to a leaf and an inner node.
     ///
     /// # Errors
     /// [`Malformed`] when a rule of FORMAT.md, "Tree", is broken.
-    pub fn decode(plain: &[u8], references: &[ObjectId]) -> Result<Self, Malformed> {
+    pub fn decode(plain: &[u8], references: &[ObjectId], epoch: Epoch) -> Result<Self, Malformed> {
         let body_bytes =
             SEED_BYTES.checked_mul(references.len()).and_then(|seeds| plain.len().checked_sub(seeds));
         let (body, seeds) = body_bytes
@@ -33,7 +34,7 @@ impl Node {
             .ok_or(Malformed { what: "node seeds", offset: 0 })?;
         let mut reader = Reader::new(body);
         let tag = reader.u8("node tag")?;
-        let pointers = read_pointers(&mut reader, references, seeds)?;
+        let pointers = read_pointers(&mut reader, references, seeds, epoch)?;
         match tag {
             LEAF => leaf::read(reader, &pointers).map(Self::Leaf),
             INNER => inner::read(reader, &pointers),
@@ -47,12 +48,13 @@ fn read_pointers(
     reader: &mut Reader<'_>,
     references: &[ObjectId],
     seeds: &[u8],
+    epoch: Epoch,
 ) -> Result<Vec<Pointer>, Malformed> {
     let (seeds, _) = seeds.as_chunks::<SEED_BYTES>();
     let mut pointers = Vec::with_capacity(references.len());
     for (id, seed) in references.iter().zip(seeds) {
         let plain_bytes = reader.varint_u32("node plaintext length")?;
-        let pointer = Pointer { id: *id, seed: Seed::from_bytes(*seed), plain_bytes };
+        let pointer = Pointer { id: *id, seed: Seed::from_bytes(*seed), plain_bytes, epoch };
         if pointer_fault(&pointer).is_some() {
             return Err(reader.malformed("node plaintext length"));
         }

@@ -20,6 +20,7 @@ use crate::id::RepositoryId;
 use crate::id::Seed;
 use crate::key::DomainKeys;
 use crate::key::DomainSecret;
+use crate::key::Epoch;
 use crate::layout::Malformed;
 use crate::limits::PLAIN_BYTES_MAX;
 use crate::object::Pointer;
@@ -49,7 +50,7 @@ pub(crate) fn path(slashes: &str) -> PathKey {
 pub(crate) fn pointer(number: u64, plain_bytes: u32) -> Pointer {
     let hash = *blake3::hash(&number.to_le_bytes()).as_bytes();
     let seed = *blake3::hash(&hash).as_bytes();
-    Pointer { id: ObjectId::from_bytes(hash), seed: Seed::from_bytes(seed), plain_bytes }
+    Pointer { id: ObjectId::from_bytes(hash), seed: Seed::from_bytes(seed), plain_bytes, epoch: Epoch::FIRST }
 }
 
 pub(crate) fn owner() -> Arc<Owner> {
@@ -94,7 +95,12 @@ impl Store {
         let hash = *blake3::hash(&bytes).as_bytes();
         let plain_bytes = u32::try_from(node.plain.len()).expect("nodes are short");
         assert!(node.plain.len() <= PLAIN_BYTES_MAX, "a node that no object can hold");
-        let pointer = Pointer { id: ObjectId::from_bytes(hash), seed: Seed::from_bytes(hash), plain_bytes };
+        let pointer = Pointer {
+            id: ObjectId::from_bytes(hash),
+            seed: Seed::from_bytes(hash),
+            plain_bytes,
+            epoch: Epoch::FIRST,
+        };
         self.nodes.insert(pointer, (node.plain.to_vec(), node.references.to_vec()));
         Ok(pointer)
     }
@@ -103,7 +109,7 @@ impl Store {
         self.fetched.set(self.fetched.get() + 1);
         let missing = Malformed { what: "pointer to nothing", offset: 0 };
         let (plain, references) = self.nodes.get(pointer).ok_or(missing)?;
-        Node::decode(plain, references)
+        Node::decode(plain, references, Epoch::FIRST)
     }
 
     pub(crate) fn build(&mut self, entries: &[Entry]) -> Root {

@@ -5,6 +5,7 @@ use farkeep_codec::id::ObjectId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::Epoch;
 use farkeep_codec::key::ReaderSecret;
 use farkeep_codec::parameters::Chunker;
 use farkeep_codec::parameters::Compression;
@@ -60,6 +61,7 @@ pub(crate) fn engine() -> (TempDir, Engine) {
 /// The record of an agent's series at this place, which is right as the first one only.
 pub(crate) fn order(engine: &Engine, agent: u8, series: &str, sequence: u64) -> Vec<Commit> {
     let private = Private {
+        epoch: Epoch::FIRST,
         root_seed: Seed::from_bytes([5; 32]),
         root_bytes: 1,
         content: ContentId::from_bytes([6; 32]),

@@ -5,12 +5,17 @@ use super::super::super::objects::Role;
 use super::*;
 
 use farkeep_codec::id::Seed;
+use farkeep_codec::key::Epoch;
 
 fn numbers(count: u8) -> Vec<ObjectNumber> {
     let mut objects = Objects::default();
     for id in 0..count {
-        let pointer =
-            Pointer { id: ObjectId::from_bytes([id; 32]), seed: Seed::from_bytes([id; 32]), plain_bytes: 9 };
+        let pointer = Pointer {
+            id: ObjectId::from_bytes([id; 32]),
+            seed: Seed::from_bytes([id; 32]),
+            plain_bytes: 9,
+            epoch: Epoch::FIRST,
+        };
         objects.insert(&pointer, Role::Bundle).expect("all differ");
     }
     objects.numbers().collect()

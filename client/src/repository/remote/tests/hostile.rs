@@ -1,6 +1,7 @@
 //! Servers that mean harm, one test for each abuse.
 
 use farkeep_codec::id::RepositoryId;
+use farkeep_codec::key::Epoch;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::fault::Fault;
 use farkeep_protocol::field::Bitmap;
@@ -125,8 +126,12 @@ fn more_than_there_is_credit_for_is_refused() {
     let objects: Vec<(ObjectId, Vec<u8>)> = (0..12).map(|number| world.object(number, 4 << 20)).collect();
     world.fake().objects.extend(objects.iter().cloned());
     // What is asked for ahead is thought to be small.
-    let pointers =
-        objects.iter().map(|(id, _)| Pointer { id: *id, seed: Seed::from_bytes([0; 32]), plain_bytes: 1 });
+    let pointers = objects.iter().map(|(id, _)| Pointer {
+        id: *id,
+        seed: Seed::from_bytes([0; 32]),
+        plain_bytes: 1,
+        epoch: Epoch::FIRST,
+    });
     store.soon(&pointers.collect::<Vec<_>>());
     while world.fake().said.first().is_none_or(|said| *said < 43 << 20) {
         std::thread::yield_now();

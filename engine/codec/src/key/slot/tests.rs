@@ -14,6 +14,7 @@ use crate::envelope;
 use crate::envelope::EnvelopeError;
 use crate::key::AgentIdentity;
 use crate::key::DomainSecret;
+use crate::key::Epoch;
 use crate::key::ReaderSecret;
 use crate::key::RecoveryCode;
 use crate::key::Secrets;
@@ -28,7 +29,7 @@ const PARAMETERS: &[u8] = b"the parameters of the repository";
 
 fn secrets() -> Secrets {
     Secrets {
-        domain: DomainSecret::from_bytes([0xd0; 32]),
+        domain: DomainSecret::from_bytes([0xd0; 32]).into(),
         reader: Some(ReaderSecret::from_bytes([0xe0; 32])),
         agent: AgentIdentity::from_bytes(&[0xa0; 32]),
     }
@@ -52,7 +53,7 @@ fn passphrase_slot() -> Slot {
 fn some_secrets() -> impl Strategy<Value = Secrets> {
     (any::<[u8; 32]>(), option::of(any::<[u8; 32]>()), any::<[u8; 32]>()).prop_map(
         |(domain, reader, agent)| Secrets {
-            domain: DomainSecret::from_bytes(domain),
+            domain: DomainSecret::from_bytes(domain).into(),
             reader: reader.map(ReaderSecret::from_bytes),
             agent: AgentIdentity::from_bytes(&agent),
         },
@@ -91,6 +92,47 @@ proptest! {
             prop_assert_eq!(slot.encode(), bytes);
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn the_readers_secret_opens_the_slot_of_an_epoch(number in 1_u32.., secret: [u8; 32], reader: [u8; 32]) {
+        let (epoch, secret) = (Epoch::new(number), DomainSecret::from_bytes(secret));
+        let (right, wrong) = (ReaderSecret::from_bytes(reader), ReaderSecret::from_bytes([0xe1; 32]));
+        let slot = Slot::seal_epoch((epoch, &secret), &right, PARAMETERS, counting());
+        let slot = Slot::parse(&slot.encode())?;
+        prop_assert_eq!(slot.open_epoch(&right, PARAMETERS), Ok((epoch, secret)));
+        prop_assert_eq!(slot.open_epoch(&wrong, PARAMETERS), Err(SlotError::WrongSecret));
+        prop_assert_eq!(slot.open_epoch(&right, b"swapped"), Err(SlotError::OtherParameters));
+        prop_assert_eq!(slot.open(&SlotSecret::Passphrase(b""), PARAMETERS), Err(SlotError::OtherKind));
+        prop_assert_eq!(passphrase_slot().open_epoch(&right, PARAMETERS), Err(SlotError::OtherKind));
+    }
+}
+
+#[test]
+fn the_first_epoch_has_no_slot_of_its_own() {
+    let (reader, secret) = (ReaderSecret::from_bytes([0xe0; 32]), DomainSecret::from_bytes([0xd0; 32]));
+    let slot = Slot::seal_epoch((Epoch::FIRST, &secret), &reader, PARAMETERS, counting());
+    assert!(matches!(slot.open_epoch(&reader, PARAMETERS), Err(SlotError::Malformed(_))));
+}
+
+#[test]
+fn golden_slot_of_an_epoch() {
+    let (reader, secret) = (ReaderSecret::from_bytes([0xe0; 32]), DomainSecret::from_bytes([0xd1; 32]));
+    let bytes = Slot::seal_epoch((Epoch::new(7), &secret), &reader, PARAMETERS, counting()).encode();
+    // Envelope, kind, label, salt, nonce, length.
+    assert_eq!(bytes[..6], *b"FKslot");
+    let front = [
+        &[3, 7][..],
+        b"epoch 7",
+        &std::array::from_fn::<u8, 44, _>(|n| u8::try_from(n).expect("small")),
+        &[68],
+    ];
+    assert_eq!(bytes[16..70], front.concat());
+    assert_eq!(
+        blake3::hash(&bytes).to_hex().as_str(),
+        "d52305cbc4a5f71df00f6c3b5c55ae4068b024b4e2ae5698e3989d9fc9da6b8a"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::key::Epoch;
 use crate::limits::PATH_BYTES_MAX;
 use crate::tree::encode;
 use crate::tree::samples::path;
@@ -10,7 +11,7 @@ fn child(first: PathKey, number: u64) -> Child {
 
 fn decode(node: &Node) -> Result<Node, Malformed> {
     let (plain, references) = encode(node);
-    Node::decode(&plain, &references)
+    Node::decode(&plain, &references, Epoch::FIRST)
 }
 
 #[test]

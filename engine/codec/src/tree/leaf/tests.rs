@@ -1,5 +1,6 @@
 use super::*;
 use crate::id::ObjectId;
+use crate::key::Epoch;
 use crate::layout::Malformed;
 use crate::limits::PATH_BYTES_MAX;
 use crate::time::Time;
@@ -15,7 +16,7 @@ use crate::tree::samples::pointer;
 
 fn decode(entries: &[Entry]) -> Result<Node, Malformed> {
     let (plain, references) = encode(&Node::Leaf(entries.to_vec()));
-    Node::decode(&plain, &references)
+    Node::decode(&plain, &references, Epoch::FIRST)
 }
 
 fn file(name: &str, bytes: u64, content: Content) -> Entry {
@@ -87,7 +88,7 @@ fn common_columns_are_as_documented() {
     ];
     assert_eq!(plain, expected.concat());
     assert_eq!(references, [pointer(1, 1).id, pointer(2, 1).id]);
-    assert_eq!(Node::decode(&plain, &references), Ok(Node::Leaf(entries)));
+    assert_eq!(Node::decode(&plain, &references, Epoch::FIRST), Ok(Node::Leaf(entries)));
 }
 
 #[test]
@@ -138,14 +139,14 @@ fn rare_columns_are_as_documented() {
         &seeds(&[1, 3, 2]),
     ];
     assert_eq!(plain, expected.concat());
-    assert_eq!(Node::decode(&plain, &references), Ok(Node::Leaf(entries)));
+    assert_eq!(Node::decode(&plain, &references, Epoch::FIRST), Ok(Node::Leaf(entries)));
 }
 
 #[test]
 fn a_leaf_without_entries_is_short() {
     let (plain, references) = encode(&Node::Leaf(Vec::new()));
     assert_eq!(plain, [0x01, 0x00, 0x00, 0x00, 0x00]);
-    assert_eq!(Node::decode(&plain, &references), Ok(Node::Leaf(Vec::new())));
+    assert_eq!(Node::decode(&plain, &references, Epoch::FIRST), Ok(Node::Leaf(Vec::new())));
 }
 
 #[test]
@@ -223,15 +224,18 @@ fn things_that_cannot_be_are_refused() {
 fn tables_have_one_order() {
     let (plain, references) = encode(&Node::Leaf(vec![slice("a", 5, 1, 0), slice("b", 5, 2, 0)]));
     let swapped: Vec<ObjectId> = references.iter().rev().copied().collect();
-    assert!(Node::decode(&plain, &swapped).is_ok(), "the order of ids is the writer's to choose");
+    assert!(
+        Node::decode(&plain, &swapped, Epoch::FIRST).is_ok(),
+        "the order of ids is the writer's to choose"
+    );
     let twice = vec![references[0]; 2];
     let mut same_seeds = plain.clone();
     let seeds_at = plain.len() - 64;
     same_seeds.copy_within(seeds_at..seeds_at + 32, seeds_at + 32);
-    let error = Node::decode(&same_seeds, &twice).expect_err("one pointer stands twice");
+    let error = Node::decode(&same_seeds, &twice, Epoch::FIRST).expect_err("one pointer stands twice");
     assert_eq!(error.what, "leaf pointers");
     let unused = [references.as_slice(), &[pointer(3, 1).id]].concat();
-    assert!(Node::decode(&plain, &unused).is_err());
+    assert!(Node::decode(&plain, &unused, Epoch::FIRST).is_err());
 }
 
 #[test]
@@ -266,5 +270,5 @@ fn times_that_do_not_fit_are_refused() {
     // The seconds of the only entry are the last varint; i64::MAX seconds are no nanoseconds.
     let mut far = plain[..plain.len() - 6].to_vec();
     far.extend_from_slice(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00]);
-    assert_eq!(Node::decode(&far, &references).expect_err("beyond all times").what, "seconds");
+    assert_eq!(Node::decode(&far, &references, Epoch::FIRST).expect_err("beyond all times").what, "seconds");
 }

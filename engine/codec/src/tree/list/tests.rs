@@ -5,6 +5,7 @@ use proptest::prop_assert_eq;
 use proptest::proptest;
 
 use super::*;
+use crate::key::Epoch;
 use crate::tree::encode;
 use crate::tree::samples::Store;
 use crate::tree::samples::pointer;
@@ -120,7 +121,7 @@ fn bytes_are_as_documented() {
 fn lists_that_are_none_are_refused() {
     let decode = |height, pointers: Vec<Pointer>, bytes: Vec<u64>| {
         let (plain, references) = encode(&Node::List { height, pointers, bytes });
-        Node::decode(&plain, &references)
+        Node::decode(&plain, &references, Epoch::FIRST)
     };
     let one = pointer(1, 100);
     assert!(decode(16, vec![one], vec![100]).is_ok());

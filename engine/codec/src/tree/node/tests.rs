@@ -9,6 +9,7 @@ use proptest::proptest;
 use proptest::sample::Index;
 
 use super::*;
+use crate::key::Epoch;
 use crate::tree::encode;
 use crate::tree::samples::any_path;
 use crate::tree::samples::entries;
@@ -84,7 +85,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(node in any_node()) {
         let (plain, references) = encode(&node);
-        prop_assert_eq!(Node::decode(&plain, &references), Ok(node));
+        prop_assert_eq!(Node::decode(&plain, &references, Epoch::FIRST), Ok(node));
     }
 
     #[test]
@@ -98,7 +99,7 @@ proptest! {
         if dropped.0 && !references.is_empty() {
             references.remove(dropped.1.index(references.len()));
         }
-        if let Ok(other) = Node::decode(&plain, &references) {
+        if let Ok(other) = Node::decode(&plain, &references, Epoch::FIRST) {
             prop_assert_eq!(encode(&other), (plain, references));
         }
     }
@@ -111,7 +112,7 @@ proptest! {
     ) {
         let references: Vec<ObjectId> = (0..references).map(|number| pointer(number, 1).id).collect();
         let plain = [&[tag], noise.as_slice()].concat();
-        if let Ok(node) = Node::decode(&plain, &references) {
+        if let Ok(node) = Node::decode(&plain, &references, Epoch::FIRST) {
             prop_assert_eq!(encode(&node), (plain, references));
         }
     }
@@ -119,8 +120,8 @@ proptest! {
     #[test]
     fn every_end_is_the_end(node in any_node(), at in any::<Index>()) {
         let (plain, references) = encode(&node);
-        prop_assert!(Node::decode(&plain[..at.index(plain.len())], &references).is_err());
-        prop_assert!(Node::decode(&[plain.as_slice(), &[0]].concat(), &references).is_err());
+        prop_assert!(Node::decode(&plain[..at.index(plain.len())], &references, Epoch::FIRST).is_err());
+        prop_assert!(Node::decode(&[plain.as_slice(), &[0]].concat(), &references, Epoch::FIRST).is_err());
     }
 }
 
@@ -138,6 +139,6 @@ fn front_and_end_are_as_documented() {
 fn pointers_to_nothing_are_refused() {
     let list = Node::List { height: 0, pointers: vec![pointer(1, 0)], bytes: vec![0] };
     let (plain, references) = encode(&list);
-    let error = Node::decode(&plain, &references).expect_err("no object is empty");
+    let error = Node::decode(&plain, &references, Epoch::FIRST).expect_err("no object is empty");
     assert_eq!(error.what, "node plaintext length");
 }
