@@ -4,8 +4,8 @@
 //! without keys cannot do either: what is dead inside of a sealed object is known to readers alone.
 //!
 //! First it is planned what would be done; then slices are moved into new bundles, each once for all snapshots; the trees
-//! that use them are built anew; their content ids are computed from what was stored; and only then records take the places
-//! of the old ones. What goes stays in the repository until a collection finds that no snapshot needs it.
+//! that use them are built anew; what was stored is read again and compared with what it should be; and only then records
+//! take the places of the old ones. What goes stays in the repository until a collection finds that no snapshot needs it.
 
 mod bundles;
 mod survey;
@@ -239,15 +239,13 @@ impl Plan {
             Purpose::Repack(_) => &[],
         };
         let mut writer = ObjectWriter::new(repository);
-        let moved = lay(&self.moves, &mut writer, &self.cancel, progress)?;
+        let moved = lay(&self.moves, repository, &self.cancel, progress)?;
         let trees = self.build(paths, &moved, &mut writer, progress)?;
         repository.flush()?;
-        let roots: Vec<Root> = trees.iter().map(|tree| tree.root).collect();
-        let ids = check::content_ids(repository, &roots, &self.cancel, progress)?;
+        let ids = self.content_ids(&trees, &moved, repository, progress)?;
         let mut records = Vec::with_capacity(self.snapshots.len());
         for ((planned, tree), content) in self.snapshots.iter().zip(trees).zip(ids) {
             let point = &planned.point;
-            let content = content.filter(|content| !paths.is_empty() || *content == point.private.content);
             let content = content.ok_or(RewriteError::Differs { id: point.id })?;
             records.push((point.id, record(repository, point, paths, &tree, content)?));
         }
@@ -261,6 +259,29 @@ impl Plan {
             stored: Stored { bytes: now.bytes - before.bytes, objects: now.objects - before.objects },
             elapsed: begun.elapsed(),
         })
+    }
+
+    /// What the new trees hold, by what was stored; nothing for one that does not hold what it should. Where nothing is
+    /// erased, a tree holds what it did, and it is enough to read what has moved.
+    fn content_ids(
+        &self,
+        trees: &[Rebuilt],
+        moved: &Moved,
+        repository: &Repository,
+        progress: &Progress,
+    ) -> Result<Vec<Option<ContentId>>, RewriteError> {
+        if let Purpose::Erase(_) = self.purpose {
+            let roots: Vec<Root> = trees.iter().map(|tree| tree.root).collect();
+            return Ok(check::content_ids(repository, &roots, &self.cancel, progress)?);
+        }
+        progress.begin(Phase::Reading, 0, 0);
+        let is_sound = moved.is_sound(repository, &self.cancel)?;
+        let same = |(planned, tree): (&Planned, &Rebuilt)| {
+            let (old, new) = (planned.point.root(), tree.root.pointer);
+            let is_same = is_sound && tree::is_same(repository, &old, &new, moved, &self.cancel)?;
+            Ok(is_same.then_some(planned.point.private.content))
+        };
+        self.snapshots.iter().zip(trees).map(same).collect()
     }
 
     fn build(

@@ -187,6 +187,18 @@ fn files_of_half_dead_bundles_move_and_stay_the_same() {
 }
 
 #[test]
+fn another_tree_is_not_taken_for_the_same() {
+    let story = versions();
+    let repository = story.trial.open(Access::Read);
+    let roots: Vec<_> = story.points().iter().map(Point::root).collect();
+    let cancel = AtomicBool::new(false);
+    let nothing = lay(&[], &repository, &cancel, &Progress::new()).expect("nothing to do");
+    let is_same = |one, other| tree::is_same(&repository, one, other, &nothing, &cancel).expect("read");
+    assert!(is_same(&roots[0], &roots[0]) && is_same(&roots[1], &roots[1]));
+    assert!(!is_same(&roots[0], &roots[1]) && !is_same(&roots[1], &roots[0]));
+}
+
+#[test]
 fn what_a_held_snapshot_uses_is_not_moved() {
     let story = versions();
     let points = story.points();

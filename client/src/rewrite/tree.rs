@@ -57,6 +57,30 @@ pub(super) fn build(
     Ok(Rebuilt { root, counts })
 }
 
+/// Whether the tree below `new` is the one below `old`, but for slices, which lie where they were moved.
+pub(super) fn is_same(
+    repository: &Repository,
+    old: &Pointer,
+    new: &Pointer,
+    moved: &Moved,
+    cancel: &AtomicBool,
+) -> Result<bool, RewriteError> {
+    let (mut old, mut new) = (repository.walk(*old), repository.walk(*new));
+    loop {
+        check_cancelled(cancel)?;
+        match (old.next_entry()?, new.next_entry()?) {
+            (None, None) => return Ok(true),
+            (Some(mut old), Some(new)) => {
+                take_along(&mut old, moved);
+                if old != new {
+                    return Ok(false);
+                }
+            }
+            _ => return Ok(false),
+        }
+    }
+}
+
 fn store(writer: &mut ObjectWriter<'_>, node: NodePlain<'_>) -> Result<Pointer, RewriteError> {
     Ok(writer.node(node)?)
 }
