@@ -69,10 +69,15 @@ impl Heads {
     }
 
     fn look(file: &dyn File) -> Result<Self, JournalError> {
-        let mut bytes = [0; SLOTS * BLOCK_BYTES];
-        let count = file.read_at(0, &mut bytes)?;
-        let (first, second) = bytes[..count].split_at(count.min(BLOCK_BYTES));
-        Ok(Self { slots: [parse(first), parse(second)], bytes: file.len()? })
+        // Each for itself: a sector that does not answer is one slot.
+        let slot = |number: u64| {
+            let mut bytes = [0; BLOCK_BYTES];
+            match file.read_at(number * BLOCK_BYTES as u64, &mut bytes) {
+                Ok(count) => parse(&bytes[..count]),
+                Err(_) => Err(Malformed { what: "slot of the head: it cannot be read", offset: 0 }),
+            }
+        };
+        Ok(Self { slots: [slot(0), slot(1)], bytes: file.len()? })
     }
 
     /// The slot that may be overwritten.

@@ -2,7 +2,8 @@
 //!
 //! It is a folder of segments with records behind one another ([`replay()`], [`JournalWriter`]) and a file `head` with two
 //! slots, which says how far the journal was acknowledged. A bad record up to the head is damage. What lies beyond
-//! the head was promised to nobody: a torn tail, which the next writer cuts. FORMAT.md, "Journal".
+//! the head was promised to nobody: a torn tail, which the next writer cuts. The segments are kept twice ([`Side`]).
+//! FORMAT.md, "Journal" and "Mirror".
 
 use std::path::PathBuf;
 
@@ -18,23 +19,33 @@ pub(crate) use event::StoredExtent;
 pub(crate) use event::Struck;
 pub(crate) use head::HEAD_PATH;
 pub(crate) use head::Heads;
+pub(crate) use mend::Differing;
+pub(crate) use mend::prove;
 pub use record::ChainHash;
 pub use record::Position;
 pub(crate) use replay::Entry;
 pub(crate) use replay::Payloads;
 pub(crate) use replay::Place;
+pub(crate) use replay::Replay;
 pub(crate) use replay::Replayed;
 pub(crate) use replay::Tail;
 pub(crate) use replay::replay;
 pub(crate) use segment::segment_number;
+pub(crate) use side::MIRROR;
+pub(crate) use side::Side;
+pub(crate) use side::copy_of;
+pub(crate) use side::make_mirror_of;
 pub(crate) use writer::JournalWriter;
+pub(crate) use writer::Resumed;
 pub(crate) use writer::WriteError;
 
 mod event;
 mod record;
 mod segment;
 mod head;
+mod side;
 mod replay;
+mod mend;
 mod writer;
 
 #[cfg(test)]

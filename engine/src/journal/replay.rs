@@ -1,4 +1,4 @@
-//! Reading the journal from front to back ([`replay()`]).
+//! Reading the journal from front to back ([`replay()`]), each record from the side on which it is intact.
 //!
 //! The whole chain is verified at every opening: a few kilobytes per snapshot, at more than a gigabyte per second.
 
@@ -16,6 +16,7 @@ use super::record::Position;
 use super::record::Record;
 use super::segment;
 use super::segment::SegmentHeader;
+use super::side::Side;
 use crate::disk::Advice;
 use crate::disk::Disk;
 use crate::disk::DiskError;
@@ -67,11 +68,20 @@ pub(crate) enum Tail {
     IsStill,
 }
 
+/// What a replay came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Replay {
+    /// Where it ended.
+    pub(crate) at: Replayed,
+    /// The first damage for which a record was read from the mirror.
+    pub(crate) mended: Option<JournalError>,
+}
+
 /// Shows every record behind `from` up to the head, in order. Where a slot of the head is bad, also those behind the
-/// other one.
+/// other one. What is damaged is read from the mirror.
 ///
 /// # Errors
-/// [`JournalError::Damaged`] if a record up to the head is not there as it was written.
+/// [`JournalError::Damaged`] if a record up to the head is not there as it was written, nor in the mirror.
 pub(crate) fn replay<E: From<JournalError>>(
     disk: &dyn Disk,
     repository: RepositoryId,
@@ -79,15 +89,11 @@ pub(crate) fn replay<E: From<JournalError>>(
     from: Replayed,
     tail: Tail,
     show: &mut dyn FnMut(Entry) -> Result<(), E>,
-) -> Result<Replayed, E> {
+) -> Result<Replay, E> {
     let head = heads.newest()?;
-    let mut scan = Scan::begin(disk, repository, from)?;
+    let mut scan = Scan::begin(disk, repository, from);
     while scan.at.position.sequence < head.sequence {
-        match scan.next()? {
-            Step::Entry(entry) => show(*entry)?,
-            Step::End => return Err(scan.damaged("end: acknowledged records are missing").into()),
-            Step::Broken(error) => return Err(error.into()),
-        }
+        show(scan.acknowledged()?)?;
     }
     if scan.at.position.sequence == head.sequence && scan.at.position != head {
         let what = "slot of the head: it names another history";
@@ -96,11 +102,11 @@ pub(crate) fn replay<E: From<JournalError>>(
     while heads.bad().is_some() {
         match scan.next()? {
             Step::Entry(entry) => show(*entry)?,
-            Step::Broken(error) if tail == Tail::IsStill => return Err(error.into()),
+            Step::Broken(error) if tail == Tail::IsStill => show(scan.in_mirror(error)?)?,
             Step::Broken(_) | Step::End => break,
         }
     }
-    Ok(scan.at)
+    Ok(Replay { at: scan.at, mended: scan.mended })
 }
 
 /// Reads payloads again that a replay has shown.
@@ -120,13 +126,24 @@ impl<'a> Payloads<'a> {
         let held = self.open.take().filter(|(segment, _)| *segment == place.segment);
         let file = match held {
             Some((_, file)) => file,
-            None => self.disk.open(&segment::path(place.segment), Mode::Read)?,
+            None => self.disk.open(&Side::Journal.path(place.segment), Mode::Read)?,
         };
-        let mut payload = vec![0; bytes as usize];
-        file.read_exact_at(place.offset, &mut payload)?;
+        let payload = read_payload(&*file, place, bytes)?;
         self.open = Some((place.segment, file));
         Ok(payload)
     }
+
+    /// Reads one from the mirror.
+    pub(crate) fn read_in_mirror(&self, place: Place, bytes: u32) -> Result<Vec<u8>, DiskError> {
+        let file = self.disk.open(&Side::Mirror.path(place.segment), Mode::Read)?;
+        read_payload(&*file, place, bytes)
+    }
+}
+
+fn read_payload(file: &dyn File, place: Place, bytes: u32) -> Result<Vec<u8>, DiskError> {
+    let mut payload = vec![0; bytes as usize];
+    file.read_exact_at(place.offset, &mut payload)?;
+    Ok(payload)
 }
 
 enum Step {
@@ -136,10 +153,13 @@ enum Step {
     Broken(JournalError),
 }
 
-struct Scan<'a> {
+/// Goes from record to record.
+pub(super) struct Scan<'a> {
     disk: &'a dyn Disk,
     repository: RepositoryId,
-    file: Box<dyn File>,
+    side: Side,
+    /// The segment of the cursor, on that side.
+    file: Option<Box<dyn File>>,
     /// Behind the last intact record.
     at: Replayed,
     /// Where the next byte is read. It stands in the next segment while `at` is still in the one before, because a
@@ -148,36 +168,79 @@ struct Scan<'a> {
     buffer: Vec<u8>,
     /// Which bytes of the buffer are those of the segment from `cursor` on.
     held: Range<usize>,
+    /// Which bytes of the buffer are the last intact record.
+    record: Range<usize>,
+    mended: Option<JournalError>,
 }
 
 impl<'a> Scan<'a> {
-    fn begin(disk: &'a dyn Disk, repository: RepositoryId, from: Replayed) -> Result<Self, JournalError> {
-        let file = disk.open(&segment::path(from.place.segment), Mode::Read)?;
-        file.advise(Advice::Sequential);
-        let (buffer, held) = (vec![0; READ_BYTES], 0..0);
-        let mut scan = Self { disk, repository, file, at: from, cursor: from.place, buffer, held };
-        if from == Replayed::GENESIS {
-            scan.cursor.offset = 0;
-            if let Some(error) = scan.pass_header()? {
-                return Err(error);
-            }
-        }
-        Ok(scan)
+    pub(super) fn begin(disk: &'a dyn Disk, repository: RepositoryId, from: Replayed) -> Self {
+        let mut scan = Self {
+            disk,
+            repository,
+            side: Side::Journal,
+            file: None,
+            at: from,
+            cursor: from.place,
+            buffer: vec![0; READ_BYTES],
+            held: 0..0,
+            record: 0..0,
+            mended: None,
+        };
+        scan.turn(Side::Journal);
+        scan
+    }
+
+    /// Behind the last intact record.
+    pub(super) fn at(&self) -> &Replayed {
+        &self.at
+    }
+
+    /// The bytes of the last intact record. Right after it was read alone.
+    pub(super) fn record(&self) -> &[u8] {
+        &self.buffer[self.record.clone()]
+    }
+
+    /// The next record, of which it is known that it was acknowledged.
+    pub(super) fn acknowledged(&mut self) -> Result<Entry, JournalError> {
+        let error = match self.next() {
+            Ok(Step::Entry(entry)) => return Ok(*entry),
+            Ok(Step::End) => self.damaged("end: acknowledged records are missing"),
+            Ok(Step::Broken(error)) | Err(error) => error,
+        };
+        self.in_mirror(error)
+    }
+
+    /// The next record as the mirror has it, or the error for which it is read there.
+    fn in_mirror(&mut self, error: JournalError) -> Result<Entry, JournalError> {
+        self.turn(Side::Mirror);
+        let found = self.next();
+        self.turn(Side::Journal);
+        let Ok(Step::Entry(entry)) = found else { return Err(error) };
+        self.mended.get_or_insert(error);
+        Ok(*entry)
+    }
+
+    /// Goes on behind the last intact record, on that side.
+    fn turn(&mut self, side: Side) {
+        let Replayed { place, .. } = self.at;
+        let is_first = self.at == Replayed::GENESIS;
+        self.cursor = if is_first { Place { offset: 0, ..place } } else { place };
+        (self.side, self.file, self.held) = (side, None, 0..0);
     }
 
     fn next(&mut self) -> Result<Step, JournalError> {
-        if self.ahead(1)?.is_empty() {
+        if self.cursor.offset > 0 && self.ahead(1)?.is_empty() {
             let next = Place { segment: self.cursor.segment + 1, offset: 0 };
-            let path = segment::path(next.segment);
-            if !self.disk.exists(&path)? {
+            if !self.disk.exists(&self.side.path(next.segment))? {
                 return Ok(Step::End);
             }
-            self.file = self.disk.open(&path, Mode::Read)?;
-            self.file.advise(Advice::Sequential);
-            self.cursor = next;
-            if let Some(error) = self.pass_header()? {
-                return Ok(Step::Broken(error));
-            }
+            (self.file, self.cursor) = (None, next);
+        }
+        if self.cursor.offset == 0
+            && let Some(error) = self.pass_header()?
+        {
+            return Ok(Step::Broken(error));
         }
         self.next_in_segment()
     }
@@ -202,6 +265,7 @@ impl<'a> Scan<'a> {
         let payload = Place { segment, offset: offset + record::HEADER_BYTES as u64 };
         let payload_bytes = u32::try_from(length - record::HEADER_BYTES - record::CHAIN_BYTES)
             .expect("the limit of a payload fits 32 bits");
+        self.record = self.held.start..self.held.start + length;
         self.pass(length);
         self.at = Replayed { position: record.position, time: record.time, place: self.cursor };
         Ok(Step::Entry(Box::new(Entry { record, payload, payload_bytes })))
@@ -235,12 +299,28 @@ impl<'a> Scan<'a> {
             } else {
                 self.buffer.copy_within(self.held.clone(), 0);
             }
+            self.held = 0..held;
             let offset = self.cursor.offset + held as u64;
-            let read = self.file.read_at(offset, &mut self.buffer[held..])?;
+            let file = match self.file.take() {
+                Some(file) => file,
+                None => self.open()?,
+            };
+            let read = match file.read_at(offset, &mut self.buffer[held..]) {
+                // Something behind may be what does not answer.
+                Err(_) => file.read_at(offset, &mut self.buffer[held..count])?,
+                read => read?,
+            };
+            self.file = Some(file);
             self.held = 0..held + read;
         }
         let held = &self.buffer[self.held.clone()];
         Ok(&held[..held.len().min(count)])
+    }
+
+    fn open(&self) -> Result<Box<dyn File>, DiskError> {
+        let file = self.disk.open(&self.side.path(self.cursor.segment), Mode::Read)?;
+        file.advise(Advice::Sequential);
+        Ok(file)
     }
 
     fn pass(&mut self, count: usize) {
@@ -249,11 +329,11 @@ impl<'a> Scan<'a> {
     }
 
     fn broken(&self, error: EventError) -> JournalError {
-        error.placed(segment::path(self.cursor.segment), self.cursor.offset)
+        error.placed(self.side.path(self.cursor.segment), self.cursor.offset)
     }
 
     fn damaged(&self, what: &'static str) -> JournalError {
-        let path = segment::path(self.cursor.segment);
+        let path = self.side.path(self.cursor.segment);
         JournalError::Damaged { path, offset: self.cursor.offset, what }
     }
 }

@@ -20,6 +20,7 @@ use super::Replayed;
 use super::SlotId;
 use super::Tail;
 use super::WriteError;
+use super::copy_of;
 use super::event::EventError;
 use super::event::tests::event;
 use super::event::tests::hash;
@@ -102,11 +103,11 @@ fn golden_head_slot() {
 fn entries(disk: &SimulatedDisk, tail: Tail) -> Result<(Vec<Entry>, Replayed), JournalError> {
     let mut entries = Vec::new();
     let heads = Heads::read(disk)?;
-    let at = replay(disk, REPOSITORY, &heads, Replayed::GENESIS, tail, &mut |entry| {
+    let replay = replay(disk, REPOSITORY, &heads, Replayed::GENESIS, tail, &mut |entry| {
         entries.push(entry);
         Ok::<(), JournalError>(())
     })?;
-    Ok((entries, at))
+    Ok((entries, replay.at))
 }
 
 fn created() -> Event {
@@ -116,15 +117,20 @@ fn created() -> Event {
 fn create() -> SimulatedDisk {
     let disk = SimulatedDisk::new(1);
     disk.create_folder(Path::new(super::FOLDER)).expect("made");
+    super::make_mirror_of(&disk, Path::new(super::FOLDER)).expect("made");
     JournalWriter::create(&disk, REPOSITORY, &[created()], Time::from_nanoseconds(1)).expect("made");
     disk
 }
 
 fn resume(disk: &SimulatedDisk, segment_bytes: u64) -> (JournalWriter, u64) {
-    let (_, at) = entries(disk, Tail::IsStill).expect("intact");
     let heads = Heads::read(disk).expect("there");
+    let from = Replayed::GENESIS;
+    let replay = replay(disk, REPOSITORY, &heads, from, Tail::IsStill, &mut |_| Ok::<(), JournalError>(()));
     let disk = Arc::new(disk.clone());
-    JournalWriter::resume(disk, REPOSITORY, segment_bytes, &heads, at).expect("resumed")
+    let replay = replay.expect("intact");
+    let (writer, resumed) =
+        JournalWriter::resume(disk, REPOSITORY, segment_bytes, &heads, &replay).expect("resumed");
+    (writer, resumed.bytes_cut)
 }
 
 fn append(writer: &mut JournalWriter, events: &[Event]) -> Vec<Entry> {
@@ -190,7 +196,9 @@ fn a_kind_of_a_later_program_in_an_intact_chain_stops_the_replay() {
     let chain = *blake3::hash(&record[..hashed]).as_bytes();
     record[hashed..].copy_from_slice(&chain);
     let position = Position { sequence: 2, chain: ChainHash::from_bytes(chain) };
-    disk.mutate(Path::new("journal/0000000000000000"), |file| file.extend(&record)).expect("there");
+    for path in ["journal/0000000000000000", "mirror/journal/0000000000000000"] {
+        disk.mutate(Path::new(path), |file| file.extend(&record)).expect("there");
+    }
     disk.mutate(Path::new("head"), |file| file[..4096].copy_from_slice(&head::encode(&position)))
         .expect("there");
     let refused = entries(&disk, Tail::IsStill);
@@ -214,7 +222,9 @@ fn what_lies_behind_the_head_is_cut_and_what_it_names_is_not() {
     append(&mut writer, &[created()]);
     assert_eq!(entries(&disk, Tail::IsStill).expect("intact").0.len(), intact.len() + 1);
     let journal = disk.files().into_iter().rfind(|(path, _)| path.starts_with("journal")).expect("there").0;
-    disk.mutate(&journal, |file| *file.last_mut().expect("not empty") ^= 1).expect("there");
+    for path in [&journal, &copy_of(&journal)] {
+        disk.mutate(path, |file| *file.last_mut().expect("not empty") ^= 1).expect("there");
+    }
     let refused = entries(&disk, Tail::IsStill);
     assert!(
         matches!(refused, Err(JournalError::Damaged { ref path, .. }) if *path == journal),

@@ -8,6 +8,7 @@ use super::Damage;
 use super::Report;
 use crate::disk::DiskError;
 use crate::journal::SlotId;
+use crate::journal::copy_of;
 use crate::journal::segment_number;
 use crate::pack;
 use crate::store::Name;
@@ -21,19 +22,15 @@ const FOREIGN: &str = "not a file of Farkeep";
 
 /// Checks parameters and key slots, and looks for files that should not be there.
 pub(super) fn check(store: &Store, report: &mut Report) -> Result<(), StoreError> {
-    let wanted = store.catalogue().parameters().copied();
-    match layout::read_small(store.disk(), layout::path(Name::Parameters)) {
-        Ok(bytes) if Some(blake3::hash(&bytes)) == wanted => {}
-        Ok(_) => {
-            let what = "they are not those that the journal names";
-            report.damage(Damage::new(layout::path(Name::Parameters), 0, what));
-        }
-        Err(error) => report.damage(Damage::new(layout::path(Name::Parameters), 0, error.to_string())),
-    }
+    let parameters = store.catalogue().parameters().copied();
     let slots = store.catalogue().slots().clone();
-    for (slot, hash) in &slots {
-        if let Err(error) = store.read_slot(slot, hash) {
-            report.damage(Damage::new(&layout::slot_path(slot), 0, error.to_string()));
+    let parameters = parameters.map(|hash| (layout::path(Name::Parameters).to_owned(), hash));
+    let named = slots.iter().map(|(slot, hash)| (layout::slot_path(slot), *hash));
+    let has_copies = store.disk().exists(layout::path(Name::Mirror))?;
+    for (path, hash) in parameters.into_iter().chain(named) {
+        check_named(store, &path, &hash, report);
+        if has_copies {
+            check_named(store, &copy_of(&path), &hash, report);
         }
     }
     for name in store.disk().list(Path::new(""))? {
@@ -46,18 +43,44 @@ pub(super) fn check(store: &Store, report: &mut Report) -> Result<(), StoreError
     if checkpoint::read(store.disk(), store.parameters().repository).is_err() {
         report.notice(layout::path(Name::Checkpoint), "a checkpoint that cannot be used, and is not needed");
     }
-    for name in store.disk().list(layout::path(Name::Slots))? {
-        let slot = name.to_str().and_then(|name| name.parse::<SlotId>().ok());
-        if !slot.is_some_and(|slot| slots.contains_key(&slot)) {
-            report.notice(&layout::path(Name::Slots).join(&name), LEFTOVER);
+    for folder in layout::folders(store.disk(), &[Name::Slots])? {
+        for name in store.disk().list(&folder)? {
+            let slot = name.to_str().and_then(|name| name.parse::<SlotId>().ok());
+            if !slot.is_some_and(|slot| slots.contains_key(&slot)) {
+                report.notice(&folder.join(&name), LEFTOVER);
+            }
         }
     }
-    for name in store.disk().list(layout::path(Name::Journal))? {
-        if segment_number(&name).is_none() {
-            report.notice(&layout::path(Name::Journal).join(&name), FOREIGN);
+    for folder in layout::folders(store.disk(), &[Name::Journal])? {
+        for name in store.disk().list(&folder)? {
+            match segment_number(&name) {
+                Some(_) => {}
+                None if layout::is_leftover(&name) => report.notice(&folder.join(&name), LEFTOVER),
+                None => report.notice(&folder.join(&name), FOREIGN),
+            }
+        }
+    }
+    if has_copies {
+        let copies: Vec<_> = [Name::Parameters, Name::Slots, Name::Journal].map(layout::path).to_vec();
+        for name in store.disk().list(layout::path(Name::Mirror))? {
+            let path = layout::path(Name::Mirror).join(&name);
+            match () {
+                () if copies.contains(&Path::new(&name)) => {}
+                () if layout::is_leftover(&name) => report.notice(&path, LEFTOVER),
+                () => report.notice(&path, FOREIGN),
+            }
         }
     }
     Ok(list_packs(store, report)?)
+}
+
+/// Checks a file whose hash stands in the journal.
+fn check_named(store: &Store, path: &Path, hash: &blake3::Hash, report: &mut Report) {
+    match layout::read_small(store.disk(), path) {
+        Ok(bytes) if blake3::hash(&bytes) == *hash => {}
+        Ok(_) => report.damage(Damage::new(path, 0, "the file: it is not the one that the journal names")),
+        Err(error) => report.damage(Damage::new(path, 0, error.to_string())),
+    }
 }
 
 /// Looks for packs that the journal does not know. One that it knows and that is not there is found when it is read.

@@ -25,7 +25,7 @@ pub enum Patients {
     Noticed,
     /// These.
     Packs(Vec<PackId>),
-    /// All of them.
+    /// All of them, and the small files.
     All,
 }
 
@@ -34,6 +34,8 @@ pub enum Patients {
 pub struct Healing {
     /// Packs that were looked at, every byte of them.
     pub packs: u64,
+    /// Small files, each of which is kept twice, that were damaged or missing in one place, and are written again.
+    pub files: u64,
     /// Blocks that were not as they were written, and are again.
     pub blocks: u64,
     /// Objects that could not be healed, and are unknown from here on, the first of them up to a limit.
@@ -50,6 +52,7 @@ impl Healing {
     /// Takes in what another one did.
     pub(super) fn add(&mut self, other: Self) {
         self.packs += other.packs;
+        self.files += other.files;
         self.blocks += other.blocks;
         let room = REPORT_LINES_MAX.saturating_sub(self.objects.len());
         self.objects.extend(other.objects.into_iter().take(room));
@@ -66,6 +69,9 @@ impl Healing {
 /// rest.
 pub(crate) fn heal(store: &Store, patients: &Patients, by: &str) -> Result<Healing, StoreError> {
     let mut healing = Healing::default();
+    if *patients == Patients::All {
+        healing.files += store.mend_files()?;
+    }
     let mut buffer = vec![0; SCRUB_READ_BYTES];
     for number in numbers(store, patients) {
         let healed = store.heal_pack(number, &mut buffer).inspect_err(|_| store.notice(number))?;

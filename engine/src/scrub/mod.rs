@@ -19,6 +19,7 @@ use self::digest::Digest;
 use self::index::digests;
 use self::pack::Checked;
 use self::pack::check_pack;
+use crate::journal::Differing;
 use crate::journal::Tail;
 use crate::limits::SCRUB_READ_BYTES;
 use crate::limits::SCRUB_THREADS;
@@ -194,10 +195,10 @@ impl Outcome {
     }
 }
 
-/// Reads the journal and its head anew.
+/// Reads the journal, its head and its mirror anew.
 fn check_journal(store: &Store, report: &mut Report) -> Result<(), StoreError> {
     match replay_all(store.disk(), store.parameters(), Tail::MayGrow) {
-        Ok(Read { catalogue, heads, .. }) => {
+        Ok(Read { catalogue, heads, replay, .. }) => {
             if let Some((_, what)) = heads.bad() {
                 report.damage(Damage::new(layout::path(Name::Head), 0, what));
             }
@@ -209,6 +210,11 @@ fn check_journal(store: &Store, report: &mut Report) -> Result<(), StoreError> {
             if catalogue.at() == known.at() && catalogue != *known {
                 let what = "it says otherwise than the checkpoint with which it was opened";
                 report.damage(Damage::new(layout::path(Name::Journal), 0, what));
+            }
+            drop(known);
+            for Differing { path, offset } in store.differing_journal(&replay.at)? {
+                let what = "journal: it is intact in the other place where it is kept";
+                report.damage(Damage::new(&path, offset, what));
             }
         }
         Err(StoreError::Damaged { path, offset, what }) => report.damage(Damage::new(&path, offset, what)),

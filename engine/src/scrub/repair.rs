@@ -46,7 +46,7 @@ pub enum RepairStep {
     },
     /// The index is built anew from the packs.
     RebuildIndex,
-    /// A small file is written again from what else says the same.
+    /// A small file is written again from the other place where it is kept.
     Mend {
         /// The file, relative to the repository.
         path: PathBuf,
@@ -112,7 +112,7 @@ pub(crate) fn plan(store: &Store, progress: &(dyn Fn(Progress) + Sync)) -> Resul
         plan_pack(store, &pack, &mut buffer, &mut steps)?;
     }
     for damage in report.damage.iter().filter(|damage| damage.pack.is_none()) {
-        steps.push(step_for(damage));
+        steps.push(step_for(store, damage));
     }
     steps.dedup();
     let left = report.notices.into_iter().filter(|notice| notice.what == LEFTOVER);
@@ -120,9 +120,12 @@ pub(crate) fn plan(store: &Store, progress: &(dyn Fn(Progress) + Sync)) -> Resul
     Ok(RepairPlan { steps })
 }
 
-/// Does what was planned, for one who writes. Opening the repository for that did the rest: leftovers, and small files.
+/// Does what was planned, for one who writes. Opening the repository for that did the rest: leftovers, and the head.
 pub(crate) fn repair(store: &Store, plan: &RepairPlan, by: &str) -> Result<Repaired, StoreError> {
-    let healing = heal(store, &Patients::Packs(plan.packs()), by)?;
+    let mut healing = heal(store, &Patients::Packs(plan.packs()), by)?;
+    if plan.steps.iter().any(|step| matches!(step, RepairStep::Mend { .. })) {
+        healing.files += store.mend_files()?;
+    }
     let has_index = plan.steps.contains(&RepairStep::RebuildIndex);
     if has_index {
         store.rebuild_index()?;
@@ -173,11 +176,13 @@ fn plan_pack(
 }
 
 /// What is done about damage of something else than a pack.
-fn step_for(damage: &Damage) -> RepairStep {
+fn step_for(store: &Store, damage: &Damage) -> RepairStep {
     let Damage { path, what, .. } = damage;
     match () {
         () if path == layout::path(Name::Index) => RepairStep::RebuildIndex,
-        () if path == layout::path(Name::Head) => RepairStep::Mend { path: path.clone(), what: what.clone() },
+        () if path == layout::path(Name::Head) || store.can_mend(path) => {
+            RepairStep::Mend { path: path.clone(), what: what.clone() }
+        }
         () => RepairStep::Leave { path: path.clone(), what: what.clone() },
     }
 }

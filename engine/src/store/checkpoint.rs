@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use crate::disk::DiskError;
 use crate::disk::Mode;
 use crate::journal::Heads;
-use crate::journal::Replayed;
+use crate::journal::Replay;
 use crate::journal::Tail;
 use crate::journal::replay;
 use crate::limits::CHECKPOINT_BYTES_MAX;
@@ -27,7 +27,7 @@ use crate::limits::CHECKPOINT_RUNNING_FACTOR;
 pub(crate) struct Read {
     pub(crate) catalogue: Catalogue,
     pub(crate) heads: Heads,
-    pub(crate) at: Replayed,
+    pub(crate) replay: Replay,
     /// The record with which the checkpoint ended that it began with; 0 without one.
     pub(crate) checkpoint: u64,
 }
@@ -68,9 +68,9 @@ fn replay_behind(
         return Err(layout::damaged(Name::Checkpoint, "it is ahead of the journal"));
     }
     let learn = &mut |entry| catalogue.apply(&entry);
-    let at = replay(disk, parameters.repository, &heads, from, tail, learn)?;
-    catalogue.pass(at);
-    Ok(Read { catalogue, heads, at, checkpoint: from.position.sequence })
+    let replay = replay(disk, parameters.repository, &heads, from, tail, learn)?;
+    catalogue.pass(replay.at);
+    Ok(Read { catalogue, heads, replay, checkpoint: from.position.sequence })
 }
 
 /// The checkpoint, if there is one.

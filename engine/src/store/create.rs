@@ -1,6 +1,7 @@
 //! Making a repository.
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use super::error::StoreError;
 use super::layout;
@@ -12,6 +13,7 @@ use crate::journal::Event;
 use crate::journal::JournalWriter;
 use crate::journal::Settings;
 use crate::journal::SlotId;
+use crate::journal::copy_of;
 use crate::limits::PARITY_THOUSANDTHS_MAX;
 use crate::limits::SETTINGS_BYTES_MAX;
 
@@ -36,13 +38,13 @@ pub(crate) fn create(
     expect_room(disk)?;
     clear(disk)?;
 
-    for name in [Name::Journal, Name::Packs, Name::Slots] {
-        match disk.create_folder(layout::path(name)) {
+    for folder in folders() {
+        match disk.create_folder(&folder) {
             Ok(()) | Err(DiskError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    disk.replace(&layout::slot_path(&slot), slot_bytes)?;
+    layout::write_both(disk, &layout::slot_path(&slot), slot_bytes)?;
     let created = Event::RepositoryCreated { parameters: blake3::hash(parameters) };
     let added = Event::KeySlotAdded { slot, hash: blake3::hash(slot_bytes) };
     let mut events = vec![created, added];
@@ -52,12 +54,19 @@ pub(crate) fn create(
         events.push(Event::SettingsChanged { settings, by: "whoever made it".to_owned() });
     }
     JournalWriter::create(disk, repository, &events, options.clock.now())?;
-    for name in [Name::Journal, Name::Packs, Name::Slots] {
-        disk.sync_folder(layout::path(name))?;
+    for folder in folders() {
+        disk.sync_folder(&folder)?;
     }
     disk.sync_folder(Path::new(""))?;
-    disk.replace(layout::path(Name::Parameters), parameters)?;
+    layout::write_both(disk, layout::path(Name::Parameters), parameters)?;
     Ok(())
+}
+
+/// Every folder, parents first.
+fn folders() -> [PathBuf; 6] {
+    let [journal, slots] = [Name::Journal, Name::Slots].map(layout::path);
+    let [packs, mirror] = [Name::Packs, Name::Mirror].map(|name| layout::path(name).to_owned());
+    [packs, mirror, journal.to_owned(), copy_of(journal), slots.to_owned(), copy_of(slots)]
 }
 
 /// Refuses a file that its reader would refuse.
@@ -88,10 +97,12 @@ fn expect_room(disk: &dyn Disk) -> Result<(), StoreError> {
 
 /// Removes what an interrupted creation left.
 fn clear(disk: &dyn Disk) -> Result<(), DiskError> {
-    for folder in [Name::Journal, Name::Slots].map(layout::path) {
-        if disk.exists(folder)? {
-            for name in disk.list(folder)? {
-                disk.remove(&folder.join(name))?;
+    for folder in folders().into_iter().filter(|folder| folder != layout::path(Name::Packs)) {
+        if disk.exists(&folder)? {
+            for path in disk.list(&folder)?.into_iter().map(|name| folder.join(name)) {
+                if !folders().contains(&path) {
+                    disk.remove(&path)?;
+                }
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::disk::Mode;
 use crate::disk::is_temporary;
 use crate::journal;
 use crate::journal::SlotId;
+use crate::journal::copy_of;
+use crate::journal::make_mirror_of;
 use crate::limits::SETTINGS_BYTES_MAX;
 use crate::pack;
 
@@ -33,6 +35,8 @@ pub(crate) enum Name {
     Packs,
     /// Key slots.
     Slots,
+    /// The small files once more: parameters, key slots and journal.
+    Mirror,
     /// What the journal said at some time, so that it need not be replayed. Derived.
     Checkpoint,
     /// When each pack was verified.
@@ -47,13 +51,14 @@ pub(crate) enum Name {
 
 impl Name {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Parameters,
         Self::Lock,
         Self::Head,
         Self::Journal,
         Self::Packs,
         Self::Slots,
+        Self::Mirror,
         Self::Checkpoint,
         Self::Verified,
         Self::Pins,
@@ -76,6 +81,7 @@ pub(crate) fn path(name: Name) -> &'static Path {
         Name::Journal => journal::FOLDER,
         Name::Packs => pack::FOLDER,
         Name::Slots => "slots",
+        Name::Mirror => journal::MIRROR,
         Name::Checkpoint => "checkpoint",
         Name::Verified => "verified",
         Name::Pins => "pins",
@@ -108,11 +114,9 @@ pub(crate) fn expect_repository(disk: &dyn Disk) -> Result<(), StoreError> {
     }
 }
 
-/// Reads the parameters, and the hash by which the journal knows them.
-pub(crate) fn read_parameters(disk: &dyn Disk) -> Result<(Parameters, blake3::Hash), StoreError> {
-    let bytes = read_small(disk, path(Name::Parameters))?;
-    let parameters = parse_parameters(&bytes)?;
-    Ok((parameters, blake3::hash(&bytes)))
+/// Reads the parameters, and their bytes, by whose hash the journal knows them.
+pub(crate) fn read_parameters(disk: &dyn Disk) -> Result<(Parameters, Vec<u8>), StoreError> {
+    read_either(disk, path(Name::Parameters), |bytes| Ok((parse_parameters(&bytes)?, bytes)))
 }
 
 /// Reads parameters that somebody gave.
@@ -142,4 +146,75 @@ pub(crate) fn read_small(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StoreE
     let mut bytes = vec![0; length];
     file.read_exact_at(0, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads a small file, or its copy if the file is not what it should be.
+///
+/// # Errors
+/// What is wrong with the file, if the copy is no better.
+pub(crate) fn read_either<T>(
+    disk: &dyn Disk,
+    path: &Path,
+    parse: impl Fn(Vec<u8>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let error = match read_small(disk, path).and_then(&parse) {
+        // Whoever wrote that knows better.
+        read @ (Ok(_) | Err(StoreError::NewerFormat { .. })) => return read,
+        Err(error) => error,
+    };
+    let copy = read_small(disk, &copy_of(path)).and_then(&parse);
+    let parsed = copy.map_err(|_| error.clone())?;
+    tracing::warn!(%error, "a file was read from its copy");
+    Ok(parsed)
+}
+
+/// Reads a small file whose hash stands in the journal, or its copy.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if neither is what the journal names.
+pub(crate) fn read_named(disk: &dyn Disk, path: &Path, hash: &blake3::Hash) -> Result<Vec<u8>, StoreError> {
+    let damaged = |what| StoreError::Damaged { path: path.into(), offset: 0, what };
+    let read = read_either(disk, path, |bytes| match blake3::hash(&bytes) == *hash {
+        true => Ok(bytes),
+        false => Err(damaged("the file: it is not the one that the journal names")),
+    });
+    match read {
+        Err(StoreError::Disk(DiskError::NotFound { .. } | DiskError::Ended { .. })) => {
+            Err(damaged("end: the file is missing or too short"))
+        }
+        read => read,
+    }
+}
+
+/// Gives a small file its contents, durably: first to its copy.
+pub(crate) fn write_both(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    make_mirror_of(disk, path.parent().unwrap_or(Path::new("")))?;
+    disk.replace(&copy_of(path), bytes)?;
+    disk.replace(path, bytes)
+}
+
+/// Writes a small file and its copy again where they do not hold these bytes. Returns how many of the two that were.
+pub(crate) fn mend_both(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<u64, DiskError> {
+    make_mirror_of(disk, path.parent().unwrap_or(Path::new("")))?;
+    let mut count = 0;
+    for path in [path.to_owned(), copy_of(path)] {
+        if !read_small(disk, &path).is_ok_and(|found| found == bytes) {
+            disk.replace(&path, bytes)?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// The folders in which files are kept, with the copies of those that are kept twice. Those of the mirror are missing in
+/// repositories that earlier programs made.
+pub(crate) fn folders(disk: &dyn Disk, names: &[Name]) -> Result<Vec<PathBuf>, DiskError> {
+    let mut folders = Vec::new();
+    for folder in names.iter().map(|name| path(*name)) {
+        folders.push(folder.to_owned());
+        if disk.exists(&copy_of(folder))? {
+            folders.push(copy_of(folder));
+        }
+    }
+    Ok(folders)
 }

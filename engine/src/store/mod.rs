@@ -90,6 +90,7 @@ mod session;
 mod queue;
 mod slots;
 mod sound;
+mod twice;
 mod usage;
 
 #[cfg(test)]
@@ -149,10 +150,10 @@ impl Store {
             Access::Read => None,
             Access::Write { holder } => Some((disk.lock(layout::path(Name::Lock), holder)?, holder)),
         };
-        let (parameters, parameters_hash) = layout::read_parameters(&*disk)?;
+        let (parameters, parameters_bytes) = layout::read_parameters(&*disk)?;
         let (read, pin) = read_pinned(&*disk, &parameters, access)?;
-        let checkpoint::Read { catalogue, heads, at, checkpoint } = read;
-        if catalogue.parameters() != Some(&parameters_hash) {
+        let checkpoint::Read { catalogue, heads, replay, checkpoint } = read;
+        if catalogue.parameters() != Some(&blake3::hash(&parameters_bytes)) {
             return Err(layout::damaged(Name::Parameters, "they are not those that the journal names"));
         }
         let options = Options { pack_bytes: options.pack_bytes.min(PACK_BYTES_MAX), ..options };
@@ -161,7 +162,7 @@ impl Store {
             None => (None, Recovery::default(), lost::Losses::default()),
             Some((lock, holder)) => {
                 let (durable, recovery) =
-                    recover::recover(&disk, &parameters, &options, &catalogue, &heads, at)?;
+                    recover::recover(&disk, &parameters, &options, &catalogue, &heads, &replay)?;
                 let lost = lost::Losses::find(&*disk, &catalogue)?;
                 let intake = intake::Intake::new(&options, &catalogue);
                 let writer = Writer::new(durable, intake, checkpoint, holder, lock);
@@ -250,8 +251,8 @@ impl Store {
         let heads = Heads::read(self.disk())?;
         let (from, repository) = (catalogue.at(), self.parameters.repository);
         let learn = &mut |entry| catalogue.apply(&entry);
-        let at = replay(self.disk(), repository, &heads, from, Tail::MayGrow, learn)?;
-        catalogue.pass(at);
+        let replay = replay(self.disk(), repository, &heads, from, Tail::MayGrow, learn)?;
+        catalogue.pass(replay.at);
         Ok(())
     }
 

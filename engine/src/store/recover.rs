@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use farkeep_codec::id::PackId;
@@ -19,7 +20,8 @@ use crate::disk::DiskError;
 use crate::disk::Mode;
 use crate::journal::Heads;
 use crate::journal::JournalWriter;
-use crate::journal::Replayed;
+use crate::journal::Replay;
+use crate::journal::Resumed;
 use crate::journal::SlotId;
 use crate::pack;
 
@@ -32,6 +34,8 @@ pub struct Recovery {
     pub head_slot_mended: Option<&'static str>,
     /// Key slots that were never added, or were removed, and files that were never finished.
     pub leftovers_removed: u64,
+    /// Small files, each of which is kept twice, that were damaged or missing in one place, and are written again.
+    pub files_mended: u64,
 }
 
 /// Puts the journal, the head and the key slots in order. Packs come when the first is begun: what lies behind the
@@ -45,15 +49,34 @@ pub(super) fn recover(
     options: &Options,
     catalogue: &Catalogue,
     heads: &Heads,
-    at: Replayed,
+    replay: &Replay,
 ) -> Result<(JournalWriter, Recovery), StoreError> {
     disk.sync_folder(Path::new(""))?;
     let segment_bytes = options.journal_segment_bytes;
-    let (journal, journal_bytes_cut) =
-        JournalWriter::resume(Arc::clone(disk), parameters.repository, segment_bytes, heads, at)?;
+    let (journal, Resumed { bytes_cut: journal_bytes_cut, segments_mended }) =
+        JournalWriter::resume(Arc::clone(disk), parameters.repository, segment_bytes, heads, replay)?;
     let head_slot_mended = heads.bad().map(|(_, what)| what);
     let leftovers_removed = remove_leftovers(&**disk, catalogue)?;
-    Ok((journal, Recovery { journal_bytes_cut, head_slot_mended, leftovers_removed }))
+    let small = mend_small(&**disk, catalogue).unwrap_or_else(|error| {
+        tracing::warn!(%error, "parameters or key slots cannot be kept twice");
+        0
+    });
+    let files_mended = segments_mended + small;
+    Ok((journal, Recovery { journal_bytes_cut, head_slot_mended, leftovers_removed, files_mended }))
+}
+
+/// Writes parameters and key slots again where the file or its copy is not what the journal names. Returns how many files.
+pub(super) fn mend_small(disk: &dyn Disk, catalogue: &Catalogue) -> Result<u64, StoreError> {
+    let parameters = catalogue.parameters().map(|hash| (layout::path(Name::Parameters).to_owned(), *hash));
+    let slots = catalogue.slots().iter().map(|(slot, hash)| (layout::slot_path(slot), *hash));
+    let mut mended = 0;
+    for (path, hash) in parameters.into_iter().chain(slots) {
+        // What is in neither place is damage, which is reported to who needs it.
+        if let Ok(bytes) = layout::read_named(disk, &path, &hash) {
+            mended += layout::mend_both(disk, &path, &bytes)?;
+        }
+    }
+    Ok(mended)
 }
 
 /// Removes packs that the journal does not know, and cuts what lies behind its extents off those that were under
@@ -112,24 +135,25 @@ fn cut(disk: &dyn Disk, path: &Path, bytes: u64) -> Result<(), DiskError> {
 
 fn remove_leftovers(disk: &dyn Disk, catalogue: &Catalogue) -> Result<u64, DiskError> {
     let mut removed = 0;
-    for name in disk.list(Path::new(""))? {
-        if layout::is_leftover(&name) {
-            disk.remove(Path::new(&name))?;
-            removed += 1;
+    let mut folders = layout::folders(disk, &[Name::Journal, Name::Slots])?;
+    folders.extend([PathBuf::new(), layout::path(Name::Mirror).to_owned()]);
+    for folder in folders {
+        if !disk.exists(&folder)? {
+            continue;
         }
-    }
-    let folder = layout::path(Name::Slots);
-    let before = removed;
-    for name in disk.list(folder)? {
-        let slot = name.to_str().and_then(|name| name.parse::<SlotId>().ok());
-        let unknown = slot.is_some_and(|slot| !catalogue.slots().contains_key(&slot));
-        if unknown || layout::is_leftover(&name) {
-            disk.remove(&folder.join(&name))?;
-            removed += 1;
+        let before = removed;
+        let is_of_slots = folder.ends_with(layout::path(Name::Slots));
+        for name in disk.list(&folder)? {
+            let slot = name.to_str().and_then(|name| name.parse::<SlotId>().ok());
+            let unknown = slot.is_some_and(|slot| !catalogue.slots().contains_key(&slot));
+            if layout::is_leftover(&name) || (is_of_slots && unknown) {
+                disk.remove(&folder.join(&name))?;
+                removed += 1;
+            }
         }
-    }
-    if removed > before {
-        disk.sync_folder(folder)?;
+        if removed > before && is_of_slots {
+            disk.sync_folder(&folder)?;
+        }
     }
     Ok(removed)
 }

@@ -30,21 +30,12 @@ impl Store {
         if intact.is_empty() { Err(damage) } else { Ok(intact) }
     }
 
-    /// Reads one key slot, and compares it with what the journal says. One that is gone is damage: the journal has it.
+    /// Reads one key slot. One that is gone is damage: the journal has it.
     pub(crate) fn read_slot(&self, slot: &SlotId, hash: &blake3::Hash) -> Result<Vec<u8>, StoreError> {
-        let path = layout::slot_path(slot);
-        let damaged = |what| StoreError::Damaged { path: path.clone(), offset: 0, what };
-        match layout::read_small(self.disk(), &path) {
-            Ok(bytes) if blake3::hash(&bytes) == *hash => Ok(bytes),
-            Ok(_) => Err(damaged("key slot")),
-            Err(StoreError::Disk(DiskError::NotFound { .. } | DiskError::Ended { .. })) => {
-                Err(damaged("end: the key slot is missing or too short"))
-            }
-            Err(error) => Err(error),
-        }
+        layout::read_named(self.disk(), &layout::slot_path(slot), hash)
     }
 
-    /// Adds a key slot: first its file, then the event that makes it one.
+    /// Adds a key slot: first its files, then the event that makes it one.
     ///
     /// # Errors
     /// [`StoreError::Exists`] if the name is taken.
@@ -56,13 +47,13 @@ impl Store {
             if catalogue.slots().contains_key(&slot) {
                 return Err(StoreError::Exists { path });
             }
-            self.disk.replace(&path, bytes)?;
+            layout::write_both(self.disk(), &path, bytes)?;
             Ok(Some(Event::KeySlotAdded { slot, hash: blake3::hash(bytes) }))
         })?;
         Ok(())
     }
 
-    /// Removes a key slot: first the event, then the file. What is left of the file after a crash, the next writer
+    /// Removes a key slot: first the event, then the files. What is left of them after a crash, the next writer
     /// removes.
     ///
     /// # Errors
@@ -74,7 +65,13 @@ impl Store {
             slots if slots.len() == 1 => Err(StoreError::LastSlot { slot }),
             _ => Ok(Some(Event::KeySlotRemoved { slot })),
         })?;
-        self.disk.remove(&layout::slot_path(&slot))?;
-        Ok(self.disk.sync_folder(layout::path(Name::Slots))?)
+        for folder in layout::folders(self.disk(), &[Name::Slots])? {
+            match self.disk.remove(&folder.join(slot.to_string())) {
+                Ok(()) | Err(DiskError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.disk.sync_folder(&folder)?;
+        }
+        Ok(())
     }
 }

@@ -128,9 +128,9 @@ pub(crate) fn read(disk: &SimulatedDisk) -> Result<Engine, StoreError> {
 /// Adds events to the journal of a repository that nobody has open, and says what is known behind them.
 pub(crate) fn append(disk: Arc<dyn Disk>, events: &[Event], now: Time) -> Result<Catalogue, StoreError> {
     let parameters = Parameters::parse(&parameters()).expect("they are good");
-    let Read { heads, at, .. } = replay_all(&*disk, &parameters, Tail::IsStill)?;
+    let Read { heads, replay, .. } = replay_all(&*disk, &parameters, Tail::IsStill)?;
     let again = Arc::clone(&disk);
-    let (mut writer, _) = JournalWriter::resume(disk, REPOSITORY, 1 << 20, &heads, at).expect("resumed");
+    let (mut writer, _) = JournalWriter::resume(disk, REPOSITORY, 1 << 20, &heads, &replay).expect("resumed");
     let Ok(written) = writer.write(events, now) else { panic!("there is room") };
     writer.sync(&written).expect("synced");
     writer.publish(written).expect("published");
