@@ -75,12 +75,15 @@ fn a_repository_of_a_newer_format() {
 #[test]
 fn damaged_parameters() {
     let program = with_snapshot();
-    let path = program.path("repository/parameters");
-    let mut bytes = fs::read(&path).expect("it is there");
+    let paths = ["repository/parameters", "repository/mirror/parameters"].map(|path| program.path(path));
+    let mut bytes = fs::read(&paths[0]).expect("it is there");
     bytes[40] ^= 1;
-    fs::write(&path, &bytes).expect("it can be written");
+    fs::write(&paths[0], &bytes).expect("it can be written");
+    program.run("snapshots", [""; 0]).expect(0);
+    program.run("check", [""; 0]).expect(13).says(&["parameters"]);
+    fs::write(&paths[1], &bytes).expect("it can be written");
     program.run("snapshots", [""; 0]).expect(13).says(&["parameters", "damaged"]);
-    fs::write(&path, "").expect("it can be written");
+    paths.iter().for_each(|path| fs::write(path, "").expect("it can be written"));
     program.run("backup", ["source"]).expect(13).says(&["parameters", "damaged"]);
 }
 
@@ -91,6 +94,9 @@ fn a_key_slot_that_is_gone() {
     let slots: Vec<_> = slots.map(|slot| slot.expect("it is listed").path()).collect();
     let [slot] = slots.as_slice() else { panic!("{slots:?}") };
     fs::remove_file(slot).expect("it is there");
+    program.run("snapshots", [""; 0]).expect(0);
+    let copy = program.path("repository/mirror/slots").join(slot.file_name().expect("it has a name"));
+    fs::remove_file(copy).expect("it is there");
     program.run("snapshots", [""; 0]).expect(13).says(&["slots", "missing", "damaged"]);
 }
 

@@ -95,7 +95,8 @@ impl JournalWriter {
         replay: &Replay,
     ) -> Result<(Self, Resumed), JournalError> {
         let at = replay.at;
-        let mut resumed = Resumed { bytes_cut: cut_behind(&*disk, Side::Journal, at.place)?, segments_mended: 0 };
+        let mut resumed =
+            Resumed { bytes_cut: cut_behind(&*disk, Side::Journal, at.place)?, segments_mended: 0 };
         if replay.mended.is_some() {
             resumed.segments_mended += mend(&*disk, repository, &at, Side::Journal)?;
         }
@@ -259,14 +260,15 @@ fn open(disk: &dyn Disk, end: Place) -> Result<Vec<Grown>, DiskError> {
     Ok(grown)
 }
 
-/// Has the mirror end where the journal ends, and writes what it lacks; returns how many segments were written. Whether it
-/// says the same a scrub compares.
+/// Has the mirror end where the journal ends, and writes what either lacks; returns how many segments were written. Whether
+/// they say the same a scrub compares.
 fn resume_mirror(disk: &dyn Disk, repository: RepositoryId, end: &Replayed) -> Result<u64, JournalError> {
     make_mirror_of(disk, Path::new(FOLDER))?;
     cut_behind(disk, Side::Mirror, end.place)?;
     for number in 0..=end.place.segment {
         if length(disk, Side::Mirror, number)? != length(disk, Side::Journal, number)? {
-            return mend(disk, repository, end, Side::Mirror);
+            let mended = mend(disk, repository, end, Side::Journal)?;
+            return Ok(mended + mend(disk, repository, end, Side::Mirror)?);
         }
     }
     Ok(0)

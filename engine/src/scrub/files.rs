@@ -6,6 +6,7 @@ use farkeep_codec::id::PackId;
 
 use super::Damage;
 use super::Report;
+use super::verified::Verified;
 use crate::disk::DiskError;
 use crate::journal::SlotId;
 use crate::journal::copy_of;
@@ -42,6 +43,12 @@ pub(super) fn check(store: &Store, report: &mut Report) -> Result<(), StoreError
     }
     if checkpoint::read(store.disk(), store.parameters().repository).is_err() {
         report.notice(layout::path(Name::Checkpoint), "a checkpoint that cannot be used, and is not needed");
+    }
+    if Verified::try_read(store.disk(), store.parameters().repository).is_err() {
+        report.notice(
+            layout::path(Name::Verified),
+            "times of verifications that cannot be read: no pack counts as verified",
+        );
     }
     for folder in layout::folders(store.disk(), &[Name::Slots])? {
         for name in store.disk().list(&folder)? {

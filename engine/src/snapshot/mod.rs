@@ -260,7 +260,9 @@ fn read(store: &Store, known: &[SnapshotAt]) -> Result<Vec<Listed>, StoreError> 
         let is_right = |bytes: &Vec<u8>| blake3::hash(bytes) == *at.id.as_bytes();
         let bytes = match payloads.read(at.payload, at.payload_bytes) {
             Ok(bytes) if is_right(&bytes) => Ok(bytes),
-            read => payloads.read_in_mirror(at.payload, at.payload_bytes).ok().filter(is_right).map_or(read, Ok),
+            read => {
+                payloads.read_in_mirror(at.payload, at.payload_bytes).ok().filter(is_right).map_or(read, Ok)
+            }
         }?;
         let changed = || StoreError::Damaged {
             path: layout::path(Name::Journal).into(),

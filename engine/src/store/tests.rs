@@ -51,6 +51,7 @@ mod mend;
 mod model;
 mod replace;
 mod session;
+mod twice;
 
 pub(crate) const REPOSITORY: RepositoryId = RepositoryId::from_bytes([0x22; 32]);
 pub(crate) const SLOT: SlotId = SlotId::from_bytes([0x51; 16]);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Store;
+use super::checkpoint;
 use super::error::StoreError;
 use super::layout;
 use super::layout::Name;
@@ -27,7 +28,8 @@ impl Store {
         Ok(differing)
     }
 
-    /// Writes again what is damaged or missing in one of the two places. Returns how many files that were.
+    /// Writes again what is damaged or missing in one of the two places, and a checkpoint that cannot be read. Returns how
+    /// many files that were.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if a record of the journal is intact in neither.
@@ -36,8 +38,13 @@ impl Store {
         let mut journal = writer.durable();
         let segments = journal.mend();
         journal.reopen().map_err(|error| writer.poison(error))?;
+        drop(journal);
         let small = recover::mend_small(self.disk(), &self.catalogue())?;
-        Ok(segments? + small)
+        let is_derived_damaged = checkpoint::read(self.disk(), self.parameters.repository).is_err();
+        if is_derived_damaged {
+            self.checkpoint_now();
+        }
+        Ok(segments? + small + u64::from(is_derived_damaged))
     }
 
     /// Whether that file is kept twice, and intact in one of the places.
