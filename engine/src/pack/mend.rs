@@ -64,34 +64,109 @@ pub(super) fn mend_all(reader: &PackReader, extent: &Extent) -> Patches {
     patches
 }
 
-/// Without a table, everything is as it should be if the same table comes of it.
+/// Without a table, everything is as it should be if the same table comes of it. Blocks that cannot be read are computed;
+/// one that is not as it was is looked for.
 fn mend_around(reader: &PackReader, layout: &Layout, parity: &Parity) -> Patches {
     let mut patches = Patches::new();
     let mut code = Code::default();
     let mut again = Vec::new();
     let mut table = Table { thousandths: layout.thousandths, blocks: Vec::new(), parity: Vec::new() };
     for window in layout.windows() {
-        let (blocks, lost) = read(reader, layout.block(window.first), window.blocks);
-        if !lost.is_empty() {
-            return patches;
+        let mut around = Around::read(reader, layout, &window);
+        if !around.restore(&around.lost.clone()) {
+            return Patches::new();
         }
-        table.blocks.extend(sums(&blocks));
-        code.encode(&blocks, window.parity_blocks as usize, &mut again);
+        for at in &around.lost {
+            patches.insert(
+                u64::from(layout.block(window.first)) + (at * BLOCK_BYTES) as u64,
+                around.block(*at).to_vec(),
+            );
+        }
+        table.blocks.extend(sums(&around.blocks));
+        code.encode(&around.blocks, window.parity_blocks as usize, &mut again);
     }
     table.parity.extend(sums(&again));
-    let (encoded, hash) = table.encode();
-    if hash != parity.hash {
-        return patches;
-    }
-    let (found, _) = read(reader, layout.parity_block(0), layout.parity_blocks());
-    let blocks = again.chunks_exact(BLOCK_BYTES).zip(found.chunks_exact(BLOCK_BYTES));
-    for (number, (block, found)) in (0..).zip(blocks) {
-        if block != found {
-            patch(&mut patches, layout.parity_block(number), block);
+    let (mut encoded, hash) = table.encode();
+    if hash == parity.hash {
+        let (found, _) = read(reader, layout.parity_block(0), layout.parity_blocks());
+        let blocks = again.chunks_exact(BLOCK_BYTES).zip(found.chunks_exact(BLOCK_BYTES));
+        for (number, (block, found)) in (0..).zip(blocks) {
+            if block != found {
+                patch(&mut patches, layout.parity_block(number), block);
+            }
         }
+    } else {
+        let Some(found) = search(reader, layout, parity, &table) else { return Patches::new() };
+        patches = Patches::new();
+        patch(&mut patches, found.offset, &found.block);
+        (encoded, _) = found.table.encode();
     }
     layout.tables().into_iter().for_each(|offset| patch(&mut patches, offset, &encoded));
     patches
+}
+
+/// The one block that is not as it was written, as it should be.
+struct Found {
+    offset: u32,
+    block: Vec<u8>,
+    /// The table that it makes right.
+    table: Table,
+}
+
+/// Computes each block from the others and the parity that is there, until the right table comes of one. `table` is what comes of
+/// all blocks as they are.
+fn search(reader: &PackReader, layout: &Layout, parity: &Parity, table: &Table) -> Option<Found> {
+    for window in layout.windows() {
+        let mut around = Around::read(reader, layout, &window);
+        if !around.lost.is_empty() || around.parity.iter().any(Option::is_none) {
+            continue;
+        }
+        let mut tried = table.clone();
+        for (at, block) in around.parity.iter().flatten().enumerate() {
+            tried.parity[window.parity_first as usize + at] = crc32fast::hash(block);
+        }
+        for at in 0..window.blocks as usize {
+            let number = window.first as usize + at;
+            let before = around.block(at).to_vec();
+            around.restore(&[at]);
+            tried.blocks[number] = crc32fast::hash(around.block(at));
+            if tried.encode().1 == parity.hash {
+                let offset = layout.block(window.first + u32::try_from(at).ok()?);
+                return Some(Found { offset, block: around.block(at).to_vec(), table: tried });
+            }
+            around.blocks[at * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(&before);
+            tried.blocks[number] = table.blocks[number];
+        }
+    }
+    None
+}
+
+/// A window of which no table says what was in it.
+struct Around {
+    blocks: Vec<u8>,
+    /// Those that cannot be read.
+    lost: Vec<usize>,
+    parity: Vec<Option<Vec<u8>>>,
+}
+
+impl Around {
+    fn read(reader: &PackReader, layout: &Layout, window: &Window) -> Self {
+        let (blocks, lost) = read(reader, layout.block(window.first), window.blocks);
+        let (parity, unread) = read(reader, layout.parity_block(window.parity_first), window.parity_blocks);
+        let parity = parity.chunks_exact(BLOCK_BYTES).enumerate();
+        let parity = parity.map(|(at, block)| (!unread.contains(&at)).then(|| block.to_vec())).collect();
+        Self { blocks, lost, parity }
+    }
+
+    fn block(&self, at: usize) -> &[u8] {
+        &self.blocks[at * BLOCK_BYTES..][..BLOCK_BYTES]
+    }
+
+    /// Computes those blocks from the others. False if there is too little parity.
+    fn restore(&mut self, lost: &[usize]) -> bool {
+        let parity: Vec<_> = self.parity.iter().map(Option::as_deref).collect();
+        restore(&mut self.blocks, lost, &parity)
+    }
 }
 
 /// Computes lost blocks. False if that cannot be done.

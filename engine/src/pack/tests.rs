@@ -367,7 +367,7 @@ fn more_than_parity_is_named_exactly() {
 }
 
 #[test]
-fn both_tables_come_back_as_long_as_everything_else_is_there() {
+fn both_tables_come_back_and_a_lost_block_beside_them_is_found() {
     let disk = SimulatedDisk::new(1);
     let closed = write_with_parity(&disk, 50);
     let sound = bytes_of(&disk);
@@ -379,11 +379,39 @@ fn both_tables_come_back_as_long_as_everything_else_is_there() {
     assert_eq!((healed.blocks, healed.flaws.len()), (2, 0));
     assert_eq!(bytes_of(&disk), sound);
 
-    for at in [tables[0], tables[1], closed[1].start as usize + 100] {
+    // A block that does not answer is known to be the one that is lost; any other is found by trying.
+    for extent in &closed {
+        let start = if extent.start as usize == BLOCK_BYTES { 0 } else { extent.start as usize };
+        let tables = [extent.summary_end() as usize, extent.end() as usize - BLOCK_BYTES];
+        for number in start / BLOCK_BYTES..tables[1] / BLOCK_BYTES {
+            for is_broken in [false, true] {
+                for at in tables {
+                    disk.mutate(&path(&PACK), |pack| pack[at + 7] ^= 1).expect("there");
+                }
+                let at = number * BLOCK_BYTES;
+                match is_broken {
+                    true => disk.break_block(&path(&PACK), number).expect("there"),
+                    false => disk.mutate(&path(&PACK), |pack| pack[at..at + 9].fill(0x5a)).expect("there"),
+                }
+                let healed = heal_all(&disk, &closed);
+                let blocks = if at == tables[0] { 2 } else { 3 };
+                assert_eq!((healed.blocks, healed.flaws.len()), (blocks, 0), "{number} {is_broken}");
+                assert_eq!(bytes_of(&disk), sound, "{number} {is_broken}");
+            }
+        }
+    }
+
+    // More than one is more than can be found.
+    let start = closed[1].start as usize;
+    for at in [tables[0], tables[1], start + 100, start + 9 * BLOCK_BYTES] {
         disk.mutate(&path(&PACK), |pack| pack[at] ^= 1).expect("there");
     }
+    let damaged = bytes_of(&disk);
     let healed = heal_all(&disk, &closed);
-    assert_eq!((healed.blocks, healed.flaws.len()), (0, 3));
+    assert_eq!(healed.blocks, 0);
+    let objects: usize = healed.flaws.iter().map(|flaw| flaw.objects.len()).sum();
+    assert_eq!((healed.flaws.len() - objects, objects), (2, 2), "both tables and what is lost");
+    assert_eq!(bytes_of(&disk), damaged);
 }
 
 #[test]
