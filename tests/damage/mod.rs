@@ -4,7 +4,9 @@
 //! the client, which takes longer, so large files are sampled by a stride; what frames the rest (the first and last
 //! block of every file) is tried more densely.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -268,6 +270,90 @@ fn truncated_and_missing_files_are_found() {
         fs::write(&path, good).expect("it can be written");
     }
     assert!(matches!(small.find(), Found::Nothing));
+}
+
+/// First bytes of the objects in the packs of that kind, as the header block of a pack and the object say it.
+fn objects(packs: &Path, kind: u8) -> Vec<(PathBuf, usize)> {
+    let mut objects = Vec::new();
+    for path in files(packs) {
+        let bytes = fs::read(&path).expect("it can be read");
+        if bytes[6] == kind {
+            let starts = (0..bytes.len() - 8)
+                .filter(|at| bytes[*at..].starts_with(&[b'F', b'K', b'o', b'b', 1, 0, kind, 0]));
+            objects.extend(starts.map(|at| (path.clone(), at)));
+        }
+    }
+    objects
+}
+
+/// Two things damaged beyond what parity mends, two nodes of trees or things of two packs: a check names those, and every path
+/// of every snapshot that cannot be restored for it, and no other.
+#[test]
+fn what_two_damaged_nodes_cost_is_named_exactly() {
+    let place = Place::new();
+    let file = |at: u64| (format!("{at:04}"), Item::noise(at, 40));
+    let folder = |from: u64| (format!("{from}"), Item::folder((from..from + 500).map(file)));
+    let large = (0..4).map(|at| (format!("large{at}"), Item::noise(9_000 + at, 300_000)));
+    let root = Item::folder([1_000, 2_000, 3_000].map(folder).into_iter().chain(large));
+    make(&Tree { root, links: Vec::new() }, &place.source());
+    let snapshots = ["", "changed", "changed once more"].map(|text| {
+        if !text.is_empty() {
+            fs::write(place.source().join("3000/3007"), text).expect("it can be written");
+        }
+        let snapshot = place.backup().snapshot.expect("it was no dry run");
+        (snapshot, Manifest::of(&place.source()))
+    });
+
+    let packs = place.repository().join("packs");
+    let (data, nodes) = (objects(&packs, 1), objects(&packs, 2));
+    assert!(data.len() > 4 && nodes.len() > 6, "{} data objects, {} nodes", data.len(), nodes.len());
+    let pairs = (1..nodes.len()).map(|at| [&nodes[at - 1], &nodes[at]]);
+    let pairs = pairs.chain([[&nodes[0], &data[0]], [&nodes[3], &data[data.len() - 1]]]);
+    let (mut partly, mut untouched) = (0, 0);
+    for pair in pairs {
+        let read = |(path, _): &(PathBuf, usize)| (path.clone(), fs::read(path).expect("it can be read"));
+        let good: BTreeMap<PathBuf, Vec<u8>> = pair.into_iter().map(read).collect();
+        for (path, bytes) in &good {
+            let mut bad = bytes.clone();
+            pair.iter().filter(|(of, _)| of == path).for_each(|(_, at)| bad[at + 40] ^= 1);
+            spoil_parity(&mut bad);
+            fs::write(path, &bad).expect("it can be written");
+        }
+        for (snapshot, source) in &snapshots {
+            let (lost, kept) = expect_exact(&place, *snapshot, source);
+            partly += usize::from(lost > 0 && kept > 0);
+            untouched += usize::from(lost == 0);
+        }
+        good.into_iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("it can be written"));
+    }
+    assert!(partly > 3 && untouched > 3, "{partly} partly, {untouched} not at all");
+}
+
+/// What a check names of a snapshot and what cannot be restored of it are the same. How many files are lost, and how many not.
+fn expect_exact(place: &Place, snapshot: SnapshotId, source: &Manifest) -> (usize, usize) {
+    let repository = place.open(Access::Read);
+    let request = check::Request { data: Some(Share::ALL), cancel: Arc::default() };
+    let mut findings = Vec::new();
+    let checked = check::run(&repository, &request, &Progress::new(), &mut |finding| findings.push(finding));
+    checked.expect("checked");
+    let lost = lost(&findings, snapshot);
+    let target = TempDir::new().expect("a temporary folder can be made");
+    restore(&repository, snapshot, &place.source(), target.path())
+        .expect("damage is named, and the rest is restored");
+    let restored = Manifest::of(target.path());
+    let (restored, wanted) = (restored.files(), source.files());
+    let top = key_of(&place.source()).expect("it is a path");
+    let mut counts = (0, 0);
+    for (path, wanted) in wanted {
+        let join = |key: PathKey, name: &OsStr| key.join(name.as_encoded_bytes()).expect("it is a name");
+        let full = path.iter().fold(top.clone(), join);
+        let found = restored.get(path);
+        assert!(found.is_none_or(|found| *found == wanted), "{} has wrong bytes", path.display());
+        assert_eq!(found.is_none(), lost.names(&full), "{} of {snapshot}: {findings:?}", path.display());
+        counts.0 += usize::from(found.is_none());
+        counts.1 += usize::from(found.is_some());
+    }
+    counts
 }
 
 #[test]

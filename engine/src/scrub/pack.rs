@@ -91,7 +91,13 @@ pub(super) fn check_pack(
     if known_of.iter().filter_map(Flaw::record).any(|offset| known.damaged.contains(&offset)) {
         checked.notices.push((path.clone(), "damaged objects that were quarantined"));
     }
-    new.into_iter().for_each(|flaw| report(flaw, &mut checked));
+    if !new.is_empty() && new.iter().all(|flaw| flaw.unnamed.is_none()) && is_elsewhere(store, &listed) {
+        checked
+            .notices
+            .push((path.clone(), "damaged, and everything in it that is known lies elsewhere too"));
+    } else {
+        new.into_iter().for_each(|flaw| report(flaw, &mut checked));
+    }
     check_length(store, job, &reader, &path, &mut checked, report);
     for (id, spot) in &listed {
         if let Some(digest) = &mut checked.digest {
@@ -100,6 +106,14 @@ pub(super) fn check_pack(
     }
     checked.listed = listed;
     checked
+}
+
+/// Whether nobody who looks for these objects is led there, as in a pack that was evacuated.
+fn is_elsewhere(store: &Store, listed: &[(ObjectId, Spot)]) -> bool {
+    listed.iter().all(|(id, here)| {
+        let found = store.find_durable(id).ok().flatten();
+        found.is_some_and(|found| found != *here && store.is_record(id, &found))
+    })
 }
 
 /// Reads as much of a pack as is to be read.

@@ -15,6 +15,7 @@ use crate::Put;
 use crate::RepairPlan;
 use crate::RepairStep;
 use crate::Repaired;
+use crate::Share;
 use crate::disk::Disk;
 use crate::disk::Mode;
 use crate::disk::SimulatedDisk;
@@ -131,6 +132,8 @@ fn what_cannot_be_written_is_evacuated() {
         let packs = yard.packs();
         yard.damage(&packs[1], [3]);
         let engine = yard.open();
+        let report = engine.verify(Share::Everything, &|_| {}).expect("checked");
+        assert_eq!(report.damage.len(), 1, "it is the only place so far");
         yard.disk.fail(faulty, 0, Failure::Broken);
         let patrolled = engine.patrol(&everything(Care::Heal), &go_on).expect("patrolled");
         let healing = Healing { packs: 1, evacuated: vec![packs[1]], ..Healing::default() };
@@ -170,6 +173,11 @@ fn what_cannot_be_written_is_evacuated() {
 
         // More damage there concerns nobody.
         yard.damage(&packs[1], [4, 5]);
+        let report = yard.read().verify(Share::Everything, &|_| {}).expect("checked");
+        assert_eq!(report.damage, []);
+        let [notice] = report.notices.as_slice() else { panic!("{report:?}") };
+        assert_eq!(notice.path, pack::path(&packs[1]));
+        assert!(plan(&yard).is_empty());
         let healing = engine.heal(&Patients::Packs(vec![packs[1]]), WHO).expect("healed");
         assert_eq!((healing.object_count, healing.unhealed), (0, vec![packs[1]]));
         assert_eq!(engine.lost(), Lost::default());
