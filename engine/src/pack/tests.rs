@@ -25,6 +25,7 @@ use super::extent_end;
 use super::folder;
 use super::heal;
 use super::mend;
+use super::parity::Code;
 use super::parity::Layout;
 use super::parity::Table;
 use super::path;
@@ -447,6 +448,37 @@ fn sound_objects_are_never_overwritten() {
     let before = bytes_of(&disk);
     assert_eq!(heal_all(&disk, &closed).blocks, 0);
     assert_eq!(bytes_of(&disk), before);
+}
+
+/// Parity that was made of a block which was another one for a moment: mending something else by it would put that block into
+/// the place of the sound one.
+#[test]
+fn parity_that_never_was_right_harms_nothing() {
+    let disk = SimulatedDisk::new(1);
+    let mut closed = write_with_parity(&disk, 50);
+    let layout = Layout::of(&closed[1]).expect("it has parity").0;
+    let at = |number: u32| layout.block(number) as usize;
+    disk.mutate(&path(&PACK), |pack| {
+        let mut blocks = pack[at(0)..at(layout.blocks)].to_vec();
+        blocks[3 * BLOCK_BYTES + 9] ^= 1;
+        let mut parity = Vec::new();
+        Code::default().encode(&blocks, layout.parity_blocks() as usize, &mut parity);
+        let sums = |blocks: &[u8]| blocks.chunks_exact(BLOCK_BYTES).map(crc32fast::hash).collect();
+        let table = Table { thousandths: 50, blocks: sums(&blocks), parity: sums(&parity) };
+        let (table, hash) = table.encode();
+        for offset in layout.tables() {
+            pack[offset as usize..][..table.len()].copy_from_slice(&table);
+        }
+        pack[layout.parity_block(0) as usize..][..parity.len()].copy_from_slice(&parity);
+        closed[1].parity = Some(Parity { thousandths: 50, hash });
+    })
+    .expect("there");
+    assert!(flaws(&disk, &closed, BLOCK_BYTES).is_empty());
+    disk.mutate(&path(&PACK), |pack| pack[at(17) + 1_000] ^= 1).expect("there");
+    let before = bytes_of(&disk);
+    let healed = heal_all(&disk, &closed);
+    assert_eq!((healed.blocks, healed.flaws.len()), (0, 1), "what was lost is lost");
+    assert_eq!(bytes_of(&disk), before, "and nothing else");
 }
 
 /// Healing ends after any operation, and the power too: nothing sound was touched, and doing it again does the rest.

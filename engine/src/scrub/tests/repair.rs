@@ -209,3 +209,31 @@ fn an_evacuation_without_room_harms_nothing() {
         healed
     });
 }
+
+/// However much of an evacuation finds room, what was begun goes again.
+#[test]
+fn half_an_evacuation_leaves_no_pack_behind() {
+    let yard = Yard::new();
+    let packs = yard.packs();
+    yard.damage(&packs[1], [3]);
+    let engine = yard.open();
+    let before = contents(&yard.disk);
+    let used: usize = before.values().map(Vec::len).sum();
+    let is_pack = |path: &&PathBuf| path.starts_with("packs");
+    let (mut refused, mut extra) = (0, 0);
+    loop {
+        yard.disk.fail(Faulty::Write, 0, Failure::Broken);
+        yard.disk.limit_bytes(Some(used + extra));
+        let Ok(healing) = engine.heal(&Patients::Packs(vec![packs[1]]), WHO) else { panic!("{extra}") };
+        if !healing.evacuated.is_empty() {
+            break;
+        }
+        assert_eq!(healing.unhealed, [packs[1]], "{extra}");
+        let after = contents(&yard.disk);
+        assert!(after.keys().filter(is_pack).eq(before.keys().filter(is_pack)), "{extra}");
+        expect_readable(&engine, &yard.objects);
+        (refused, extra) = (refused + 1, extra + (4 << 10));
+    }
+    assert!(refused > 4, "{refused}");
+    expect_readable(&engine, &yard.objects);
+}
