@@ -17,7 +17,7 @@ pub struct Usage {
     pub bytes: u64,
     /// Bytes of the index.
     pub index_bytes: u64,
-    /// Bytes of the journal.
+    /// Bytes of the journal, in both places where it is kept.
     pub journal_bytes: u64,
     /// Bytes that are free on the file system.
     pub free_bytes: u64,
@@ -27,10 +27,11 @@ impl Store {
     /// What the repository takes, as far as it is durable.
     pub(crate) fn usage(&self) -> Result<Usage, StoreError> {
         let mut journal_bytes = 0;
-        let folder = layout::path(Name::Journal);
-        for name in self.disk.list(folder)? {
-            if segment_number(&name).is_some() {
-                journal_bytes += self.disk.length(&folder.join(&name))?;
+        for folder in layout::folders(self.disk(), &[Name::Journal])? {
+            for name in self.disk.list(&folder)? {
+                if segment_number(&name).is_some() {
+                    journal_bytes += self.disk.length(&folder.join(&name))?;
+                }
             }
         }
         let (index_bytes, free_bytes) = (self.index_bytes(), self.free_bytes()?);
