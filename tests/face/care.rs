@@ -70,6 +70,20 @@ fn status(program: &Program) -> Value {
 }
 
 #[test]
+fn stats_tell_how_old_the_oldest_verification_is() {
+    let program = backed_up();
+    let told = || program.json("stats", [""; 0]).pop().expect("a line");
+    let before = told();
+    assert_eq!(before["oldest_verification"], Value::Null);
+    assert_eq!(before["unverified_bytes"], before["pack_bytes"]);
+    keyless(&program, "scrub", &[]).expect(0);
+    let after = told();
+    assert_eq!(after["unverified_bytes"], 0);
+    let status = last(&keyless(&program, "scrub", &["--status"]).expect(0));
+    assert!(after["oldest_verification"].is_string() && status["oldest"] == after["oldest_verification"]);
+}
+
+#[test]
 fn a_scrub_verifies_everything_and_notes_it() {
     let program = backed_up();
     let before = status(&program);

@@ -34,3 +34,19 @@ fn an_agent_decides_nothing() {
     }
     assert_eq!(keeper.json("snapshots", [""; 0]).len(), 1);
 }
+
+/// The server verifies by itself; how far it is, everybody may know who watches.
+#[test]
+fn a_server_says_when_packs_were_verified() {
+    let site = Site::new();
+    let keeper = site.keeper();
+    make(&Item::folder([("file", Item::noise(1, 100_000))]).into(), &keeper.path("source"));
+    keeper.backup();
+    let status = keeper.json("scrub", ["--status"]).pop().expect("a line");
+    assert!(status["bytes"].as_u64() > Some(100_000), "{status}");
+    assert_eq!((&status["packs_unverified"], &status["late"]), (&status["packs"], &false.into()));
+    assert_eq!(status["within_seconds"], 30 * 86_400);
+    let stats = keeper.json("stats", [""; 0]).pop().expect("a line");
+    assert_eq!(stats["unverified_bytes"], status["bytes_unverified"]);
+    assert_eq!(stats["oldest_verification"], serde_json::Value::Null);
+}

@@ -37,7 +37,8 @@ use crate::repository::Access;
 /// them again; `farkeep check` names the snapshots and files that they belong to.
 ///
 /// What was verified is noted, so a scrub that is stopped goes on with the rest the next time. Backups and restores go on
-/// meanwhile; only while something is healed, backups wait. A repository behind a server is scrubbed by the server.
+/// meanwhile; only while something is healed, backups wait. A repository behind a server is scrubbed by the
+/// server; --status says how far that is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use clap::ValueEnum;
 use farkeep_engine::Grown;
+use farkeep_engine::Verifications;
 use jiff::Timestamp;
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -13,10 +14,12 @@ use jiff::tz::TimeZone;
 use super::failure::Failure;
 use super::session::Session;
 use super::subject::points;
+use crate::output::chain;
 use crate::output::exit::Exit;
 use crate::output::line;
 use crate::repository::Access;
 use crate::repository::Costs;
+use crate::repository::Repository;
 use crate::repository::SeriesCost;
 
 /// Show what the repository holds, and how much room it takes
@@ -66,6 +69,7 @@ impl Stats {
         let repository = session.open(Access::Read)?;
         let points = points(session, &repository)?;
         let usage = repository.usage()?;
+        let verified = verified(session, &repository);
         let source_bytes: u64 = points.iter().map(|point| point.record.bytes).sum();
         let series: BTreeSet<String> = points.iter().map(|point| point.record.series.to_string()).collect();
         session.output.line(&line::Stats {
@@ -82,9 +86,19 @@ impl Stats {
             index_bytes: usage.index_bytes,
             journal_bytes: usage.journal_bytes,
             free_bytes: usage.free_bytes,
+            oldest_verification: verified.as_ref().and_then(|verified| verified.oldest),
+            unverified_bytes: verified.map(|verified| verified.bytes_unverified),
         })?;
         Ok(Exit::Done)
     }
+}
+
+/// When packs were verified, if that can be said.
+fn verified(session: &Session, repository: &Repository) -> Option<Verifications> {
+    let told = repository.keeper().verifications();
+    let unknown =
+        |error| session.output.note(&format!("when packs were verified is not known: {}", chain(&error)));
+    told.map_err(unknown).ok()
 }
 
 /// Says what each series costs.

@@ -213,6 +213,7 @@ optional! {
     ObjectId;
     GroupId;
     Place;
+    Time;
 }
 
 /// Number of a request in its session, from 1. The answer names it.

@@ -245,9 +245,13 @@ impl Rights {
             }
             Kind::List | Kind::ListAll | Kind::Newest => Self::LIST,
             Kind::Get | Kind::Locate | Kind::Slots | Kind::Verify => Self::READ,
-            Kind::Usage | Kind::Settings | Kind::Sizes | Kind::SeriesSizes | Kind::Freed | Kind::History => {
-                Self::WATCH
-            }
+            Kind::Usage
+            | Kind::Settings
+            | Kind::Sizes
+            | Kind::SeriesSizes
+            | Kind::Freed
+            | Kind::History
+            | Kind::Verifications => Self::WATCH,
             Kind::Forget
             | Kind::Hold
             | Kind::Recover

@@ -181,8 +181,12 @@ kinds! {
     SeriesSizes = 0x0231,
     /// One of them costs that.
     SeriesSized = 0x0232,
+    /// When were the packs verified?
+    Verifications = 0x0233,
     /// That much belongs to several.
     SharedIs = 0x0234,
+    /// Then.
+    VerificationsAre = 0x0236,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -229,7 +233,9 @@ impl Kind {
             | Self::Grown
             | Self::SeriesSizes
             | Self::SeriesSized
-            | Self::SharedIs => 2,
+            | Self::Verifications
+            | Self::SharedIs
+            | Self::VerificationsAre => 2,
             _ => 1,
         }
     }

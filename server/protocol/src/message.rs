@@ -81,6 +81,8 @@ pub use keep::Sizes;
 pub use keep::Step;
 pub use keep::Stop;
 pub use keep::Thaw;
+pub use keep::Verifications;
+pub use keep::VerificationsAre;
 pub use peer::Adopted;
 pub use peer::Events;
 pub use peer::Follow;
@@ -191,6 +193,7 @@ side! {
         Stop,
         History,
         SeriesSizes,
+        Verifications,
         Follow,
         Adopted,
     }
@@ -231,6 +234,7 @@ side! {
         Grown,
         SeriesSized<'a>,
         SharedIs,
+        VerificationsAre,
         Events<'a>,
         Position,
     }
@@ -252,7 +256,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Forget Hold CommitMarked Replace Settings SettingsAre SetSettings Retain Planned Recover ListAll ListedToo
         Newest NewestIs Thaw Sizes Sized Freed FreedIs
         Collect Collecting Stop Collected History CollectionIs Grown
-        SeriesSizes SeriesSized SharedIs
+        SeriesSizes SeriesSized SharedIs Verifications VerificationsAre
         Follow Events Adopted Position
     }
 }

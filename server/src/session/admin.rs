@@ -144,6 +144,7 @@ impl Worker {
             Ask::Thaw { reason } => self.thaw(reason).await,
             Ask::Sizes => self.sizes().await,
             Ask::SeriesSizes => self.series_sizes().await,
+            Ask::Verifications => self.verifications().await,
             Ask::Freed { snapshots } => self.freed(snapshots).await,
             Ask::History => self.history().await,
             Ask::Collect { act: Act::Plan, options } => self.plan_collection(options).await,

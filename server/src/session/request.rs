@@ -111,6 +111,7 @@ pub(super) enum Ask {
     },
     Sizes,
     SeriesSizes,
+    Verifications,
     Freed {
         snapshots: Vec<SnapshotId>,
     },
@@ -238,6 +239,7 @@ fn kept(asked: FromClient<'_>) -> Result<(Sequence, Ask), Malformed> {
         FromClient::Thaw(m) => (m.sequence, Ask::Thaw { reason: m.reason.as_str().to_owned() }),
         FromClient::Sizes(m) => (m.sequence, Ask::Sizes),
         FromClient::SeriesSizes(m) => (m.sequence, Ask::SeriesSizes),
+        FromClient::Verifications(m) => (m.sequence, Ask::Verifications),
         FromClient::Freed(m) => (m.sequence, Ask::Freed { snapshots: m.snapshots.into_vec() }),
         FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
         FromClient::Stop(m) => (m.sequence, Ask::Stop),

@@ -4,6 +4,7 @@ use std::io;
 use std::io::Write;
 
 use farkeep_codec::id::RepositoryId;
+use farkeep_codec::time::Time;
 use serde::Serialize;
 
 use super::super::Line;
@@ -50,6 +51,11 @@ pub struct Stats {
     pub journal_bytes: u64,
     /// Bytes that are free on the repository's file system.
     pub free_bytes: u64,
+    /// When that was verified which was verified longest ago.
+    #[serde(serialize_with = "text::rfc3339_or_null")]
+    pub oldest_verification: Option<Time>,
+    /// Bytes of packs that were never verified; none if that is not known.
+    pub unverified_bytes: Option<u64>,
 }
 
 /// How a repository grew in a day, a week or a month.
@@ -154,7 +160,14 @@ impl Line for Stats {
         writeln!(out, "ratio       {:.2} to 1", self.ratio)?;
         writeln!(out, "index       {}", text::bytes(self.index_bytes))?;
         writeln!(out, "journal     {}", text::bytes(self.journal_bytes))?;
-        writeln!(out, "free        {} on the file system", text::bytes(self.free_bytes))
+        writeln!(out, "free        {} on the file system", text::bytes(self.free_bytes))?;
+        let oldest = self.oldest_verification.map(|oldest| format!("the oldest of {}", text::local(oldest)));
+        let waiting = self.unverified_bytes.filter(|bytes| *bytes > 0);
+        let waiting = waiting.map(|bytes| format!("{} never verified", text::bytes(bytes)));
+        match [oldest, waiting].into_iter().flatten().collect::<Vec<_>>().join(", ") {
+            nothing if nothing.is_empty() => Ok(()),
+            told => writeln!(out, "verified    {told}"),
+        }
     }
 }
 

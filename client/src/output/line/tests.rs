@@ -406,13 +406,18 @@ fn the_other_lines_have_these_fields() {
         index_bytes: 1,
         journal_bytes: 1,
         free_bytes: 1,
+        oldest_verification: None,
+        unverified_bytes: None,
     };
     assert_fields(
         &stats,
         "repository snapshots series entries source_bytes latest_bytes objects ratio packs pack_bytes \
-         index_bytes journal_bytes free_bytes",
+         index_bytes journal_bytes free_bytes oldest_verification unverified_bytes",
     );
+    assert!(human(&stats).ends_with(" on the file system\n"), "{}", human(&stats));
     assert!(human(&stats).contains("2.00 to 1"), "{}", human(&stats));
+    let waiting = Stats { unverified_bytes: Some(5_000), ..stats };
+    assert!(human(&waiting).ends_with("verified    5.00 kB never verified\n"), "{}", human(&waiting));
     let growth = Growth { from: "2026-01-05".to_owned(), pack_bytes: 5_000_000, ..Growth::default() };
     assert_fields(&growth, "from stored_bytes removed_bytes pack_bytes snapshots forgotten purged");
     assert!(human(&growth).starts_with("2026-01-05 "), "{}", human(&growth));

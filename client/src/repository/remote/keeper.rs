@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::Sender;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
@@ -76,6 +77,7 @@ pub(super) enum Asked {
     Thaw { reason: String },
     Sizes,
     SeriesSizes,
+    Verifications,
     Freed(Vec<SnapshotId>),
     Collect { collect: message::Collect, progress: Option<Sender<CollectAt>> },
     Stop,
@@ -93,6 +95,7 @@ pub(super) struct Came {
     series_costs: Vec<SeriesCost>,
     shared: Option<(u64, bool)>,
     freed: Option<(u64, bool)>,
+    verifications: Option<Verifications>,
     grown: Vec<Grown>,
     pub(super) collected: Option<Collected>,
     pub(super) plan: Option<CollectPlan>,
@@ -127,6 +130,7 @@ impl Asked {
             }
             Self::Sizes => Outgoing::new(&message::Sizes { sequence }),
             Self::SeriesSizes => Outgoing::new(&message::SeriesSizes { sequence }),
+            Self::Verifications => Outgoing::new(&message::Verifications { sequence }),
             Self::Freed(ids) => {
                 Outgoing::new(&message::Freed { sequence, snapshots: List::new(ids.clone())? })
             }
@@ -145,6 +149,7 @@ impl Asked {
                 | Self::Newest { .. }
                 | Self::Sizes
                 | Self::SeriesSizes
+                | Self::Verifications
                 | Self::Freed(_)
                 | Self::Collect { .. }
         )
@@ -161,6 +166,7 @@ pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
         FromServer::Sized(m) => Some(m.sequence),
         FromServer::SeriesSized(m) => Some(m.sequence),
         FromServer::SharedIs(m) => Some(m.sequence),
+        FromServer::VerificationsAre(m) => Some(m.sequence),
         FromServer::FreedIs(m) => Some(m.sequence),
         FromServer::Grown(m) => Some(m.sequence),
         FromServer::Collecting(m) => Some(m.sequence),
@@ -213,6 +219,9 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
         }
         (Asked::Sizes | Asked::SeriesSizes, FromServer::SharedIs(m)) => {
             came.shared = Some((m.bytes, m.estimated));
+        }
+        (Asked::Verifications, FromServer::VerificationsAre(m)) => {
+            came.verifications = Some(verifications(&m));
         }
         (Asked::Freed(_), FromServer::FreedIs(m)) => came.freed = Some((m.bytes, m.estimated)),
         (Asked::History, FromServer::Grown(m)) => {
@@ -411,7 +420,8 @@ impl Keeper for RemoteStore {
     }
 
     fn verifications(&self) -> Result<Verifications, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+        let told = self.keep(Asked::Verifications)?.verifications;
+        Ok(told.ok_or_else(|| RemoteError::broken("it does not say when packs were verified"))?)
     }
 
     fn heal(&self, _: &[PackId]) -> Result<Healing, RepositoryError> {
@@ -429,6 +439,19 @@ impl Keeper for RemoteStore {
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {
         self.keep(Asked::Thaw { reason: reason.to_owned() })?;
         Ok(())
+    }
+}
+
+fn verifications(told: &message::VerificationsAre) -> Verifications {
+    Verifications {
+        packs: told.packs,
+        bytes: told.bytes,
+        packs_unverified: told.packs_unverified,
+        bytes_unverified: told.bytes_unverified,
+        oldest: told.oldest,
+        bound: (told.seconds_max > 0).then(|| Duration::from_secs(told.seconds_max)),
+        is_late: told.late,
+        bytes_per_second: told.bytes_per_second,
     }
 }
 

@@ -75,6 +75,7 @@ samples! {
     Option<ObjectId>: option::of(ObjectId::sample());
     Option<GroupId>: option::of(GroupId::sample());
     Option<Place>: option::of(Place::sample());
+    Option<Time>: option::of(Time::sample());
     Bitmap: vec(any::<bool>(), 1..SAMPLE_MOST).prop_map(|bits| Bitmap::new(&bits).expect("few of them"));
     Ranges: vec((0..4_u64, 1..4_u64), 1..SAMPLE_MOST).prop_map(|steps| {
         let mut free = 1;

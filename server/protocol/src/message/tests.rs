@@ -180,6 +180,8 @@ laws! {
     series_sizes: SeriesSizes;
     series_sized: SeriesSized;
     shared_is: SharedIs;
+    verifications: Verifications;
+    verifications_are: VerificationsAre;
     follow: Follow;
     events: Events;
     adopted: Adopted;
