@@ -151,7 +151,9 @@ fn a_repair_writes_small_files_again() {
     let slot = sound.keys().find(|path| path.starts_with("slots")).expect("there").clone();
     let other = copy_of(sound.keys().rfind(|path| path.starts_with("slots")).expect("there"));
     let oldest = PathBuf::from("journal/0000000000000000");
-    let paths = [slot.clone(), other, copy_of(Path::new("parameters")), oldest];
+    let newest = sound.keys().rfind(|path| path.starts_with("journal")).expect("there").clone();
+    assert_ne!(oldest, newest);
+    let paths = [slot.clone(), other, copy_of(Path::new("parameters")), oldest, newest];
     for path in &paths {
         small.disk.mutate(path, |file| file[8] ^= 1).expect("there");
     }
@@ -170,7 +172,7 @@ fn a_repair_writes_small_files_again() {
     let mut expected = paths.to_vec();
     expected.sort_unstable();
     assert_eq!(mends, expected);
-    assert_eq!(engine.repair(&plan, WHO).expect("repaired").healing.files, 4);
+    assert_eq!(engine.repair(&plan, WHO).expect("repaired").healing.files, 5);
     assert!(engine.plan_repair(&|_| {}).expect("planned").is_empty());
 
     // The journal goes on in the files that were written.
