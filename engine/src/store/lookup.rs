@@ -35,8 +35,9 @@ use crate::index::RocksIndex;
 use crate::index::Spot;
 use crate::limits::FOUND_OBJECTS_MAX;
 use crate::limits::INDEX_LAG_OBJECTS_MAX;
-use crate::limits::INDEX_PAGE_OBJECTS;
 use crate::limits::INDEX_RUN_OBJECTS;
+
+mod scan;
 
 /// Where objects are.
 pub(super) struct Lookup {
@@ -134,14 +135,6 @@ impl Lookup {
     /// Where an object lay before it was put once more, if that was remembered.
     fn shadowed(&self, id: &ObjectId) -> Option<Spot> {
         self.recent().shadowed.get(id).copied()
-    }
-
-    /// Where the table has an object, if that is durable.
-    fn recent_durable(&self, id: &ObjectId, catalogue: &RwLock<Catalogue>) -> Option<Spot> {
-        let recent = self.recent();
-        let catalogue = catalogue.read().expect(UNBROKEN);
-        let places = [recent.spots.get(id), recent.shadowed.get(id)];
-        places.into_iter().flatten().find(|spot| catalogue.is_durable(spot)).copied()
     }
 
     /// The outer nothing: the table does not know, but somebody else may.
@@ -242,52 +235,6 @@ impl Store {
                 },
             }
             self.prepare_index()?;
-        }
-    }
-
-    /// Shows every object once that is durable when this begins, from the table and from the index. The index is read in
-    /// pages, and others may write to it in between.
-    pub(crate) fn scan_index(&self, show: &mut dyn FnMut(&ObjectId, Spot)) -> Result<(), StoreError> {
-        self.scan_index_by(INDEX_PAGE_OBJECTS, show)
-    }
-
-    /// The same, in pages of so many objects.
-    pub(super) fn scan_index_by(
-        &self,
-        page_objects: usize,
-        show: &mut dyn FnMut(&ObjectId, Spot),
-    ) -> Result<(), StoreError> {
-        // What the index lacks comes into the table.
-        self.prepare_index()?;
-        let noted: HashMap<ObjectId, Spot> = {
-            let (recent, catalogue) = (self.lookup.recent(), self.catalogue());
-            let noted = recent.shadowed.iter().chain(&recent.spots);
-            noted.filter(|(_, spot)| catalogue.is_durable(spot)).map(|(id, spot)| (*id, *spot)).collect()
-        };
-        noted.iter().for_each(|(id, spot)| show(id, *spot));
-        let mut last: Option<ObjectId> = None;
-        loop {
-            self.prepare_index()?;
-            let behind = last;
-            let mut page = Vec::new();
-            let mut keep = |id: &ObjectId, spot| {
-                last = Some(*id);
-                page.push((*id, spot));
-            };
-            let shown = match &*self.lookup.index() {
-                State::Open { index, .. } => index.scan(behind.as_ref(), page_objects, &mut keep)?,
-                State::Unopened | State::Absent => 0,
-            };
-            for (id, spot) in page.iter().filter(|(id, _)| !noted.contains_key(id)) {
-                // It may have come to lie elsewhere since.
-                let spot = self.lookup.recent_durable(id, &self.catalogue).unwrap_or(*spot);
-                if self.catalogue().there(&spot) {
-                    show(id, spot);
-                }
-            }
-            if shown < page_objects {
-                return Ok(());
-            }
         }
     }
 

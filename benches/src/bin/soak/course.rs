@@ -56,7 +56,7 @@ pub(crate) struct Sample {
     pub(crate) repository_bytes: u64,
     /// Of these, bytes of packs.
     pub(crate) pack_bytes: u64,
-    /// Of these, bytes of the journal.
+    /// Of these, bytes of the journal, which is kept twice.
     pub(crate) journal_bytes: u64,
     /// Bytes that the collection removed and copied.
     pub(crate) removed_bytes: u64,
@@ -152,7 +152,7 @@ impl<'a> Course<'a> {
             source_bytes: tree::size(self.tree.folder())?.bytes,
             repository_bytes: tree::size(&self.site.repository())?.bytes,
             pack_bytes: tree::size(&self.site.repository().join("packs"))?.bytes,
-            journal_bytes: tree::size(&self.site.repository().join("journal"))?.bytes,
+            journal_bytes: journal_bytes(&self.site.repository())?,
             removed_bytes: collect.number("removed_bytes")?,
             moved_bytes: collect.number("moved_bytes")?,
             backup: self.backups.get(self.backups.len() / 2).copied().unwrap_or_default(),
@@ -215,4 +215,10 @@ impl<'a> Course<'a> {
             listed: self.samples.last().map_or(0, |sample| sample.listed),
         })
     }
+}
+
+/// Bytes of the journal in both places.
+fn journal_bytes(repository: &Path) -> Result<u64> {
+    let mirror = tree::size(&repository.join("mirror/journal"))?;
+    Ok(tree::size(&repository.join("journal"))?.bytes + mirror.bytes)
 }

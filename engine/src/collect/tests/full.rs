@@ -25,7 +25,8 @@ use crate::store::tests::Recorder;
 use crate::store::tests::expect_readable;
 use crate::store::tests::open_with;
 
-const BALLAST: u64 = 4096;
+/// Room for what the journal says of each deletion, in both places.
+const BALLAST: u64 = 16 << 10;
 
 fn open(disk: &SimulatedDisk, seed: u8) -> Engine {
     let options = Options { ballast_bytes: BALLAST, ..super::wide(seed) };

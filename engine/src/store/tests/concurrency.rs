@@ -107,11 +107,11 @@ fn one_sync_covers_many_objects() {
     let (root, root_bytes) = node(1, &ids);
     engine.put(&engine.begin(), &root, &root_bytes).expect("put");
     let record = Recorder::new("host:/a").record(root);
-    // Two packs, the journal, the head: the fifth sync would fail.
-    disk.fail(Faulty::Sync, 4, Failure::Broken);
-    engine.commit(&engine.begin(), &record).expect("a hundred objects and a snapshot cost four syncs");
+    // Two packs, both sides of the journal, the head: the sixth sync would fail.
+    disk.fail(Faulty::Sync, 5, Failure::Broken);
+    engine.commit(&engine.begin(), &record).expect("a hundred objects and a snapshot cost five syncs");
     engine.put(&engine.begin(), &data(2000, 50).0, &data(2000, 50).1).expect("put");
-    assert!(matches!(engine.flush(), Err(StoreError::Poisoned { .. })), "the fifth sync fails");
+    assert!(matches!(engine.flush(), Err(StoreError::Poisoned { .. })), "the sixth sync fails");
 }
 
 #[test]
