@@ -245,8 +245,9 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
 fn output(cli: &Cli) -> Output {
     let format = if cli.global.json { Format::Json } else { Format::Human };
     let volume = if cli.global.quiet { Volume::Quiet } else { Volume::Normal };
-    match cli.command {
+    match &cli.command {
         Command::Dump(_) => Output::beside_data(format, volume),
+        Command::Policy(policy) if policy.is_data() => Output::beside_data(format, volume),
         _ => Output::standard(format, volume),
     }
 }

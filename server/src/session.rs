@@ -33,6 +33,7 @@ mod puts;
 mod stops;
 mod restore;
 mod keeper;
+mod care;
 mod collect;
 mod actor;
 mod backup;

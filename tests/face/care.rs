@@ -4,6 +4,7 @@
 use std::fs;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -18,15 +19,20 @@ use crate::world::settle;
 
 const BLOCK: u64 = 4096;
 
-/// A repository with one snapshot of two files, of which each fills many blocks.
+/// A repository in a folder with snapshots.
 fn backed_up() -> Program {
     let program = Program::new();
+    back_up(&program);
+    program
+}
+
+/// Makes two snapshots of two files, of which each fills many blocks.
+fn back_up(program: &Program) {
     let root = Item::folder([("one", Item::noise(1, 300_000)), ("other", Item::noise(2, 300_000))]);
     make(&Tree { root, links: Vec::new() }, &program.path("source"));
     program.backup();
     settle();
     program.backup();
-    program
 }
 
 /// Runs a command that no passphrase is given to, and that prints JSON.
@@ -43,9 +49,10 @@ fn last(ran: &Ran) -> Value {
 }
 
 /// The pack with the data of both files.
-fn largest_pack(program: &Program) -> PathBuf {
-    let files = Manifest::of(&program.path("repository/packs"));
-    let paths = files.files().into_keys().map(|path| program.path("repository/packs").join(path));
+fn largest_pack(repository: &Path) -> PathBuf {
+    let packs = repository.join("packs");
+    let files = Manifest::of(&packs);
+    let paths = files.files().into_keys().map(|path| packs.join(path));
     paths.max_by_key(|path| fs::metadata(path).expect("it is there").len()).expect("there are packs")
 }
 
@@ -105,19 +112,51 @@ fn a_scrub_verifies_everything_and_notes_it() {
     program.run("check", ["--read-data"]).expect(0);
 }
 
-#[test]
-fn a_scrub_heals_what_parity_heals() {
-    let program = backed_up();
-    let pack = largest_pack(&program);
+pub(crate) fn what_parity_heals_is_healed(program: &Program, repository: &Path) {
+    back_up(program);
+    let pack = largest_pack(repository);
     let sound = fs::read(&pack).expect("readable");
     rot(&pack, &[20]);
-    let healed = last(&keyless(&program, "scrub", &[]).expect(0));
+    let healed = last(&keyless(program, "scrub", &[]).expect(0));
     assert_eq!((&healed["result"], &healed["blocks_healed"]), (&"healed".into(), &1.into()));
     assert_eq!(fs::read(&pack).expect("readable"), sound);
-    assert_eq!(status(&program)["packs_unverified"], 1, "what was healed is verified by the next one");
+    assert_eq!(status(program)["packs_unverified"], 1, "what was healed is verified by the next one");
     program.run("check", ["--read-data"]).expect(0);
     rot(&pack, &[30]);
-    expect_said(&program, "scrub", &[], 0, &["1 pack with damage; 1 block healed"]);
+    expect_said(program, "scrub", &[], 0, &["1 pack with damage; 1 block healed"]);
+}
+
+/// Rot beyond parity is said before it is given up, and the next backup makes it good.
+pub(crate) fn what_is_beyond_parity_is_given_up(program: &Program, repository: &Path) {
+    back_up(program);
+    let nothing = keyless(program, "repair", &["--yes"]).expect(0).lines();
+    assert_eq!((nothing.len(), &nothing[0]["steps"], &nothing[0]["left"]), (1, &0.into(), &0.into()));
+    let pack = largest_pack(repository);
+    rot(&pack, &[20, 21, 22]);
+    let before = fs::read(&pack).expect("readable");
+    let plan = keyless(program, "repair", &[]).expect(13).lines();
+    assert_eq!((plan.len(), &plan[0]["act"]), (2, &"quarantine".into()), "{plan:?}");
+    assert!(pack.to_string_lossy().ends_with(plan[0]["name"].as_str().expect("a pack")));
+    assert_eq!(fs::read(&pack).expect("readable"), before, "a plan changes nothing");
+    let done = last(&keyless(program, "repair", &["--yes"]).expect(0));
+    assert_eq!((&done["carried_out"], &done["objects_lost"]), (&true.into(), &plan[0]["count"]));
+    assert!(done["objects_lost"].as_u64() > Some(0), "{done}");
+    program.run("backup", [program.path("source")]).expect(0);
+    program.run("check", ["--read-data"]).expect(0);
+    let again = last(&keyless(program, "scrub", &[]).expect(0));
+    assert_eq!((&again["result"], &again["outcome"]), (&"good".into(), &"complete".into()));
+}
+
+/// All of them, for a repository that nothing is in yet, and the folder in which it lies.
+pub(crate) const STORIES: [fn(&Program, &Path); 2] =
+    [what_parity_heals_is_healed, what_is_beyond_parity_is_given_up];
+
+#[test]
+fn a_folder_is_cared_for() {
+    for story in STORIES {
+        let program = Program::new();
+        story(&program, &program.path("repository"));
+    }
 }
 
 /// Rot beyond parity: the scrub says so, `check` names what it touches, and the next backup makes it good.
@@ -126,7 +165,7 @@ fn the_next_backup_makes_rot_good() {
     let program = backed_up();
     let snapshots: Vec<Value> =
         program.json("snapshots", [""; 0]).into_iter().map(|line| line["snapshot"].clone()).collect();
-    let pack = largest_pack(&program);
+    let pack = largest_pack(&program.path("repository"));
     rot(&pack, &[20, 21, 22]);
     let lost = last(&keyless(&program, "scrub", &[]).expect(13));
     assert_eq!((&lost["result"], &lost["blocks_healed"]), (&"damaged".into(), &0.into()));
@@ -168,7 +207,7 @@ fn a_repair_says_what_it_does_before_it_does_it() {
     let nothing = plan(&["--yes"]).expect(0).lines();
     assert_eq!((nothing.len(), &nothing[0]["steps"], &nothing[0]["left"]), (1, &0.into(), &0.into()));
 
-    let pack = largest_pack(&program);
+    let pack = largest_pack(&program.path("repository"));
     let sound = fs::read(&pack).expect("readable");
     rot(&pack, &[20]);
     fs::write(program.path("repository/checkpoint.new~"), "half").expect("it is ours");

@@ -103,6 +103,19 @@ pub(crate) fn policies_live_with_the_repository(program: &Program) {
     set(&["--remove", "other*"]).expect(2).says(&["no policy for other*"]);
     assert_eq!(keyless(program, "policy", &["show"]).expect(0).lines(), shown);
 
+    // What was written to a file is set again from it, wherever that is, and nothing else then.
+    let written = program.command("policy").args(["show", "--toml"]).output().expect("the program was built");
+    let file = program.path("policy.toml");
+    fs::write(&file, &written.stdout).expect("it can be written");
+    let file = file.to_str().expect("a name");
+    set(&["--series", "more*", "--keep-daily", "3", "--first", "--grace", "1d"]).expect(0);
+    assert_ne!(keyless(program, "policy", &["show"]).expect(0).lines(), shown);
+    set(&["--from", file]).expect(0);
+    assert_eq!(keyless(program, "policy", &["show"]).expect(0).lines(), shown);
+    set(&["--from", "/no/such/file"]).expect(2).says(&["cannot read /no/such/file"]);
+    fs::write(file, "grace = \"one day\"").expect("it can be written");
+    set(&["--from", file]).expect(2).says(&["policy.toml", "is no length of time"]);
+
     let plan = keyless(program, "policy", &["test"]).expect(0).lines();
     assert_eq!(fates(&plan), ["forget", "forget", "keep"]);
     keyless(program, "forget", &[]).expect(0);

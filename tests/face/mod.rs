@@ -2,7 +2,7 @@
 
 mod bad_input;
 mod caches;
-mod care;
+pub(crate) mod care;
 mod inside;
 mod interrupted;
 pub(crate) mod keeping;

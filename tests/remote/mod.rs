@@ -4,6 +4,7 @@ mod agent;
 mod commands;
 pub(crate) mod site;
 
+mod care;
 mod keeping;
 mod lost;
 mod removing;

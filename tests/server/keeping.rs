@@ -36,6 +36,7 @@ use super::peer::hello;
 
 const FIRST: SlotId = SlotId::from_bytes([1; 16]);
 const SECOND: SlotId = SlotId::from_bytes([2; 16]);
+const THIRD: SlotId = SlotId::from_bytes([3; 16]);
 
 async fn answer(session: &mut Session, sequence: Sequence) -> Result<(), Code> {
     let answered = session.until(sequence).await.expect("it goes on");
@@ -43,8 +44,12 @@ async fn answer(session: &mut Session, sequence: Sequence) -> Result<(), Code> {
 }
 
 async fn add(session: &mut Session, slot: SlotId) -> Result<(), Code> {
+    add_bytes(session, slot, &make::slot("more")).await
+}
+
+async fn add_bytes(session: &mut Session, slot: SlotId, bytes: &[u8]) -> Result<(), Code> {
     let sequence = session.number();
-    session.peer.send(&AddSlot { sequence, slot, bytes: &make::slot("more") }).await.expect("sent");
+    session.peer.send(&AddSlot { sequence, slot, bytes }).await.expect("sent");
     answer(session, sequence).await
 }
 
@@ -85,6 +90,26 @@ async fn key_slots_are_added_and_removed_but_for_the_last() {
     assert_eq!(remove(&mut keeper, FIRST).await, Err(Code::NOT_FOUND));
     assert_eq!(remove(&mut keeper, SECOND).await, Err(Code::LAST_SLOT));
     assert_eq!(count(&mut keeper, Kind::Slot).await, 1);
+    keeper.leave().await;
+    host.stop().await;
+}
+
+/// Whatever program a keeper runs, what is of an epoch stays readable.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slots_of_epochs_stay_and_count_for_nothing() {
+    let host = Host::new(config()).await;
+    let mut keeper = host.session(KEEPER).await;
+    assert_eq!(add_bytes(&mut keeper, SECOND, &make::epoch_slot()).await, Ok(()));
+    assert_eq!(remove(&mut keeper, SECOND).await, Err(Code::HELD));
+    assert_eq!(
+        remove(&mut keeper, FIRST).await,
+        Err(Code::LAST_SLOT),
+        "the other one opens nothing by itself"
+    );
+    assert_eq!(add(&mut keeper, THIRD).await, Ok(()));
+    assert_eq!(remove(&mut keeper, FIRST).await, Ok(()));
+    assert_eq!(remove(&mut keeper, THIRD).await, Err(Code::LAST_SLOT));
+    assert_eq!(count(&mut keeper, Kind::Slot).await, 2);
     keeper.leave().await;
     host.stop().await;
 }

@@ -6,6 +6,7 @@ use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::Seed;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::key::AgentIdentity;
+use farkeep_codec::key::DomainSecret;
 use farkeep_codec::key::Epoch;
 use farkeep_codec::key::KdfCost;
 use farkeep_codec::key::ReaderSecret;
@@ -87,6 +88,13 @@ pub(crate) fn slot(label: &str) -> Vec<u8> {
     let cost = KdfCost { memory_kib: 8, passes: 1, lanes: 1 };
     let secret = SlotSecret::Passphrase(b"passphrase");
     Slot::seal(&secrets, &secret, label, cost, &parameters(), random).encode()
+}
+
+/// The slot of the first epoch after the one that a repository begins in.
+pub(crate) fn epoch_slot() -> Vec<u8> {
+    let epoch = Epoch::FIRST.next().expect("there are many");
+    let (secret, reader) = (DomainSecret::from_bytes([9; 32]), ReaderSecret::from_bytes([8; 32]));
+    Slot::seal_epoch((epoch, &secret), &reader, &parameters(), |bytes| bytes.fill(7)).encode()
 }
 
 /// What a record of a series that begins says.

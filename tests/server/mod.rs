@@ -4,6 +4,7 @@ pub(crate) mod host;
 pub(crate) mod make;
 pub(crate) mod peer;
 
+mod care;
 mod collect;
 mod groups;
 mod keeping;

@@ -97,9 +97,7 @@ impl Collect {
     }
 
     fn plan(&self, session: &Session) -> Result<Exit, Failure> {
-        // A server plans for those alone who may carry it out.
-        let is_here = session.location()?.folder().is_some();
-        let locked = session.keep(if is_here { Access::Read } else { Access::Write })?;
+        let locked = session.keep_to_look()?;
         let plan = locked.keeper().plan_collection(&self.options())?;
         let acts = [("remove", plan.removed), ("strike", plan.struck), ("empty", plan.emptied)];
         for (act, packs) in acts.iter().filter(|(_, packs)| packs.packs > 0) {

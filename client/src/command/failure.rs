@@ -135,6 +135,12 @@ pub(super) enum Failure {
     NoCron { text: String },
     #[error(transparent)]
     Settings { source: SettingsError },
+    #[error("cannot read {}", file.display())]
+    PolicyUnread { file: PathBuf, source: io::Error },
+    #[error("{}: {}", file.display(), why.trim_end())]
+    PolicyFile { file: PathBuf, why: String },
+    #[error("there is a policy that this program cannot read: {why}")]
+    PolicyUnknown { why: String },
     #[error(transparent)]
     Moment { source: MomentError },
     #[error("object {node} is no node of a tree")]
@@ -167,6 +173,8 @@ impl Failure {
             | Self::Schedule { .. }
             | Self::NoCron { .. }
             | Self::Settings { .. }
+            | Self::PolicyUnread { .. }
+            | Self::PolicyFile { .. }
             | Self::Moment { .. }
             | Self::Passphrase(PassphraseError::NobodyToAsk { .. })
             | Self::Repository(RepositoryError::Setting { .. })

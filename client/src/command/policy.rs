@@ -1,5 +1,8 @@
 //! `farkeep policy`
 
+use std::fs;
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::Subcommand;
 use farkeep_engine::Act as Retain;
@@ -22,6 +25,8 @@ use crate::repository::Access;
 use crate::repository::Keeper;
 use crate::repository::Repository;
 
+mod file;
+
 /// Decide what a repository keeps, and for how long
 ///
 /// Policies live with the repository. For a series the first policy counts whose pattern fits, and no other; a series that
@@ -34,6 +39,8 @@ Examples:
   farkeep policy set --series '*' --keep-daily 7 --keep-weekly 5 --keep-monthly 12
   farkeep policy set --schedule '0 4 * * *' --zone Europe/Berlin --grace 14d
   farkeep policy test
+  farkeep policy show --toml > policy.toml
+  farkeep policy set --from policy.toml
   farkeep policy show")]
 pub(super) struct PolicyCommand {
     #[command(subcommand)]
@@ -43,7 +50,11 @@ pub(super) struct PolicyCommand {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Show the policies, in the order in which they are tried, and what else is set
-    Show,
+    Show {
+        /// As a file that `set --from` takes
+        #[arg(long, conflicts_with = "json")]
+        toml: bool,
+    },
     /// Set the policy of a pattern of series, or other settings; what is not named stays
     Set(Box<Set>),
     /// Say what the policies would keep and forget now, and why; with rules, what these would
@@ -63,6 +74,10 @@ struct Set {
     /// The series that the rules are for. A policy of the same pattern is replaced where it stands, another one comes last
     #[arg(long, value_name = "PATTERN", default_value = "*", hide_default_value = true)]
     series: Pattern,
+    /// Set what this file says, as `show --toml` writes it: its policies take the place of all others, other settings that it
+    /// does not name stay. What else is named beside it is changed after that
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Put the policy in front of all others
     #[arg(long)]
     first: bool,
@@ -99,9 +114,19 @@ struct Set {
 }
 
 impl PolicyCommand {
+    /// Whether what it prints is a file.
+    pub(super) fn is_data(&self) -> bool {
+        matches!(self.act, Act::Show { toml: true })
+    }
+
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         match &self.act {
-            Act::Show => show(session, &session.keep(Access::Read)?.keeper().settings()?)?,
+            Act::Show { toml: true } => {
+                let settings = session.keep(Access::Read)?.keeper().settings()?;
+                let text = file::write(&settings).map_err(|why| Failure::PolicyUnknown { why })?;
+                session.output.data(text.as_bytes())?;
+            }
+            Act::Show { toml: false } => show(session, &session.keep(Access::Read)?.keeper().settings()?)?,
             Act::Test { rules, series } => {
                 report(session, &rules.ask(session, series, Retain::Plan)?, Retain::Plan)?;
             }
@@ -123,6 +148,12 @@ impl Set {
         keys: Option<&Repository>,
     ) -> Result<(), Failure> {
         let mut settings = keeper.settings()?;
+        if let Some(file) = &self.from {
+            let unread = |source| Failure::PolicyUnread { file: file.clone(), source };
+            let text = fs::read_to_string(file).map_err(unread)?;
+            let unfit = |why| Failure::PolicyFile { file: file.clone(), why };
+            settings = file::read(&text, settings).map_err(unfit)?;
+        }
         self.change_policies(&mut settings, keys)?;
         let seconds = |new: Option<Period>, old: u64| new.map_or(old, |period| period.seconds);
         let text = |new: &Option<String>, old: String| new.clone().unwrap_or(old);

@@ -21,7 +21,7 @@ use crate::repository::Access;
 /// with --yes alone. Nothing is ever removed that could be data: what is damaged and cannot be healed stays where it is.
 ///
 /// `farkeep check` names the snapshots and files that are touched. A folder needs no passphrase for this; a repository behind a
-/// server is cared for by the server.
+/// server is repaired by the server, for a keeper.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +42,7 @@ impl Repair {
         let watch = session.output.watch(&progress);
         progress.begin(Phase::Reading, 0, 0);
         let show = |at: PackProgress| progress.show(at.bytes_done, at.bytes_total);
-        let locked = session.keep(Access::Read)?;
+        let locked = session.keep_to_look()?;
         let plan = locked.keeper().plan_repair(&show)?;
         drop((locked, watch));
         plan.steps.iter().try_for_each(|step| session.output.line(&line::RepairStep::of(step)))?;

@@ -49,7 +49,7 @@ pub(super) struct RuleArguments {
 
 /// How many periods or snapshots a rule counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Count(u32);
+pub(super) struct Count(pub(super) u32);
 
 impl FromStr for Count {
     type Err = std::num::ParseIntError;

@@ -37,8 +37,8 @@ use crate::repository::Access;
 /// them again; `farkeep check` names the snapshots and files that they belong to.
 ///
 /// What was verified is noted, so a scrub that is stopped goes on with the rest the next time. Backups and restores go on
-/// meanwhile; only while something is healed, backups wait. A repository behind a server is scrubbed by the
-/// server; --status says how far that is.
+/// meanwhile; only while something is healed, backups wait. A repository behind a server is scrubbed by the server, by
+/// itself and when a keeper says so; --status says how far that is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -60,12 +60,13 @@ pub(super) struct Scrub {
 impl Scrub {
     pub(super) fn run(&self, session: &Session) -> Result<Exit, Failure> {
         let begun = Instant::now();
-        let locked = session.keep(Access::Read)?;
         if self.status {
+            let locked = session.keep(Access::Read)?;
             let status = line::ScrubStatus::of(&locked.keeper().verifications()?);
             session.output.line(&status)?;
             return Ok(if status.late { Exit::Attention } else { Exit::Done });
         }
+        let locked = session.keep_to_look()?;
         let progress = Arc::new(Progress::new());
         let watch = session.output.watch(&progress);
         progress.begin(Phase::Reading, 0, 0);

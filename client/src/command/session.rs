@@ -230,6 +230,13 @@ impl Session {
         })
     }
 
+    /// Opens the repository without keys, to look at what may be changed next. In a folder whoever can read it may look; a
+    /// server lets those look who may change it.
+    pub(super) fn keep_to_look(&self) -> Result<Locked, Failure> {
+        let is_here = self.location()?.folder().is_some();
+        self.keep(if is_here { Access::Read } else { Access::Write })
+    }
+
     /// Opens a repository in a folder, behind whoever is writing to it.
     fn open_folder(&self, location: &Location, access: Access) -> Result<Locked, RepositoryError> {
         let most = Some(Duration::from_secs(self.global.retry_lock.seconds));

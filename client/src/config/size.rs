@@ -1,5 +1,6 @@
 //! Sizes as people write them: `512KiB`, `1MiB`, `4M`, `65536`; rates, which are sizes per second, and shares.
 
+use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -143,6 +144,15 @@ pub struct Thousandths {
 pub struct NotThousandths {
     /// What was given.
     pub text: String,
+}
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.thousandths / 10, self.thousandths % 10) {
+            (whole, 0) => write!(f, "{whole}%"),
+            (whole, tenth) => write!(f, "{whole}.{tenth}%"),
+        }
+    }
 }
 
 impl FromStr for Thousandths {

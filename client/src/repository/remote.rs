@@ -5,6 +5,7 @@
 //! what was under way and no more.
 
 mod answers;
+mod care;
 mod collect;
 mod error;
 mod keeper;

@@ -90,7 +90,7 @@ codes! {
     EXISTS = 0x0113, "exists";
     /// Without this key slot nobody could open the repository.
     LAST_SLOT = 0x0114, "last-slot";
-    /// A hold forbids it.
+    /// A hold forbids it, or what is of an epoch needs it.
     HELD = 0x0115, "held";
 
     /// Somebody else has the repository open for writing.

@@ -6,6 +6,7 @@
 use std::num::NonZeroU64;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Malformed;
@@ -149,6 +150,7 @@ newtypes! {
 
 bytes! {
     ObjectId: 32;
+    PackId: 32;
     SnapshotId: 32;
     RepositoryId: 32;
 }
@@ -211,6 +213,7 @@ macro_rules! optional {
 
 optional! {
     ObjectId;
+    PackId;
     GroupId;
     Place;
     Time;

@@ -261,6 +261,9 @@ impl Rights {
             | Kind::Replace
             | Kind::Collect
             | Kind::Stop
+            | Kind::Scrub
+            | Kind::PlanRepair
+            | Kind::Repair
             | Kind::AddSlot
             | Kind::RemoveSlot => Self::KEEP,
             Kind::Follow | Kind::Adopted => Self::FOLLOW,

@@ -185,8 +185,22 @@ kinds! {
     Verifications = 0x0233,
     /// That much belongs to several.
     SharedIs = 0x0234,
+    /// Verify every pack.
+    Scrub = 0x0235,
     /// Then.
     VerificationsAre = 0x0236,
+    /// What is there to repair?
+    PlanRepair = 0x0237,
+    /// How far the scrub is, or the look at what there is to repair.
+    Scrubbing = 0x0238,
+    /// Heal packs, and put in order what else is asked for.
+    Repair = 0x0239,
+    /// What the scrub found.
+    Scrubbed = 0x023a,
+    /// One thing that a repair would do.
+    RepairStep = 0x023c,
+    /// What the repair did.
+    Repaired = 0x023e,
 
     /// Send the journal from here on, for as long as the session lives.
     Follow = 0x0301,
@@ -235,7 +249,14 @@ impl Kind {
             | Self::SeriesSized
             | Self::Verifications
             | Self::SharedIs
-            | Self::VerificationsAre => 2,
+            | Self::Scrub
+            | Self::VerificationsAre
+            | Self::PlanRepair
+            | Self::Scrubbing
+            | Self::Repair
+            | Self::Scrubbed
+            | Self::RepairStep
+            | Self::Repaired => 2,
             _ => 1,
         }
     }

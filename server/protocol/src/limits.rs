@@ -67,6 +67,8 @@ pub const PROBE_IDS_MAX: usize = 8192;
 pub const GET_IDS_MAX: usize = 4096;
 /// Most ranges of one acknowledgement. There are several only where connections overtake one another.
 pub const DURABLE_RANGES_MAX: usize = 1024;
+/// Most packs that one scrub names, or one repair heals. More are left for the next one.
+pub const CARE_PACKS_MAX: usize = 16 << 10;
 /// Most damages that one report of a verification names; more go into the next one.
 pub const DAMAGED_MAX: usize = 256;
 /// Most agents that capture one group together.

@@ -45,6 +45,17 @@ pub use agent::Presence;
 pub use agent::Probe;
 pub use agent::Put;
 pub use agent::Stage;
+pub use care::PlanRepair;
+pub use care::Repair;
+pub use care::RepairAct;
+pub use care::RepairStep;
+pub use care::Repaired;
+pub use care::Scrub;
+pub use care::ScrubOutcome;
+pub use care::Scrubbed;
+pub use care::Scrubbing;
+pub use care::Verifications;
+pub use care::VerificationsAre;
 pub use keep::Act;
 pub use keep::Collect;
 pub use keep::Collected;
@@ -81,8 +92,6 @@ pub use keep::Sizes;
 pub use keep::Step;
 pub use keep::Stop;
 pub use keep::Thaw;
-pub use keep::Verifications;
-pub use keep::VerificationsAre;
 pub use peer::Adopted;
 pub use peer::Events;
 pub use peer::Follow;
@@ -96,6 +105,7 @@ pub use session::Leave;
 
 mod admin;
 mod agent;
+mod care;
 mod keep;
 mod peer;
 mod session;
@@ -194,6 +204,9 @@ side! {
         History,
         SeriesSizes,
         Verifications,
+        Scrub,
+        PlanRepair,
+        Repair,
         Follow,
         Adopted,
     }
@@ -235,6 +248,10 @@ side! {
         SeriesSized<'a>,
         SharedIs,
         VerificationsAre,
+        Scrubbing,
+        Scrubbed,
+        RepairStep<'a>,
+        Repaired,
         Events<'a>,
         Position,
     }
@@ -257,6 +274,7 @@ pub const fn body_bytes_max(kind: Kind) -> usize {
         Newest NewestIs Thaw Sizes Sized Freed FreedIs
         Collect Collecting Stop Collected History CollectionIs Grown
         SeriesSizes SeriesSized SharedIs Verifications VerificationsAre
+        Scrub Scrubbing Scrubbed PlanRepair RepairStep Repair Repaired
         Follow Events Adopted Position
     }
 }

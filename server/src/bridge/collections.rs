@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use farkeep_engine::CollectProgress;
 use farkeep_engine::PatrolOptions;
 use farkeep_engine::Patrolled;
+use farkeep_engine::Progress;
 use farkeep_engine::Verifications;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::Collected;
@@ -27,7 +28,7 @@ pub(crate) struct Collections {
     is_stopping: Arc<AtomicBool>,
 }
 
-/// Whether a collection is given up: whoever asked for it says so, or is gone.
+/// Whether a collection or a patrol is given up: whoever asked for it says so, or is gone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct GivenUp(Arc<AtomicBool>);
 
@@ -43,7 +44,7 @@ impl GivenUp {
     }
 }
 
-/// Gives a collection up when whoever waits for it does not any more.
+/// Gives it up when whoever waits for it does not any more.
 struct Guard(GivenUp);
 
 impl Drop for Guard {
@@ -72,26 +73,33 @@ impl Collections {
     }
 
     /// Patrols a repository once it is its turn, until the server is being stopped. Says too when packs were verified then.
+    /// Whoever has the lease counts on nothing that it was told before. `at` is told how far it is before it goes on.
     pub(crate) async fn patrol(
         &self,
         lease: &Lease,
         options: PatrolOptions,
-        pause: impl Fn() + Send + 'static,
+        given_up: GivenUp,
+        at: impl Fn(Progress) + Send + 'static,
     ) -> Result<(Patrolled, Verifications), Failure> {
+        let guard = Guard(given_up.clone());
         let (lease, is_stopping) = (lease.clone(), Arc::clone(&self.is_stopping));
         let patrolled = self.patrols.run(move || {
             // It reads packs and no objects that somebody must keep for it.
             lease.lift();
-            let patrolled = lease.engine().patrol(&options, &|_| {
-                pause();
-                match is_stopping.load(Ordering::Relaxed) {
+            let patrolled = lease.engine().patrol(&options, &|progress| {
+                at(progress);
+                match given_up.is_set() || is_stopping.load(Ordering::Relaxed) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 }
-            })?;
-            Ok((patrolled, lease.engine().verifications()))
+            });
+            // From here on it does again.
+            drop(lease.session());
+            Ok((patrolled?, lease.engine().verifications()))
         });
-        patrolled.await?
+        let patrolled = patrolled.await?;
+        drop(guard);
+        patrolled
     }
 
     /// Collects a repository once it is its turn. Whoever has the lease counts on nothing that it was told

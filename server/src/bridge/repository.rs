@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::Weak;
 use std::sync::atomic::AtomicBool;
@@ -37,6 +38,8 @@ pub(super) struct Repository {
     is_poisoned: AtomicBool,
     /// Who may count on what was said of it.
     leased: Mutex<Vec<Weak<Leased>>>,
+    /// Whoever removes a key slot looks first which others are left.
+    slots: Mutex<()>,
     observer: Arc<Observer>,
     figures: Arc<Figures>,
 }
@@ -57,6 +60,7 @@ impl Repository {
             engine,
             is_poisoned: AtomicBool::new(false),
             leased: Mutex::default(),
+            slots: Mutex::default(),
             observer,
             figures,
         };
@@ -164,6 +168,11 @@ impl Lease {
     /// The engine. Blocks; for the pool alone, but for what it has in memory.
     pub(crate) fn engine(&self) -> &Engine {
         &self.repository().engine
+    }
+
+    /// Lets nobody else remove key slots meanwhile. Blocks.
+    pub(crate) fn lock_slots(&self) -> MutexGuard<'_, ()> {
+        self.repository().slots.lock().expect(UNBROKEN)
     }
 
     /// A snapshot that was committed. Blocks.

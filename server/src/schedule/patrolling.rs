@@ -17,6 +17,7 @@ use super::collecting::give_way;
 use super::collecting::limits;
 use crate::bridge::Collections;
 use crate::bridge::Failure;
+use crate::bridge::GivenUp;
 use crate::bridge::How;
 use crate::bridge::Repositories;
 use crate::config;
@@ -62,7 +63,7 @@ impl Patrolling {
         };
         let waiting = self.observer.counters.queue(Queue::Repositories).clone();
         let (patrolled, verified) =
-            self.collections.patrol(&lease, options, move || give_way(&waiting)).await?;
+            self.collections.patrol(&lease, options, GivenUp::default(), move |_| give_way(&waiting)).await?;
         self.healed(&patrolled.healing);
         self.verified(&verified, self.observer.now());
         Ok(())

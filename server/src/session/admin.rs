@@ -1,7 +1,9 @@
 //! Requests begin here, each where it belongs; those that change a repository without putting anything into it.
 
+use farkeep_codec::key::Lock;
 use farkeep_codec::key::Slot;
 use farkeep_engine::SlotId;
+use farkeep_engine::StoreError;
 use farkeep_protocol::fault::Code;
 use farkeep_protocol::field::Sequence;
 use farkeep_protocol::message::Act;
@@ -92,6 +94,9 @@ impl Session {
                 | Ask::Freed { .. }
                 | Ask::History
                 | Ask::Collect { .. }
+                | Ask::Scrub { .. }
+                | Ask::PlanRepair
+                | Ask::Repair { .. }
         );
         let turn = if is_long { self.verifying.clone() } else { self.workers.clone() };
         tokio::spawn(async move {
@@ -129,7 +134,7 @@ impl Worker {
             }
             Ask::RemoveSlot { slot } => {
                 let slot = SlotId::from_bytes(*slot.as_bytes());
-                self.change(move |lease| Ok(lease.engine().remove_slot(slot)?)).await
+                self.change(move |lease| remove_slot(lease, slot)).await
             }
             Ask::Forget { snapshot, reason } => {
                 self.change(move |lease| Ok(lease.engine().forget(&snapshot, &reason)?)).await
@@ -149,6 +154,9 @@ impl Worker {
             Ask::History => self.history().await,
             Ask::Collect { act: Act::Plan, options } => self.plan_collection(options).await,
             Ask::Collect { act: Act::Execute, options } => self.collect(options).await,
+            Ask::Scrub { options } => self.scrub(options).await,
+            Ask::PlanRepair => self.plan_repair().await,
+            Ask::Repair { wanted } => self.repair(wanted).await,
             _ => Err(Failure::new(Code::INTERNAL, "a request came to the wrong place")),
         };
         if let Err(failure) = answered {
@@ -170,4 +178,26 @@ impl Worker {
     pub(super) async fn done(&self) -> Result<(), Failure> {
         self.say(FromServer::Done(Done { sequence: self.sequence })).await
     }
+}
+
+/// Removes a key slot that somebody opens, unless it is the last such one. Those of epochs stay: whoever asks need not know
+/// what can be read no more without them.
+fn remove_slot(lease: &Lease, slot: SlotId) -> Result<(), Failure> {
+    let _alone = lease.lock_slots();
+    let slots = lease.engine().slots()?;
+    let lock = |bytes: &[u8]| Slot::parse(bytes).map(|slot| *slot.lock()).ok();
+    let wanted = slots.iter().find(|(id, _)| *id == slot);
+    if let Some((_, bytes)) = wanted
+        && matches!(lock(bytes), Some(Lock::Reader { .. }))
+    {
+        return Err(Failure::new(
+            Code::HELD,
+            "the slot has the key of an epoch, and what is of it needs that",
+        ));
+    }
+    let opens = |bytes: &[u8]| lock(bytes).is_some_and(|lock| !matches!(lock, Lock::Reader { .. }));
+    if wanted.is_some() && !slots.iter().any(|(id, bytes)| *id != slot && opens(bytes)) {
+        return Err(StoreError::LastSlot { slot }.into());
+    }
+    Ok(lease.engine().remove_slot(slot)?)
 }

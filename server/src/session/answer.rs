@@ -1,6 +1,7 @@
 //! What the server sends, with the bytes that it consists of.
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
 use farkeep_engine::CollectProgress;
@@ -30,6 +31,8 @@ use farkeep_protocol::message::Listed;
 use farkeep_protocol::message::ListedToo;
 use farkeep_protocol::message::Object;
 use farkeep_protocol::message::Planned;
+use farkeep_protocol::message::RepairAct;
+use farkeep_protocol::message::RepairStep;
 use farkeep_protocol::message::SeriesSized;
 use farkeep_protocol::message::SettingsAre;
 use farkeep_protocol::message::Slot;
@@ -104,6 +107,14 @@ pub(super) enum Answer {
         added_bytes: u64,
         unique_bytes: u64,
     },
+    RepairStep {
+        sequence: Sequence,
+        act: RepairAct,
+        pack: Option<PackId>,
+        count: u64,
+        path: String,
+        what: String,
+    },
     Collecting {
         sequence: Sequence,
         step: Step,
@@ -152,6 +163,7 @@ impl Answer {
             Self::Planned { .. } => Some(Planned::KIND),
             Self::ListedToo { .. } => Some(ListedToo::KIND),
             Self::SeriesSized { .. } => Some(SeriesSized::KIND),
+            Self::RepairStep { .. } => Some(RepairStep::KIND),
             Self::Collecting { .. } => Some(Collecting::KIND),
             Self::Verified { .. } => Some(Verified::KIND),
             Self::Close => None,
@@ -225,6 +237,10 @@ impl Answer {
             Self::SeriesSized { sequence, series, snapshots, added_bytes, unique_bytes } => {
                 let series = Text::beginning(&series);
                 writer.feed(&SeriesSized { sequence, series, snapshots, added_bytes, unique_bytes }).await
+            }
+            Self::RepairStep { sequence, act, pack, count, path, what } => {
+                let (path, what) = (Text::beginning(&path), Text::beginning(&what));
+                writer.feed(&RepairStep { sequence, act, pack, count, path, what }).await
             }
             Self::Collecting { sequence, step, at, waits_for } => {
                 let waits_for =

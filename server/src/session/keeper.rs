@@ -182,24 +182,6 @@ impl Worker {
         self.done().await
     }
 
-    /// When packs were verified.
-    pub(super) async fn verifications(&self) -> Result<(), Failure> {
-        let lease = self.lease.clone();
-        let known = self.pool.run(move || lease.engine().verifications()).await?;
-        self.say(FromServer::VerificationsAre(message::VerificationsAre {
-            sequence: self.sequence,
-            packs: known.packs,
-            bytes: known.bytes,
-            packs_unverified: known.packs_unverified,
-            bytes_unverified: known.bytes_unverified,
-            oldest: known.oldest,
-            seconds_max: known.bound.map_or(0, |bound| bound.as_secs()),
-            late: known.is_late,
-            bytes_per_second: known.bytes_per_second,
-        }))
-        .await
-    }
-
     pub(super) async fn newest(&self, series: String) -> Result<(), Failure> {
         let series = Series::new(&series).map_err(|_| malformed("it is no name of a series"))?;
         let lease = self.lease.clone();

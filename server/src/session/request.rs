@@ -4,9 +4,13 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::layout::Malformed;
 use farkeep_codec::time::Time;
+use farkeep_engine::Care;
+use farkeep_engine::PatrolOptions;
+use farkeep_engine::Turn;
 use farkeep_engine::collect::CollectOptions;
 use farkeep_engine::collect::Purge;
 use farkeep_engine::collect::Young;
@@ -121,10 +125,25 @@ pub(super) enum Ask {
     },
     Stop,
     History,
+    Scrub {
+        options: PatrolOptions,
+    },
+    PlanRepair,
+    Repair {
+        wanted: Wanted,
+    },
     /// Part of the protocol, and not of this server.
     Unsupported,
     /// To send objects, beside too many others.
     TooMany,
+}
+
+/// What is to be repaired.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) packs: Vec<PackId>,
+    pub(super) files: bool,
+    pub(super) index: bool,
 }
 
 /// What came in a frame.
@@ -244,6 +263,12 @@ fn kept(asked: FromClient<'_>) -> Result<(Sequence, Ask), Malformed> {
         FromClient::Collect(m) => (m.sequence, Ask::Collect { act: m.act, options: options(&m) }),
         FromClient::Stop(m) => (m.sequence, Ask::Stop),
         FromClient::History(m) => (m.sequence, Ask::History),
+        FromClient::Scrub(m) => (m.sequence, Ask::Scrub { options: scrub(&m) }),
+        FromClient::PlanRepair(m) => (m.sequence, Ask::PlanRepair),
+        FromClient::Repair(m) => {
+            let wanted = Wanted { packs: m.packs.into_vec(), files: m.files, index: m.index };
+            (m.sequence, Ask::Repair { wanted })
+        }
         _ => return Err(Malformed { what: "kind: it is no request", offset: 0 }),
     })
 }
@@ -265,5 +290,16 @@ fn options(asked: &message::Collect) -> CollectOptions {
             work_thousandths: thousandths(asked.work_thousandths.number()),
         },
         ..CollectOptions::default()
+    }
+}
+
+/// How a client wants a repository to be scrubbed.
+fn scrub(asked: &message::Scrub) -> PatrolOptions {
+    PatrolOptions {
+        turn: Turn::All,
+        care: Care::Report,
+        time_max: (asked.seconds_max > 0).then(|| Duration::from_secs(asked.seconds_max)),
+        limits: Limits { bytes_per_second: NonZeroU64::new(asked.bytes_per_second), ..Limits::NONE },
+        by: String::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! Collecting a repository behind a server: what is asked for, and what is told while it goes on.
 
 use std::ops::ControlFlow;
+use std::sync::mpsc::Receiver;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::channel;
 use std::sync::mpsc::sync_channel;
@@ -21,6 +22,7 @@ use farkeep_protocol::message::Step;
 use super::RemoteError;
 use super::RemoteStore;
 use super::keeper::Asked;
+use super::keeper::Came;
 use super::request::Request;
 use super::wire::Command;
 use crate::repository::RepositoryError;
@@ -28,7 +30,7 @@ use crate::repository::keeper::CollectAt;
 use crate::repository::keeper::CollectPlan;
 use crate::repository::keeper::Packs;
 
-/// How often it is looked whether the collection is still wanted.
+/// How often it is looked whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl RemoteStore {
@@ -39,10 +41,22 @@ impl RemoteStore {
     ) -> Result<Collected, RepositoryError> {
         let collect = asked(options, message::Act::Execute)?;
         let (progress, told) = channel();
-        let (reply, answer) = sync_channel(1);
         let asked = Asked::Collect { collect, progress: Some(progress) };
+        let came = self.keep_watched(asked, &told, CollectAt::queued(), watch)?;
+        Ok(came.collected.ok_or_else(|| RemoteError::broken("it does not say what was collected"))?)
+    }
+
+    /// Asks for what takes long, tells `watch` what is told of it, and gives it up when that wants it.
+    pub(super) fn keep_watched<P>(
+        &self,
+        asked: Asked,
+        told: &Receiver<P>,
+        begun: P,
+        watch: &dyn Fn(&P) -> ControlFlow<()>,
+    ) -> Result<Came, RemoteError> {
+        let (reply, answer) = sync_channel(1);
         self.send(Command::Ask(Request::Keep { asked, came: Box::default(), reply }));
-        let mut at = CollectAt::queued();
+        let mut at = begun;
         let mut is_wanted = true;
         loop {
             match told.recv_timeout(LOOK) {
@@ -56,8 +70,7 @@ impl RemoteStore {
                 self.keep(Asked::Stop)?;
             }
         }
-        let came = answer.recv().unwrap_or_else(|_| Err(self.shared.failure().unwrap_or(RemoteError::Ended)));
-        Ok(came?.collected.ok_or_else(|| RemoteError::broken("it does not say what was collected"))?)
+        answer.recv().unwrap_or_else(|_| Err(self.shared.failure().unwrap_or(RemoteError::Ended)))
     }
 
     pub(super) fn plan_there(&self, options: &CollectOptions) -> Result<CollectPlan, RepositoryError> {

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::Receiver;
 use std::sync::mpsc::Sender;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
 
 use farkeep_codec::id::PackId;
 use farkeep_codec::id::SnapshotId;
@@ -23,6 +22,7 @@ use farkeep_engine::PatrolOptions;
 use farkeep_engine::Patrolled;
 use farkeep_engine::Progress;
 use farkeep_engine::RepairPlan;
+use farkeep_engine::RepairStep;
 use farkeep_engine::Repaired;
 use farkeep_engine::Rules;
 use farkeep_engine::Settings;
@@ -42,6 +42,7 @@ use farkeep_protocol::message::NewestRecord;
 
 use super::RemoteError;
 use super::RemoteStore;
+use super::care;
 use super::collect;
 use super::listed;
 use super::request::ListedRecord;
@@ -82,6 +83,9 @@ pub(super) enum Asked {
     Collect { collect: message::Collect, progress: Option<Sender<CollectAt>> },
     Stop,
     History,
+    Scrub { scrub: message::Scrub, progress: Sender<Progress> },
+    PlanRepair { progress: Sender<Progress> },
+    Repair(message::Repair),
 }
 
 /// What came until now.
@@ -96,6 +100,9 @@ pub(super) struct Came {
     shared: Option<(u64, bool)>,
     freed: Option<(u64, bool)>,
     verifications: Option<Verifications>,
+    pub(super) patrolled: Option<Patrolled>,
+    pub(super) steps: Vec<RepairStep>,
+    pub(super) repaired: Option<Repaired>,
     grown: Vec<Grown>,
     pub(super) collected: Option<Collected>,
     pub(super) plan: Option<CollectPlan>,
@@ -135,6 +142,9 @@ impl Asked {
                 Outgoing::new(&message::Freed { sequence, snapshots: List::new(ids.clone())? })
             }
             Self::Collect { collect, .. } => Outgoing::new(&message::Collect { sequence, ..collect.clone() }),
+            Self::Scrub { scrub, .. } => Outgoing::new(&message::Scrub { sequence, ..scrub.clone() }),
+            Self::PlanRepair { .. } => Outgoing::new(&message::PlanRepair { sequence }),
+            Self::Repair(repair) => Outgoing::new(&message::Repair { sequence, ..repair.clone() }),
             Self::History => Outgoing::new(&message::History { sequence }),
             Self::Stop => Outgoing::new(&message::Stop { sequence }),
             Self::Thaw { reason } => Outgoing::new(&message::Thaw { sequence, reason: Text::new(reason)? }),
@@ -152,6 +162,8 @@ impl Asked {
                 | Self::Verifications
                 | Self::Freed(_)
                 | Self::Collect { .. }
+                | Self::Scrub { .. }
+                | Self::Repair(_)
         )
     }
 }
@@ -169,6 +181,10 @@ pub(super) fn sequence_of(message: &FromServer<'_>) -> Option<Sequence> {
         FromServer::VerificationsAre(m) => Some(m.sequence),
         FromServer::FreedIs(m) => Some(m.sequence),
         FromServer::Grown(m) => Some(m.sequence),
+        FromServer::Scrubbing(m) => Some(m.sequence),
+        FromServer::Scrubbed(m) => Some(m.sequence),
+        FromServer::RepairStep(m) => Some(m.sequence),
+        FromServer::Repaired(m) => Some(m.sequence),
         FromServer::Collecting(m) => Some(m.sequence),
         FromServer::Collected(m) => Some(m.sequence),
         FromServer::CollectionIs(m) => Some(m.sequence),
@@ -221,7 +237,7 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
             came.shared = Some((m.bytes, m.estimated));
         }
         (Asked::Verifications, FromServer::VerificationsAre(m)) => {
-            came.verifications = Some(verifications(&m));
+            came.verifications = Some(care::verifications(&m));
         }
         (Asked::Freed(_), FromServer::FreedIs(m)) => came.freed = Some((m.bytes, m.estimated)),
         (Asked::History, FromServer::Grown(m)) => {
@@ -246,6 +262,17 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
         (Asked::Collect { progress: None, .. }, FromServer::CollectionIs(m)) => {
             came.plan = Some(collect::plan(&m));
         }
+        (Asked::Scrub { progress, .. } | Asked::PlanRepair { progress }, FromServer::Scrubbing(m)) => {
+            let message::Scrubbing { bytes_done, bytes_total, .. } = m;
+            let _ = progress.send(Progress { bytes_done, bytes_total });
+            return Ok(false);
+        }
+        (Asked::Scrub { .. }, FromServer::Scrubbed(m)) => came.patrolled = Some(care::patrolled(m)),
+        (Asked::PlanRepair { .. }, FromServer::RepairStep(m)) => {
+            came.count(m.path.as_str().len() + m.what.as_str().len() + 128)?;
+            came.steps.push(care::step(&m)?);
+        }
+        (Asked::Repair(_), FromServer::Repaired(m)) => came.repaired = Some(care::repaired(m)),
         _ => return Err(RemoteError::broken("it answers what was not asked")),
     }
     Ok(asked.is_answered_at_once())
@@ -413,10 +440,10 @@ impl Keeper for RemoteStore {
 
     fn patrol(
         &self,
-        _: &PatrolOptions,
-        _: &dyn Fn(Progress) -> ControlFlow<()>,
+        options: &PatrolOptions,
+        watch: &dyn Fn(Progress) -> ControlFlow<()>,
     ) -> Result<Patrolled, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+        self.patrol_there(options, watch)
     }
 
     fn verifications(&self) -> Result<Verifications, RepositoryError> {
@@ -424,34 +451,21 @@ impl Keeper for RemoteStore {
         Ok(told.ok_or_else(|| RemoteError::broken("it does not say when packs were verified"))?)
     }
 
-    fn heal(&self, _: &[PackId]) -> Result<Healing, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+    fn heal(&self, packs: &[PackId]) -> Result<Healing, RepositoryError> {
+        Ok(self.repair_there(packs.to_vec(), &[])?.healing)
     }
 
-    fn plan_repair(&self, _: &(dyn Fn(Progress) + Sync)) -> Result<RepairPlan, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+    fn plan_repair(&self, show: &(dyn Fn(Progress) + Sync)) -> Result<RepairPlan, RepositoryError> {
+        self.plan_repair_there(show)
     }
 
-    fn repair(&self, _: &RepairPlan) -> Result<Repaired, RepositoryError> {
-        Err(RepositoryError::NotThroughServer)
+    fn repair(&self, plan: &RepairPlan) -> Result<Repaired, RepositoryError> {
+        self.repair_there(care::packs(plan), &plan.steps)
     }
 
     fn thaw(&self, reason: &str) -> Result<(), RepositoryError> {
         self.keep(Asked::Thaw { reason: reason.to_owned() })?;
         Ok(())
-    }
-}
-
-fn verifications(told: &message::VerificationsAre) -> Verifications {
-    Verifications {
-        packs: told.packs,
-        bytes: told.bytes,
-        packs_unverified: told.packs_unverified,
-        bytes_unverified: told.bytes_unverified,
-        oldest: told.oldest,
-        bound: (told.seconds_max > 0).then(|| Duration::from_secs(told.seconds_max)),
-        is_late: told.late,
-        bytes_per_second: told.bytes_per_second,
     }
 }
 

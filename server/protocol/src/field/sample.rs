@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use farkeep_codec::id::ObjectId;
+use farkeep_codec::id::PackId;
 use farkeep_codec::id::RepositoryId;
 use farkeep_codec::id::SnapshotId;
 use farkeep_codec::time::Time;
@@ -61,6 +62,7 @@ samples! {
     u64: any::<u64>();
     Time: any::<i64>().prop_map(Time::from_nanoseconds);
     ObjectId: any::<[u8; 32]>().prop_map(ObjectId::from_bytes);
+    PackId: any::<[u8; 32]>().prop_map(PackId::from_bytes);
     SnapshotId: any::<[u8; 32]>().prop_map(SnapshotId::from_bytes);
     RepositoryId: any::<[u8; 32]>().prop_map(RepositoryId::from_bytes);
     JournalHash: any::<[u8; 32]>().prop_map(JournalHash::from_bytes);
@@ -73,6 +75,7 @@ samples! {
     Sequence: (1..=u64::MAX).prop_map(|number| Sequence::new(number).expect("above 0"));
     Option<Sequence>: option::of(Sequence::sample());
     Option<ObjectId>: option::of(ObjectId::sample());
+    Option<PackId>: option::of(PackId::sample());
     Option<GroupId>: option::of(GroupId::sample());
     Option<Place>: option::of(Place::sample());
     Option<Time>: option::of(Time::sample());

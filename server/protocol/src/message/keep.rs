@@ -530,35 +530,3 @@ message! {
         purged: u64,
     }
 }
-
-message! {
-    /// When were the packs verified?
-    Verifications {
-        /// Number of the request.
-        sequence: Sequence,
-    }
-}
-
-message! {
-    /// Then.
-    VerificationsAre {
-        /// The request.
-        sequence: Sequence,
-        /// All packs.
-        packs: u64,
-        /// Bytes of them.
-        bytes: u64,
-        /// Packs that were never verified as they are now.
-        packs_unverified: u64,
-        /// Bytes of them.
-        bytes_unverified: u64,
-        /// The oldest of the last verifications of the others.
-        oldest: Option<Time>,
-        /// How old a verification may become; 0 if nobody cares.
-        seconds_max: u64,
-        /// Whether one is older.
-        late: bool,
-        /// As many bytes must be verified each second from now on, so that none becomes older.
-        bytes_per_second: u64,
-    }
-}

@@ -182,6 +182,13 @@ laws! {
     shared_is: SharedIs;
     verifications: Verifications;
     verifications_are: VerificationsAre;
+    scrub: Scrub;
+    scrubbing: Scrubbing;
+    scrubbed: Scrubbed;
+    plan_repair: PlanRepair;
+    repair_step: RepairStep;
+    repair: Repair;
+    repaired: Repaired;
     follow: Follow;
     events: Events;
     adopted: Adopted;
@@ -190,7 +197,12 @@ laws! {
 
 #[test]
 fn every_message_has_golden_bytes() {
-    let tests = [include_str!("tests/golden.rs"), include_str!("tests/golden/keep.rs")].concat();
+    let tests = [
+        include_str!("tests/golden.rs"),
+        include_str!("tests/golden/keep.rs"),
+        include_str!("tests/golden/care.rs"),
+    ]
+    .concat();
     for kind in Kind::ALL {
         // `AddSlot` becomes `add_slot`.
         let capital =

@@ -35,6 +35,7 @@ use crate::hello::Role;
 use crate::hello::Token;
 use crate::hello::Versions;
 
+mod care;
 mod keep;
 
 const SEQUENCE: Sequence = Sequence::FIRST.next();

@@ -257,26 +257,3 @@ fn golden_grown() {
     };
     golden(&grown, "SEQ TIME 01 00*7 02 00*7 03 00*7 04 00*7 05 00*7");
 }
-
-#[test]
-fn golden_verifications() {
-    golden(&Verifications { sequence: SEQUENCE }, "SEQ");
-}
-
-#[test]
-fn golden_verifications_are() {
-    let known = VerificationsAre {
-        sequence: SEQUENCE,
-        packs: 1,
-        bytes: 2,
-        packs_unverified: 3,
-        bytes_unverified: 4,
-        oldest: Some(TIME),
-        seconds_max: 5,
-        late: true,
-        bytes_per_second: 6,
-    };
-    golden(&known, "SEQ 01 00*7 02 00*7 03 00*7 04 00*7 01 TIME 05 00*7 01 06 00*7");
-    let table = "SEQ 01 00*7 02 00*7 03 00*7 04 00*7 00 05 00*7 01 06 00*7";
-    golden(&VerificationsAre { oldest: None, ..known }, table);
-}
