@@ -339,6 +339,8 @@ impl Answered {
             FromServer::Presence(presence) => presence.sequence == sequence,
             FromServer::Collected(collected) => collected.sequence == sequence,
             FromServer::CollectionIs(plan) => plan.sequence == sequence,
+            FromServer::Scrubbed(scrubbed) => scrubbed.sequence == sequence,
+            FromServer::Repaired(repaired) => repaired.sequence == sequence,
             FromServer::Verified(verified) => verified.sequence == sequence && verified.finished,
             _ => false,
         };

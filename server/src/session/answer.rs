@@ -15,6 +15,7 @@ use farkeep_protocol::field::SlotId;
 use farkeep_protocol::field::Text;
 use farkeep_protocol::kind::Kind;
 use farkeep_protocol::kind::Message;
+use farkeep_protocol::limits::DAMAGED_MAX;
 use farkeep_protocol::limits::REASONS_MAX;
 use farkeep_protocol::limits::WAITED_FOR_MAX;
 use farkeep_protocol::message::Collecting;
@@ -251,13 +252,10 @@ impl Answer {
                     Collecting { sequence, step, done, total, moved_bytes, removed_bytes, waits_for };
                 writer.feed(&message).await
             }
-            Self::Verified { sequence, read, is_finished, damaged } => {
-                let named = damaged.iter().map(|(object, what)| named(*object, what));
-                let damaged = List::new(named.collect());
-                let damaged = damaged.expect("whoever verifies names no more at a time");
+            Self::Verified { sequence, read, is_finished: finished, damaged } => {
                 let Read { packs, objects, bytes, bytes_total } = read;
-                let message =
-                    Verified { sequence, packs, objects, bytes, bytes_total, finished: is_finished, damaged };
+                let damaged = named(&damaged);
+                let message = Verified { sequence, packs, objects, bytes, bytes_total, finished, damaged };
                 writer.feed(&message).await
             }
             Self::Close => Ok(()),
@@ -265,8 +263,9 @@ impl Answer {
     }
 }
 
-fn named(object: Option<ObjectId>, what: &str) -> Damaged<'_> {
-    Damaged { object, what: Text::beginning(what) }
+fn named(damaged: &[(Option<ObjectId>, String)]) -> List<Damaged<'_>, 0, DAMAGED_MAX> {
+    let named = damaged.iter().map(|(object, what)| Damaged { object: *object, what: Text::beginning(what) });
+    List::new(named.collect()).expect("whoever verifies names no more at a time")
 }
 
 /// The answer to a commit.

@@ -251,6 +251,14 @@ pub(super) fn take(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> R
                 purged: m.purged,
             });
         }
+        (asked, message) => return take_work(asked, came, message),
+    }
+    Ok(asked.is_answered_at_once())
+}
+
+/// The same for what takes long, and is told while it goes on.
+fn take_work(asked: &Asked, came: &mut Came, message: FromServer<'_>) -> Result<bool, RemoteError> {
+    match (asked, message) {
         (Asked::Collect { progress: Some(progress), .. }, FromServer::Collecting(m)) => {
             // Whoever does not listen any more does not want to know.
             let _ = progress.send(collect::at(&m));
